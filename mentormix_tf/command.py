@@ -1,0 +1,126 @@
+"""What every command shares: flags made from configs and methods, grouped help, short errors.
+
+A flag's name, type and default are those of a dataclass field or a constructor argument, its help
+is that argument's text in the docstring: each stands once.
+"""
+
+import dataclasses
+import inspect
+import sys
+import textwrap
+import typing
+
+import docstring_parser
+from absl import app, flags
+
+from mentormix_tf import methods
+from mentormix_tf.errors import InputError
+
+FLAGS = flags.FLAGS
+
+_groups = {}  # title -> names of its flags, as --help shows them
+
+
+def define_config(title, config_class):
+    """Defines a flag for each field of a dataclass.
+
+    Args:
+        title: heading of the flags in --help.
+        config_class: dataclass whose docstring has an `Args` section.
+    """
+    helps = _argument_helps(config_class)
+    types = typing.get_type_hints(config_class)
+    for field in dataclasses.fields(config_class):
+        _define(title, field.name, types[field.name], field.default, helps[field.name])
+
+
+def read_config(config_class):
+    """A dataclass filled from the flags that `define_config` made of it."""
+    names = [field.name for field in dataclasses.fields(config_class)]
+    return config_class(**{name: FLAGS[name].value for name in names})
+
+
+def define_hyperparameters(title):
+    """Defines a flag for each hyperparameter of each method; unset, it is the method's default."""
+    defaults, types, helps = {}, {}, {}
+    for name, method in methods.METHODS.items():
+        for parameter in methods.hyperparameters(method).values():
+            defaults.setdefault(parameter.name, []).append(f"{name}: {parameter.default}")
+            types[parameter.name] = parameter.annotation
+            helps[parameter.name] = _argument_helps(method)[parameter.name]
+    for name, text in helps.items():
+        _define(title, name, types[name], None, f"{text} ({', '.join(defaults[name])})")
+
+
+def read_hyperparameters():
+    """Those hyperparameters that the command line sets: a dict from name to value."""
+    names = {
+        name for method in methods.METHODS.values() for name in methods.hyperparameters(method)
+    }
+    return {name: FLAGS[name].value for name in sorted(names) if FLAGS[name].value is not None}
+
+
+def run(main, summary):
+    """Parses the flags, runs a command and ends the process.
+
+    Exit status 0 if all went well; 1 for a flag that absl refuses, and for an InputError, whose
+    sentence is printed without a traceback.
+
+    Args:
+        main: function of no arguments.
+        summary: what the command does, for --help.
+    """
+
+    def parse(argv):
+        if {"--help", "-help", "-h"} & set(argv[1:]):
+            print(_help(summary))
+            sys.exit(0)
+        return app.parse_flags_with_usage(argv)
+
+    def guarded(argv):
+        try:
+            if argv[1:]:
+                raise InputError(f"{argv[1]} is no flag: flags start with -- and are in --help.")
+            main()
+        except InputError as error:
+            sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    app.run(guarded, flags_parser=parse)
+
+
+def _define(title, name, kind, default, text):
+    _groups.setdefault(title, []).append(name)
+    if typing.get_origin(kind) is typing.Literal:
+        flags.DEFINE_enum(name, default, typing.get_args(kind), text)
+    elif typing.get_origin(kind) is tuple:
+        flags.DEFINE_list(name, default, text)
+    else:
+        define = {
+            bool: flags.DEFINE_boolean,
+            int: flags.DEFINE_integer,
+            float: flags.DEFINE_float,
+            str: flags.DEFINE_string,
+        }[kind]
+        define(name, default, text)
+
+
+def _argument_helps(documented):
+    """Each argument's help from the `Args` section of a class's docstring, on one line."""
+    parsed = docstring_parser.parse(
+        inspect.getdoc(documented), docstring_parser.DocstringStyle.GOOGLE
+    )
+    return {p.arg_name: " ".join(p.description.split()) for p in parsed.params}
+
+
+def _help(summary):
+    lines = [summary, "", "Give flags as --name=value, or in a file: --flagfile=PATH."]
+    for title, names in _groups.items():
+        lines += ["", title]
+        for name in names:
+            flag = FLAGS[name]
+            lines.append(f"  --{name}" + ("" if flag.default in (None, []) else f"={flag.default}"))
+            indent = " " * 6
+            lines += textwrap.wrap(flag.help, 88, initial_indent=indent, subsequent_indent=indent)
+    return "\n".join(lines)

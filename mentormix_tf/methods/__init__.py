@@ -1,0 +1,48 @@
+"""Methods: how a batch with noisy labels becomes a loss."""
+
+from mentormix_tf.errors import InputError
+from mentormix_tf.methods.base import NoisyLabelModel, hyperparameters
+from mentormix_tf.methods.mentormix import MentorMix
+from mentormix_tf.methods.vanilla import Vanilla
+
+METHODS = {"vanilla": Vanilla, "mentormix": MentorMix}
+
+__all__ = [
+    "METHODS",
+    "MentorMix",
+    "NoisyLabelModel",
+    "Vanilla",
+    "get",
+    "hyperparameters",
+    "resolve",
+]
+
+
+def get(name):
+    """The class of a method by its name; raises InputError for a name that is not known."""
+    if name not in METHODS:
+        raise InputError(f"method={name} is unknown: choose one of {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def resolve(name, chosen):
+    """Completes a method's hyperparameters with its defaults.
+
+    Args:
+        name: name of the method.
+        chosen: dict of those that differ from the defaults.
+
+    Returns:
+        Dict of all of the method's hyperparameters.
+
+    Raises:
+        InputError: the method or one of the hyperparameters is not known.
+    """
+    known = {k: p.default for k, p in hyperparameters(get(name)).items()}
+    foreign = [k for k in chosen if k not in known]
+    if foreign:
+        raise InputError(
+            f"{', '.join(foreign)} can't be set: {name} has "
+            + (f"the hyperparameters {', '.join(known)}." if known else "no hyperparameters.")
+        )
+    return {**known, **chosen}

@@ -1,0 +1,286 @@
+"""The train step that every method shares, and the three questions that each answers.
+
+What the network is shown (`mix`), what an example costs (`example_losses`) and how much it counts
+(`example_weights`): a method overrides those of the three that it answers differently.
+"""
+
+import inspect
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mentormix_tf import randomness
+from mentormix_tf.errors import InputError
+
+
+class NoisyLabelModel(keras.Model):
+    """A Keras model whose `fit` trains a network on noisy labels.
+
+    Wraps any Keras network and is used like one, with `compile`, `fit`, `evaluate`, `predict` and
+    `save`; the method defines the loss, so `compile` takes none. Batches are `(images, labels)`
+    with labels as integers `[batch]` or one-hot `[batch, num_classes]`, or dicts with the keys
+    `image` and `label`. `model.network` is the trained network alone.
+
+    Args:
+        network: Keras network from images `[batch, height, width, channels]` to logits
+            `[batch, num_classes]`.
+        num_classes: number of classes, at least 2.
+        seed: all random draws of the method come from it, the step and the replica.
+        **kwargs: `name` and whatever else `keras.Model` takes.
+
+    Raises:
+        InputError: a network that does not give `num_classes` logits.
+    """
+
+    burn_in = 0.0
+
+    def __init__(self, network, num_classes: int, seed: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        if num_classes < 2:
+            raise InputError(f"num_classes={num_classes} must be at least 2.")
+        self.network = network
+        self.num_classes = num_classes
+        self.seed = seed
+        # How long `fit` trains, in steps; 0 before the first `fit`.
+        self.train_steps = self.add_weight(
+            name="train_steps",
+            shape=(),
+            dtype="float32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="mean",
+        )
+        if network.built and hasattr(network, "output_shape"):
+            self._check_network(network.output_shape)
+
+    # What a method may answer differently.
+
+    def mix(self, images, labels):
+        """Makes what the network is shown; no gradient flows through it.
+
+        Args:
+            images: `[batch, ...]`, float32.
+            labels: `[batch, num_classes]`, float32, one-hot.
+
+        Returns:
+            Images and labels, of the same shapes and types.
+        """
+        return images, labels
+
+    def example_losses(self, labels, logits):
+        """Says what each example costs.
+
+        Args:
+            labels: `[batch, num_classes]`, float32, probabilities.
+            logits: `[batch, num_classes]`, float32.
+
+        Returns:
+            `[batch]`, float32; here the cross-entropy, in nats.
+        """
+        return tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+
+    def example_weights(self, losses):
+        """Says how much each example counts; no gradient flows through it.
+
+        Args:
+            losses: `[batch]`, float32, as `example_losses` gave them.
+
+        Returns:
+            `[batch]`, float32.
+        """
+        return tf.ones_like(losses)
+
+    # What methods build their answers from.
+
+    def progress(self):
+        """The fraction of training that is done, float32 in [0, 1]; 1 outside `fit`."""
+        step = tf.cast(self.optimizer.iterations, tf.float32)
+        return tf.where(self.train_steps > 0.0, step / self.train_steps, 1.0)
+
+    def step_seed(self):
+        """A `[2]` int32 seed of its own for each seed, step and replica."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        by_step = randomness.fold_in([self.seed, 0], self.optimizer.iterations)
+        return randomness.fold_in(by_step, replica)
+
+    def first_pass_losses(self, images, labels):
+        """Losses of a batch under its own batch statistics, leaving no trace.
+
+        The network runs as in training, but the updates of BatchNorm's moving statistics and of
+        seed generators are thrown away (released code).
+
+        Args:
+            images: `[batch, ...]`, float32.
+            labels: `[batch, num_classes]`, float32.
+
+        Returns:
+            `[batch]`, float32.
+        """
+        with keras.StatelessScope():
+            logits = self._logits(images, training=True)
+        return self.example_losses(labels, logits)
+
+    # Keras's own interface.
+
+    def call(self, inputs, training=None):
+        images = inputs["image"] if isinstance(inputs, dict) else inputs
+        logits = self.network(images, training=training)
+        self._check_network(logits.shape)
+        return logits
+
+    def build(self, input_shape):
+        if not self.network.built:
+            self.network.build(
+                input_shape["image"] if isinstance(input_shape, dict) else input_shape
+            )
+        self.built = True
+
+    def fit(
+        self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs
+    ):
+        """Trains as `keras.Model.fit` does; `burn_in` counts against `epochs` times its steps."""
+        if self.loss is not None:
+            raise InputError(
+                f"{type(self).__name__} defines its own loss: call compile without loss="
+                f"{self.loss!r}."
+            )
+        if y is not None:
+            self._check_labels(y)
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [_TrainingLength(), *tf.nest.flatten(callbacks or [])]
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+
+    def train_step(self, data):
+        images, labels = self._unpack(data)
+        # Mixed before the tape starts, so that no gradient can flow through it.
+        mixed_images, mixed_labels = self.mix(images, self._one_hot(labels))
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            logits = self._logits(mixed_images, training=True)
+            losses = self.example_losses(mixed_labels, logits)
+            losses *= tf.stop_gradient(self.example_weights(tf.stop_gradient(losses)))
+            # The optimizer sums the replicas' gradients: each adds its share of the global mean.
+            regularization = tf.add_n(self.losses) if self.losses else 0.0
+            loss = (tf.reduce_mean(losses) + regularization) / replicas
+        gradients = tape.gradient(loss, self.trainable_weights)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights))
+        self._update_metrics(losses + regularization, mixed_labels, labels, logits)
+        return self.get_metrics_result()
+
+    def test_step(self, data):
+        images, labels = self._unpack(data)
+        one_hot = self._one_hot(labels)
+        logits = self._logits(images, training=False)
+        losses = NoisyLabelModel.example_losses(self, one_hot, logits)
+        self._update_metrics(losses, one_hot, labels, logits)
+        names = {"loss", *(metric.name for metric in self._compile_metrics.metrics)}
+        return {k: v for k, v in self.get_metrics_result().items() if k in names}
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        # Keras builds its metrics from a batch's `y`, which a dict holds inside `x`.
+        y = x["label"] if isinstance(x, dict) else y
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "network": keras.saving.serialize_keras_object(self.network),
+            "num_classes": self.num_classes,
+            "seed": self.seed,
+            **{name: getattr(self, name) for name in hyperparameters(type(self))},
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        network = keras.saving.deserialize_keras_object(config["network"])
+        return cls(**{**config, "network": network})
+
+    def _unpack(self, data):
+        """Images as float32, and labels as they came, from a batch in any of its forms."""
+        if isinstance(data, dict):
+            images, labels = data["image"], data["label"]
+        else:
+            images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+            if sample_weight is not None:
+                raise InputError(
+                    f"Sample and class weights can't be taken: {type(self).__name__} weighs the "
+                    "examples itself."
+                )
+        return tf.cast(images, tf.float32), labels
+
+    def _logits(self, images, training):
+        """Logits in float32, whatever the network computes in."""
+        return tf.cast(self(images, training=training), tf.float32)
+
+    def _one_hot(self, labels):
+        """Labels as `[batch, num_classes]`; NaN where out of range, so that it can't go unseen."""
+        if _is_one_hot(labels):
+            return tf.cast(labels, tf.float32)
+        labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
+        in_range = (labels >= 0) & (labels < self.num_classes)
+        return tf.where(in_range[:, None], tf.one_hot(labels, self.num_classes), np.nan)
+
+    def _update_metrics(self, losses, mixed_labels, labels, logits):
+        """Adds a batch to the loss and to the metrics that `compile` was given.
+
+        Those see the likeliest class of each (mixed) label, in the form in which labels came.
+        """
+        next(metric for metric in self.metrics if metric.name == "loss").update_state(losses)
+        likeliest = tf.argmax(mixed_labels, axis=-1, output_type=tf.int32)
+        if _is_one_hot(labels):
+            likeliest = tf.one_hot(likeliest, self.num_classes)
+        self.compute_metrics(None, likeliest, logits)
+
+    def _check_network(self, output_shape):
+        if len(output_shape) != 2 or output_shape[-1] != self.num_classes:
+            raise InputError(
+                f"The network's output has shape {tuple(output_shape)}, but num_classes="
+                f"{self.num_classes} needs logits of shape (batch, {self.num_classes})."
+            )
+
+    def _check_labels(self, labels):
+        """Refuses arrays of labels before training starts, where a batch could only say NaN."""
+        labels = np.asarray(labels)
+        if _is_one_hot(labels):
+            if labels.shape[-1] != self.num_classes:
+                raise InputError(
+                    f"One-hot labels have {labels.shape[-1]} columns, but num_classes is "
+                    f"{self.num_classes}."
+                )
+        elif labels.size and not (labels.min() >= 0 and labels.max() < self.num_classes):
+            raise InputError(
+                f"Labels run from {labels.min()} to {labels.max()}, but num_classes="
+                f"{self.num_classes} needs them in [0, {self.num_classes})."
+            )
+
+
+def hyperparameters(method):
+    """The keyword-only arguments of a method's constructor: its hyperparameters.
+
+    Args:
+        method: a `NoisyLabelModel` class.
+
+    Returns:
+        Dict from name to `inspect.Parameter`, in the order of the signature.
+    """
+    parameters = inspect.signature(method.__init__).parameters
+    return {k: p for k, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+class _TrainingLength(keras.callbacks.Callback):
+    """Tells the model how many steps `fit` will take, which `burn_in` is a fraction of."""
+
+    def on_train_begin(self, logs=None):
+        steps = self.params["steps"]
+        if steps is None and self.model.burn_in > 0:
+            raise InputError(
+                f"burn_in={self.model.burn_in} is a fraction of training, whose length is unknown "
+                "for this data set: give steps_per_epoch to fit."
+            )
+        self.model.train_steps.assign(float(self.params["epochs"] * (steps or 0)))
+
+
+def _is_one_hot(labels):
+    """Whether labels are `[batch, classes]`; `[batch]` and `[batch, 1]` are class numbers."""
+    return len(labels.shape) == 2 and labels.shape[-1] != 1

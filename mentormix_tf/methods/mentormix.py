@@ -1,0 +1,90 @@
+"""MentorMix, the paper's method: weight, sample, mix up, weight again."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from mentormix_tf import mixing, randomness
+from mentormix_tf.errors import InputError
+from mentormix_tf.mentors import ThresholdMentor
+from mentormix_tf.mentors.base import Interpolation
+from mentormix_tf.methods.base import NoisyLabelModel
+
+
+@keras.saving.register_keras_serializable("mentormix_tf")
+class MentorMix(NoisyLabelModel):
+    """MentorMix (Jiang et al., "Beyond Synthetic Noise", ICML 2020, Algorithm 1).
+
+    A first pass over the batch finds each example's loss; a mentor weighs the examples by it;
+    each is mixed with a partner drawn by those weights, the trusted one with the larger share;
+    the network learns from the mixed batch, whose losses may be weighed once more.
+
+        model = MentorMix(network, num_classes=10, gamma_p=0.6, alpha=8.0)
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), metrics=["accuracy"])
+        model.fit(images, noisy_labels, epochs=30, validation_data=(test_images, test_labels))
+
+    Args:
+        network: Keras network that gives logits `[batch, num_classes]`.
+        num_classes: number of classes.
+        gamma_p: percentile of the losses that γ follows, in [0, 1]: about the share of labels
+            that are right.
+        alpha: λ ~ Beta(alpha, alpha); a large alpha mixes half and half, 0 or less mixes nothing.
+        burn_in: fraction of training, in [0, 1], in which every example is trusted.
+        loss_ema_decay: in [0, 1), how slowly γ follows the percentile.
+        percentile_interpolation: the percentile between two losses, as in numpy.percentile.
+        second_reweight: whether the mixed examples are weighed again; for high noise levels.
+        seed: see `NoisyLabelModel`.
+    """
+
+    def __init__(
+        self,
+        network,
+        num_classes: int,
+        *,
+        gamma_p: float = 0.6,
+        alpha: float = 8.0,
+        burn_in: float = 0.09,
+        loss_ema_decay: float = 0.5,
+        percentile_interpolation: Interpolation = "nearest",
+        second_reweight: bool = False,
+        **kwargs,
+    ):
+        super().__init__(network, num_classes, **kwargs)
+        if not math.isfinite(alpha):
+            raise InputError(f"alpha={alpha} must be a finite number.")
+        self.gamma_p = gamma_p
+        self.alpha = alpha
+        self.burn_in = burn_in
+        self.loss_ema_decay = loss_ema_decay
+        self.percentile_interpolation = percentile_interpolation
+        self.second_reweight = second_reweight
+        mentor = dict(
+            gamma_p=gamma_p,
+            loss_ema_decay=loss_ema_decay,
+            percentile_interpolation=percentile_interpolation,
+            burn_in=burn_in,
+        )
+        self.mentor = ThresholdMentor(**mentor, name="mentor")
+        self.second_mentor = ThresholdMentor(**mentor, name="second_mentor")
+        self.gamma_mean = keras.metrics.Mean(name="gamma")
+        self.v_mean = keras.metrics.Mean(name="mean_v")
+
+    def mix(self, images, labels):
+        if self.alpha <= 0:
+            return images, labels
+        v = self.mentor(self.first_pass_losses(images, labels), self.progress())
+        self.gamma_mean.update_state(self.mentor.gamma)
+        self.v_mean.update_state(v)
+
+        seed = self.step_seed()
+        probabilities = mixing.partner_probabilities(v)
+        partners = mixing.sample_partners(probabilities, randomness.fold_in(seed, 0))
+        lam = mixing.sample_beta(tf.shape(v), self.alpha, randomness.fold_in(seed, 1))
+        lam = mixing.lean_to_trusted(lam, v)
+        return mixing.mixup(images, partners, lam), mixing.mixup(labels, partners, lam)
+
+    def example_weights(self, losses):
+        if not self.second_reweight:
+            return tf.ones_like(losses)
+        return self.second_mentor(losses, self.progress())

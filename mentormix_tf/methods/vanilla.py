@@ -1,0 +1,16 @@
+"""The baseline: cross-entropy on the labels as they are."""
+
+import keras
+
+from mentormix_tf.methods.base import NoisyLabelModel
+
+
+@keras.saving.register_keras_serializable("mentormix_tf")
+class Vanilla(NoisyLabelModel):
+    """Plain training with cross-entropy, the "Vanilla" row of the paper's Table 2.
+
+    Args:
+        network: Keras network that gives logits `[batch, num_classes]`.
+        num_classes: number of classes.
+        seed: see `NoisyLabelModel`.
+    """

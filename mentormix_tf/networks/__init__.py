@@ -1,0 +1,29 @@
+"""Networks by name, for any image size and number of classes.
+
+Each takes images `[batch, height, width, channels]` with values in [0, 255], scales them itself,
+and gives logits `[batch, num_classes]`.
+"""
+
+from mentormix_tf.errors import InputError
+from mentormix_tf.networks.small_cnn import small_cnn
+
+NETWORKS = {"small_cnn": small_cnn}
+
+
+def build(name, image_shape, num_classes):
+    """Builds a network.
+
+    Args:
+        name: one of `NETWORKS`.
+        image_shape: `(height, width, channels)`.
+        num_classes: number of logits.
+
+    Returns:
+        A built `keras.Model`.
+
+    Raises:
+        InputError: the name is not known.
+    """
+    if name not in NETWORKS:
+        raise InputError(f"network={name} is unknown: choose one of {', '.join(NETWORKS)}.")
+    return NETWORKS[name](image_shape, num_classes)

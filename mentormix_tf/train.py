@@ -1,0 +1,100 @@
+"""python -m mentormix_tf.train: trains a network on noisy labels."""
+
+import dataclasses
+import datetime
+import pathlib
+
+from mentormix_tf import command, methods
+from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
+from mentormix_tf.training.run import run
+from mentormix_tf.training.run_folder import refuse_if_taken
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodConfig:
+    """How noisy labels are dealt with.
+
+    Args:
+        method: the method, by name.
+        compare: methods to train first, with the same data, network and steps, for comparison.
+    """
+
+    method: str = "mentormix"
+    compare: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputConfig:
+    """Where results go.
+
+    Args:
+        model_dir: folder for flags.txt, metrics.csv, result.json and tensorboard/; left out, a new
+            one in runs/. With --compare, it holds a folder for each method.
+    """
+
+    model_dir: str = ""
+
+
+def main():
+    """Trains as the flags say, one method after the other, and prints how each ended."""
+    chosen = command.read_config(MethodConfig)
+    model_dir = pathlib.Path(command.read_config(OutputConfig).model_dir or _new_folder())
+    runs = {}
+    for method in dict.fromkeys([*chosen.compare, chosen.method]):
+        # A hyperparameter on the command line belongs to --method, not to what it is compared to.
+        hyperparameters = command.read_hyperparameters() if method == chosen.method else {}
+        runs[method] = RunConfig(
+            data=command.read_config(DataConfig),
+            training=command.read_config(TrainingConfig),
+            method=method,
+            hyperparameters=methods.resolve(method, hyperparameters),
+        )
+    folders = {method: model_dir / method if len(runs) > 1 else model_dir for method in runs}
+    for folder in folders.values():
+        refuse_if_taken(folder)
+
+    results = []
+    for method, config in runs.items():
+        print(f"Training {method} on {_describe(config.data)}; results go to {folders[method]}/")
+        results.append(run(config, folders[method]))
+    print(_table(results))
+    print(f"More in {model_dir}/; tensorboard --logdir={model_dir}")
+
+
+def _new_folder():
+    return f"runs/{datetime.datetime.now():%Y-%m-%d-%H-%M-%S}"
+
+
+def _describe(data):
+    return f"{data.dataset} with {data.noise_level:.0%} {data.noise} label noise"
+
+
+def _table(results):
+    """The results as text, a row each; accuracies are on clean test labels."""
+    row = "{:<14}{:>8}{:>8}{:>8}{:>10}{:>10}".format
+    lines = ["", row("method", "peak", "final", "drop", "noise", "images/s")]
+    for result in results:
+        speed = result["images_per_second"]
+        lines.append(
+            row(
+                result["method"],
+                f"{result['peak_accuracy']:.3f}",
+                f"{result['final_accuracy']:.3f}",
+                f"{result['accuracy_drop']:.3f}",
+                f"{result['realized_noise_rate']:.1%}",
+                "-" if speed is None else f"{speed:,.0f}",
+            )
+        )
+    return "\n".join(
+        [*lines, "", "peak, final: accuracy on clean test labels; noise: wrong labels"]
+    )
+
+
+command.define_config("The noisy split", DataConfig)
+command.define_config("The method", MethodConfig)
+command.define_hyperparameters("The method's hyperparameters")
+command.define_config("Training", TrainingConfig)
+command.define_config("Results", OutputConfig)
+
+if __name__ == "__main__":
+    command.run(main, "Trains a network on noisy labels and measures it on clean ones.")

@@ -1,0 +1,1 @@
+"""Training: how a run goes, and what it leaves behind."""

@@ -1,0 +1,143 @@
+"""The folder that a run leaves behind: flags.txt, metrics.csv, result.json, tensorboard/."""
+
+import csv
+import json
+import os
+import pathlib
+import platform
+import subprocess
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import mentormix_tf
+from mentormix_tf.errors import InputError
+
+
+class RunFolder:
+    """Writes what a run leaves behind, and never over what another run left.
+
+    Args:
+        path: the folder; made if missing.
+        config: `RunConfig` with all hyperparameters.
+
+    Raises:
+        InputError: the folder holds a run's files already, or can't be made.
+    """
+
+    def __init__(self, path, config):
+        self.path = pathlib.Path(path)
+        self.config = config
+        refuse_if_taken(self.path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"model_dir={path} can't be made: {error.strerror}.") from error
+        flags = "".join(f"--{name}={value}\n" for name, value in config.flags().items())
+        (self.path / "flags.txt").write_text(flags)
+        self._tensorboard = tf.summary.create_file_writer(str(self.path / "tensorboard"))
+
+    def write_row(self, row):
+        """Adds an evaluation to metrics.csv and to TensorBoard.
+
+        Args:
+            row: dict of numbers, `step` among them; each row of a run has the same keys.
+        """
+        metrics = self.path / "metrics.csv"
+        is_new = not metrics.exists()
+        with metrics.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+        with self._tensorboard.as_default(step=row["step"]):
+            for name, value in row.items():
+                if name != "step" and value is not None:
+                    tf.summary.scalar(name, value)
+        self._tensorboard.flush()
+
+    def write_result(self, data, rows, images_per_second):
+        """Writes result.json when the run is done.
+
+        Args:
+            data: `NoisySplits`.
+            rows: every evaluation's row, in order.
+            images_per_second: over the whole run, or None.
+
+        Returns:
+            The file's contents, a dict. Accuracies are fractions; peak and final are on the test
+            split's clean labels. No test label chose anything.
+        """
+        accuracies = [row["test_accuracy"] for row in rows]
+        config = self.config
+        result = {
+            "method": config.method,
+            "hyperparameters": dict(config.hyperparameters),
+            "dataset": config.data.dataset,
+            "noise": config.data.noise,
+            "noise_level": config.data.noise_level,
+            "noise_seed": config.data.noise_seed,
+            "realized_noise_rate": data.realized_noise_rate,
+            "split_sha256": data.sha256,
+            "network": config.training.network,
+            "seed": config.training.seed,
+            "steps": rows[-1]["step"],
+            "peak_accuracy": max(accuracies),
+            "final_accuracy": accuracies[-1],
+            "accuracy_drop": max(accuracies) - accuracies[-1],
+            "images_per_second": images_per_second,
+            "device": _device(),
+            "versions": _versions(),
+            "git_revision": _git_revision(),
+        }
+        if data.validation is not None:
+            best = max(rows, key=lambda row: row["validation_accuracy"])
+            result["final_validation_accuracy"] = rows[-1]["validation_accuracy"]
+            result["best_validation_accuracy"] = best["validation_accuracy"]
+            result["accuracy_at_best_validation"] = best["test_accuracy"]
+        partial = self.path / "result.json.partial"
+        partial.write_text(json.dumps(result, indent=2) + "\n")
+        os.replace(partial, self.path / "result.json")
+        return result
+
+
+def refuse_if_taken(path):
+    """Raises InputError if a folder holds another run's files."""
+    for name in ("flags.txt", "metrics.csv", "result.json", "tensorboard"):
+        if (pathlib.Path(path) / name).exists():
+            raise InputError(
+                f"model_dir={path} holds another run's {name}: name a new folder, or move that "
+                "one away."
+            )
+
+
+def _device():
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+        return f"{len(gpus)} x {name}"
+    return f"CPU, {os.cpu_count()} cores, {platform.machine()}"
+
+
+def _versions():
+    return {
+        "mentormix_tf": mentormix_tf.__version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _git_revision():
+    """The checkout's revision, with "-dirty" where files were changed; None outside a checkout."""
+    package = pathlib.Path(__file__).parent
+    describe = ["git", "-C", str(package), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        # An installed package may lie inside somebody else's checkout (a .venv, say).
+        tracked = ["git", "-C", str(package), "ls-files", "--error-unmatch", "run_folder.py"]
+        subprocess.run(tracked, check=True, capture_output=True)
+        return subprocess.run(describe, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,49 @@
+"""Packaging. TensorFlow comes by an extra, since its CPU, GPU and TPU builds are rival packages."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"', (HERE / "mentormix_tf" / "__init__.py").read_text(), re.MULTILINE
+)[1]
+
+# Ranges whose two ends were tried.
+CPU = [
+    "tensorflow-cpu>=2.18,<2.22; sys_platform != 'darwin'",
+    "tensorflow>=2.18,<2.22; sys_platform == 'darwin'",
+]
+GPU = ["tensorflow[and-cuda]>=2.18,<2.22"]
+TPU = ["tensorflow-tpu>=2.18,<2.21"]
+TEST = [*CPU, "pytest>=8,<10", "ruff>=0.9,<1", "scipy>=1.15,<2", "setuptools>=70.1", "wheel"]
+
+setup(
+    name="mentormix-tf",
+    version=VERSION,
+    description="MentorMix for Keras and TensorFlow 2: training on noisy labels",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["mentormix_tf", "mentormix_tf.*"]),
+    python_requires=">=3.10,<3.14",
+    install_requires=[
+        "absl-py>=2.1,<3",
+        "docstring-parser>=0.16,<1",
+        "keras>=3.12,<4",
+        "numpy>=2,<3",
+        "scikit-learn>=1.7,<2",
+        "tensorboard>=2.18,<2.22",
+    ],
+    extras_require={"cpu": CPU, "gpu": GPU, "tpu": TPU, "test": TEST},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

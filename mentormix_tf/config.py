@@ -51,7 +51,7 @@ class TrainingConfig:
 
     network: str = "small_cnn"
     batch_size: int = 128
-    train_steps: int = 1000
+    train_steps: int = 600
     eval_every: int = 100
     learning_rate: float = 0.1
     seed: int = 0

@@ -30,10 +30,11 @@ class NoisyLabelModel(keras.Model):
         **kwargs: `name` and whatever else `keras.Model` takes.
 
     Raises:
-        InputError: a network that does not give `num_classes` logits.
+        InputError: a network that does not give `num_classes` logits, or ends in a softmax.
     """
 
     burn_in = 0.0
+    train_metrics = ()  # names of metrics that say nothing of an evaluation
 
     def __init__(self, network, num_classes: int, seed: int = 0, **kwargs):
         super().__init__(**kwargs)
@@ -53,6 +54,9 @@ class NoisyLabelModel(keras.Model):
         )
         if network.built and hasattr(network, "output_shape"):
             self._check_network(network.output_shape)
+        last = network.layers[-1] if getattr(network, "layers", None) else None
+        if "softmax" in str(getattr(last, "activation", last)).lower():
+            raise InputError("The network ends in a softmax: leave it out, the loss takes logits.")
 
     # What a method may answer differently.
 
@@ -164,7 +168,7 @@ class NoisyLabelModel(keras.Model):
             regularization = tf.add_n(self.losses) if self.losses else 0.0
             loss = (tf.reduce_mean(losses) + regularization) / replicas
         gradients = tape.gradient(loss, self.trainable_weights)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights))
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
         self._update_metrics(losses + regularization, mixed_labels, labels, logits)
         return self.get_metrics_result()
 
@@ -174,8 +178,8 @@ class NoisyLabelModel(keras.Model):
         logits = self._logits(images, training=False)
         losses = NoisyLabelModel.example_losses(self, one_hot, logits)
         self._update_metrics(losses, one_hot, labels, logits)
-        names = {"loss", *(metric.name for metric in self._compile_metrics.metrics)}
-        return {k: v for k, v in self.get_metrics_result().items() if k in names}
+        results = self.get_metrics_result()
+        return {name: results[name] for name in results if name not in self.train_metrics}
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         # Keras builds its metrics from a batch's `y`, which a dict holds inside `x`.

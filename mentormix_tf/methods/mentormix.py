@@ -37,6 +37,8 @@ class MentorMix(NoisyLabelModel):
         seed: see `NoisyLabelModel`.
     """
 
+    train_metrics = ("gamma", "mean_v")
+
     def __init__(
         self,
         network,
@@ -73,7 +75,7 @@ class MentorMix(NoisyLabelModel):
     def mix(self, images, labels):
         if self.alpha <= 0:
             return images, labels
-        v = self.mentor(self.first_pass_losses(images, labels), self.progress())
+        v = self.mentor(self.first_pass_losses(images, labels), progress=self.progress())
         self.gamma_mean.update_state(self.mentor.gamma)
         self.v_mean.update_state(v)
 
@@ -87,4 +89,4 @@ class MentorMix(NoisyLabelModel):
     def example_weights(self, losses):
         if not self.second_reweight:
             return tf.ones_like(losses)
-        return self.second_mentor(losses, self.progress())
+        return self.second_mentor(losses, progress=self.progress())

@@ -1,0 +1,79 @@
+"""The package as it is installed: from a wheel, without TensorFlow, beside another backend."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import venv
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def python(*arguments, executable=sys.executable, cwd=None, **environment):
+    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "KERAS_BACKEND")}
+    return subprocess.run(
+        [executable, *arguments],
+        cwd=cwd,
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with the package as its wheel installs it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    wheel = ["-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
+    built = python(*wheel, f"--wheel-dir={folder}", str(ROOT), cwd=folder)
+    assert built.returncode == 0, built.stderr
+    [file] = folder.glob("mentormix_tf-*.whl")
+    pip = ["-m", "pip", "install", "--no-deps", "--quiet", f"--target={folder / 'site'}"]
+    done = python(*pip, str(file), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "site"
+
+
+def test_wheel_trains_from_any_folder(installed, tmp_path):
+    flags = ["--train_steps=4", "--eval_every=2", "--model_dir=run"]
+    done = python("-m", "mentormix_tf.train", *flags, cwd=tmp_path, PYTHONPATH=str(installed))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "result.json").exists()
+
+
+def test_wheel_holds_the_package_alone(installed):
+    folders = {path.name for path in installed.iterdir() if path.suffix != ".dist-info"}
+    assert folders == {"mentormix_tf"}
+    assert list(installed.glob("*.dist-info/**/LICENSE"))
+
+
+def test_without_tensorflow_one_sentence(tmp_path):
+    venv.create(tmp_path / "bare", with_pip=False)
+    bare = str(tmp_path / "bare" / "bin" / "python")
+    command = python("-m", "mentormix_tf.train", executable=bare, PYTHONPATH=str(ROOT))
+    assert command.returncode == 1
+    assert command.stderr.count("\n") == 1 and "pip install 'mentormix-tf[cpu]'" in command.stderr
+    library = python("-c", "import mentormix_tf", executable=bare, PYTHONPATH=str(ROOT))
+    assert "ImportError: mentormix_tf needs TensorFlow" in library.stderr
+
+
+def test_another_backend_in_the_users_settings_is_overruled():
+    code = "import mentormix_tf, keras; assert keras.backend.backend() == 'tensorflow'"
+    done = python("-c", code, cwd=ROOT, KERAS_BACKEND="jax")
+    assert done.returncode == 0, done.stderr
+
+
+def test_another_backend_already_loaded_is_said():
+    # A stand-in for Keras: the real one can't be imported on a backend that isn't installed.
+    code = (
+        "import sys, types; keras = sys.modules['keras'] = types.ModuleType('keras');"
+        "keras.backend = types.SimpleNamespace(backend=lambda: 'jax');"
+        "import mentormix_tf"
+    )
+    done = python("-c", code, cwd=ROOT)
+    assert (
+        "ImportError: mentormix_tf needs Keras on TensorFlow, but Keras was imported on jax"
+        in done.stderr
+    )

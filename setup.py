@@ -17,7 +17,18 @@ CPU = [
 ]
 GPU = ["tensorflow[and-cuda]>=2.18,<2.22"]
 TPU = ["tensorflow-tpu>=2.18,<2.21"]
-TEST = [*CPU, "pytest>=8,<10", "ruff>=0.9,<1", "scipy>=1.15,<2", "setuptools>=70.1", "wheel"]
+# Only to make Mini-ImageNet from its originals, which TFDS resizes with OpenCV.
+MINI_IMAGENET = ["opencv-python-headless>=4.10,<6"]
+TEST = [
+    *CPU,
+    *MINI_IMAGENET,
+    "pandas>=2.2,<4",
+    "pytest>=8,<10",
+    "ruff>=0.9,<1",
+    "scipy>=1.15,<2",
+    "setuptools>=70.1",
+    "wheel",
+]
 
 setup(
     name="mentormix-tf",
@@ -35,9 +46,19 @@ setup(
         "keras>=3.12,<4",
         "numpy>=2,<3",
         "scikit-learn>=1.7,<2",
+        "importlib_resources>=6",  # some TFDS builders import it
+        "pillow>=10,<13",
         "tensorboard>=2.18,<2.22",
+        "tensorflow-datasets>=4.9.7,<5",
+        "tqdm>=4.66,<5",
     ],
-    extras_require={"cpu": CPU, "gpu": GPU, "tpu": TPU, "test": TEST},
+    extras_require={
+        "cpu": CPU,
+        "gpu": GPU,
+        "tpu": TPU,
+        "mini_imagenet": MINI_IMAGENET,
+        "test": TEST,
+    },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3.10",

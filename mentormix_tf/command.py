@@ -8,10 +8,11 @@ import dataclasses
 import inspect
 import sys
 import textwrap
+import types
 import typing
 
 import docstring_parser
-from absl import app, flags
+from absl import app, flags, logging
 
 from mentormix_tf import methods
 from mentormix_tf.errors import InputError
@@ -21,35 +22,38 @@ FLAGS = flags.FLAGS
 _groups = {}  # title -> names of its flags, as --help shows them
 
 
-def define_config(title, config_class):
+def define_config(title, config_class, without=()):
     """Defines a flag for each field of a dataclass.
 
     Args:
         title: heading of the flags in --help.
         config_class: dataclass whose docstring has an `Args` section.
+        without: fields that get no flag.
     """
     helps = _argument_helps(config_class)
-    types = typing.get_type_hints(config_class)
+    kinds = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
-        _define(title, field.name, types[field.name], field.default, helps[field.name])
+        if field.name in without:
+            continue
+        _define(title, field.name, kinds[field.name], field.default, helps[field.name])
 
 
-def read_config(config_class):
-    """A dataclass filled from the flags that `define_config` made of it."""
-    names = [field.name for field in dataclasses.fields(config_class)]
-    return config_class(**{name: FLAGS[name].value for name in names})
+def read_config(config_class, **given):
+    """A dataclass filled from the flags that `define_config` made of it, and from `given`."""
+    names = [field.name for field in dataclasses.fields(config_class) if field.name not in given]
+    return config_class(**{name: FLAGS[name].value for name in names}, **given)
 
 
 def define_hyperparameters(title):
     """Defines a flag for each hyperparameter of each method; unset, it is the method's default."""
-    defaults, types, helps = {}, {}, {}
+    defaults, kinds, helps = {}, {}, {}
     for name, method in methods.METHODS.items():
         for parameter in methods.hyperparameters(method).values():
             defaults.setdefault(parameter.name, []).append(f"{name}: {parameter.default}")
-            types[parameter.name] = parameter.annotation
+            kinds[parameter.name] = parameter.annotation
             helps[parameter.name] = _argument_helps(method)[parameter.name]
     for name, text in helps.items():
-        _define(title, name, types[name], None, f"{text} ({', '.join(defaults[name])})")
+        _define(title, name, kinds[name], None, f"{text} ({', '.join(defaults[name])})")
 
 
 def read_hyperparameters():
@@ -78,6 +82,8 @@ def run(main, summary):
         return app.parse_flags_with_usage(argv)
 
     def guarded(argv):
+        if not FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.ERROR)  # TFDS warns of much that is meant
         try:
             if argv[1:]:
                 raise InputError(f"{argv[1]} is no flag: flags start with -- and are in --help.")
@@ -92,6 +98,8 @@ def run(main, summary):
 
 def _define(title, name, kind, default, text):
     _groups.setdefault(title, []).append(name)
+    if typing.get_origin(kind) is types.UnionType:  # "float | None": None where it is left out
+        kind = typing.get_args(kind)[0]
     if typing.get_origin(kind) is typing.Literal:
         flags.DEFINE_enum(name, default, typing.get_args(kind), text)
     elif typing.get_origin(kind) is tuple:

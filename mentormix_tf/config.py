@@ -12,27 +12,36 @@ class DataConfig:
     """The noisy split to train on.
 
     Args:
-        dataset: where the images come from.
-        noise: how labels are made wrong; symmetric flips to a random incorrect class.
-        noise_level: fraction of the training labels to make wrong, in [0, 1].
+        dataset: digits, fashion_mnist, cifar10, cifar100, cifar10_n, cifar100_n, mini_imagenet,
+            stanford_cars, webvision, mini_webvision, imagenet2012, imagenet2012_50, tfds:NAME,
+            folder:PATH or csv:PATH.
+        noise: how labels are made wrong: symmetric, uniform, asymmetric, matrix or from_file; or
+            the data set's own: red, blue, human_worse and the like; none leaves them as they are.
+            Left out, the data set's own noise if it has some, else symmetric.
+        noise_level: fraction of the training labels to make wrong, in [0, 1]; left out, 0.4.
         noise_seed: seed of the noise and of the validation cut; another one, other wrong labels.
+        noise_file: transition matrix for --noise=matrix (.npy, .csv), or noisy labels for
+            --noise=from_file (.npy, .csv, .json).
         validation_fraction: fraction of the noisy training examples to hold out, in [0, 1), for
             choosing hyperparameters without the test labels.
+        data_dir: folder of TensorFlow Datasets, where prepared splits and downloads are kept.
     """
 
     dataset: str = "digits"
-    noise: Literal["symmetric"] = "symmetric"
-    noise_level: float = 0.4
+    noise: str = ""
+    noise_level: float | None = None
     noise_seed: int = 0
+    noise_file: str = ""
     validation_fraction: float = 0.0
+    data_dir: str = "~/tensorflow_datasets"
 
     def __post_init__(self):
-        if not 0.0 <= self.noise_level <= 1.0:
+        if self.noise_level is not None and not 0.0 <= self.noise_level <= 1.0:
             raise InputError(f"noise_level={self.noise_level} must lie in [0, 1].")
         if not 0.0 <= self.validation_fraction < 1.0:
             raise InputError(f"validation_fraction={self.validation_fraction} must lie in [0, 1).")
-        if self.noise_seed < 0:
-            raise InputError(f"noise_seed={self.noise_seed} must not be negative.")
+        if not 0 <= self.noise_seed < 2**32:
+            raise InputError(f"noise_seed={self.noise_seed} must lie in [0, 2**32).")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +50,10 @@ class TrainingConfig:
 
     Args:
         network: the network, by name.
+        augmentation: none, cifar (the released code's crop, flip and colours), cifar_standard
+            (crop and flip) or imagenet; auto goes by the size of the images.
+        image_size: pixels a side that the network is shown; 0 for the images' own size, or 224
+            where that differs between images.
         batch_size: examples in a step, over all replicas.
         train_steps: how many steps to train.
         eval_every: steps between evaluations; train_steps must be a multiple of it.
@@ -50,6 +63,8 @@ class TrainingConfig:
     """
 
     network: str = "small_cnn"
+    augmentation: str = "auto"
+    image_size: int = 0
     batch_size: int = 128
     train_steps: int = 600
     eval_every: int = 100
@@ -61,6 +76,8 @@ class TrainingConfig:
         for name in ("batch_size", "train_steps", "eval_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)} must be at least 1.")
+        if self.image_size < 0:
+            raise InputError(f"image_size={self.image_size} must not be negative.")
         if self.train_steps % self.eval_every and self.train_steps > self.eval_every:
             raise InputError(
                 f"train_steps={self.train_steps} must be a multiple of eval_every="
@@ -96,4 +113,8 @@ class RunConfig:
             **self.hyperparameters,
             **dataclasses.asdict(self.training),
         }
-        return {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in values.items()}
+        return {
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in values.items()
+            if value is not None
+        }

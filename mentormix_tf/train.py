@@ -6,6 +6,7 @@ import pathlib
 
 from mentormix_tf import command, methods
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
+from mentormix_tf.data import splits
 from mentormix_tf.training.run import run
 from mentormix_tf.training.run_folder import refuse_if_taken
 
@@ -39,12 +40,13 @@ def main():
     """Trains as the flags say, one method after the other, and prints how each ended."""
     chosen = command.read_config(MethodConfig)
     model_dir = pathlib.Path(command.read_config(OutputConfig).model_dir or _new_folder())
+    data = splits.resolve(command.read_config(DataConfig))
     runs = {}
     for method in dict.fromkeys([*chosen.compare, chosen.method]):
         # A hyperparameter on the command line belongs to --method, not to what it is compared to.
         hyperparameters = command.read_hyperparameters() if method == chosen.method else {}
         runs[method] = RunConfig(
-            data=command.read_config(DataConfig),
+            data=data,
             training=command.read_config(TrainingConfig),
             method=method,
             hyperparameters=methods.resolve(method, hyperparameters),
@@ -66,7 +68,8 @@ def _new_folder():
 
 
 def _describe(data):
-    return f"{data.dataset} with {data.noise_level:.0%} {data.noise} label noise"
+    level = "" if data.noise_level is None else f"{data.noise_level:.0%} "
+    return f"{data.dataset} with {level}{data.noise} label noise"
 
 
 def _table(results):
@@ -74,14 +77,14 @@ def _table(results):
     row = "{:<14}{:>8}{:>8}{:>8}{:>10}{:>10}".format
     lines = ["", row("method", "peak", "final", "drop", "noise", "images/s")]
     for result in results:
-        speed = result["images_per_second"]
+        speed, noise = result["images_per_second"], result["realized_noise_rate"]
         lines.append(
             row(
                 result["method"],
                 f"{result['peak_accuracy']:.3f}",
                 f"{result['final_accuracy']:.3f}",
                 f"{result['accuracy_drop']:.3f}",
-                f"{result['realized_noise_rate']:.1%}",
+                "unknown" if noise is None else f"{noise:.1%}",
                 "-" if speed is None else f"{speed:,.0f}",
             )
         )

@@ -1,71 +1,217 @@
-"""Batches for training and evaluation, as `tf.data` data sets of dicts."""
+"""Batches for training and evaluation, as `tf.data` data sets of dicts.
+
+A batch has image `[batch, height, width, channels]`, float32 in [0, 255], and label, true_label and
+is_clean, `[batch]`, int64. Ids are strings, which neither XLA nor TPUs take: ask for them.
+
+What fits into memory is read once and picked from by position: decoded where all images have one
+size, else encoded. What does not is streamed from its shards through a shuffle buffer.
+"""
+
+import math
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
+from mentormix_tf import randomness
 from mentormix_tf.errors import InputError
 
+MEMORY = 2**31  # bytes of images to hold, at most
+SHUFFLE_BUFFER = 20_000  # records, where they are streamed
+COLUMNS = ("image", "label", "true_label", "is_clean")
+AUTOTUNE = tf.data.AUTOTUNE
 
-def train_batches(examples, batch_size, seed, start_step=0):
+
+def train_batches(data, batch_size, seed, augmentation, image_shape, start_step=0, memory=MEMORY):
     """Endless training batches, shuffled anew each epoch.
 
     The batch of a step is a function of (seed, step) alone: a stream that starts at step k is the
     tail of the one that starts at 0.
 
     Args:
-        examples: dict of arrays of one length.
+        data: `NoisySplits`.
         batch_size: examples in a batch; an epoch's incomplete last batch is left out.
-        seed: seed of the order.
+        seed: seed of the order and of the augmentation.
+        augmentation: `Augmentation`.
+        image_shape: `(height, width, channels)` of the batches' images.
         start_step: step of the first batch.
+        memory: bytes of images that may be held in memory.
 
     Returns:
-        `tf.data.Dataset` of dicts of tensors `[batch_size, ...]` for all but `id`; the image is
-        float32 in [0, 255].
+        `tf.data.Dataset` of dicts.
 
     Raises:
-        InputError: there are fewer examples than batch_size.
+        InputError: there are fewer examples than batch_size, or a file is damaged.
     """
-    size = len(examples["label"])
+    size = data.num_examples("train")
     steps_per_epoch = size // batch_size
     if steps_per_epoch == 0:
         raise InputError(
             f"batch_size={batch_size} is larger than the training data, which has {size} examples."
         )
+    seed = tf.constant([seed, 0])
+    first_epoch, first_step = divmod(start_step, steps_per_epoch)
 
-    def orders():
-        first_epoch, first_step = divmod(start_step, steps_per_epoch)
-        for epoch in range(first_epoch, 2**31):
-            order = np.random.RandomState([seed, epoch]).permutation(size)
-            yield order[first_step * batch_size : steps_per_epoch * batch_size]
-            first_step = 0
+    examples = _Examples(data, "train", memory)
 
-    positions = tf.data.Dataset.from_generator(
-        orders, output_signature=tf.TensorSpec([None], tf.int64)
-    )
-    positions = positions.unbatch().batch(batch_size, drop_remainder=True)
-    return _gather(positions, examples)
+    def epoch_batches(epoch):
+        epoch_seed = randomness.fold_in(seed, epoch)
+        rows = examples.shuffled(epoch_seed).batch(batch_size, drop_remainder=True)
+        rows = rows.take(steps_per_epoch)
+        return rows.skip(tf.where(epoch == first_epoch, tf.cast(first_step, tf.int64), 0))
+
+    batches = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(epoch_batches)
+
+    def augmented(step, batch):
+        step_seed = randomness.fold_in(randomness.fold_in(seed, step), 1)
+        batch = examples.decoded(batch, augmentation.decode_train, image_shape, step_seed)
+        distorted = augmentation.distort(batch["image"], randomness.fold_in(step_seed, 1))
+        return {**batch, "image": tf.ensure_shape(distorted, [batch_size, *image_shape])}
+
+    numbered = batches.map(examples.gathered, AUTOTUNE).enumerate(start_step)
+    return numbered.map(augmented, num_parallel_calls=AUTOTUNE).prefetch(AUTOTUNE)
 
 
-def eval_batches(examples, batch_size):
-    """Every example once, in order; the last batch may be smaller.
+def eval_batches(data, split, batch_size, augmentation, image_shape, memory=MEMORY):
+    """Every example of a split once, in the order of its files; the last batch may be smaller.
 
     Args:
-        examples: dict of arrays of one length.
+        data: `NoisySplits`.
+        split: name of the split.
         batch_size: examples in a batch.
+        augmentation: `Augmentation`.
+        image_shape: `(height, width, channels)` of the batches' images.
+        memory: bytes of images that may be held in memory.
 
     Returns:
-        `tf.data.Dataset` of dicts of tensors `[batch, ...]`, as `train_batches` gives them.
+        `tf.data.Dataset` of dicts.
+
+    Raises:
+        InputError: a file is damaged.
     """
-    positions = tf.data.Dataset.range(len(examples["label"])).batch(batch_size)
-    return _gather(positions, examples)
+    examples = _Examples(data, split, memory)
+
+    def decoded(batch):
+        return examples.decoded(
+            examples.gathered(batch), augmentation.decode_eval, image_shape, tf.constant([0, 0])
+        )
+
+    batches = examples.in_order().batch(batch_size)
+    return batches.map(decoded, num_parallel_calls=AUTOTUNE).prefetch(AUTOTUNE)
 
 
-def _gather(positions, examples):
-    # Strings are left out: XLA and TPUs take none.
-    tensors = {k: tf.constant(v) for k, v in examples.items() if v.dtype.kind != "S"}
+def damage(data):
+    """The error to raise when reading met a damaged record: names the first file that has one.
 
-    def batch(indices):
-        picked = {name: tf.gather(values, indices) for name, values in tensors.items()}
-        return {**picked, "image": tf.cast(picked["image"], tf.float32)}
+    Args:
+        data: `NoisySplits`.
 
-    return positions.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    Returns:
+        `InputError`.
+    """
+    for info in data.builder.info.splits.values():
+        for path, expected in zip(info.filepaths, info.shard_lengths, strict=True):
+            readable = tf.data.TFRecordDataset(str(path)).ignore_errors()
+            count = int(readable.reduce(np.int64(0), lambda n, _: n + 1))
+            if count != expected:
+                return InputError(
+                    f"{path} is damaged behind record {count} of {expected}: delete {data.path} "
+                    "and prepare it again."
+                )
+    return InputError(f"{data.path} could not be read, though its files seem whole: try again.")
+
+
+class _Examples:
+    """The examples of a split: positions in memory, or records streamed from files."""
+
+    def __init__(self, data, split, memory):
+        self.data, self.split = data, split
+        info, shape = data.builder.info.splits[split], data.image_shape
+        decoded_bytes = math.inf if None in shape else info.num_examples * math.prod(shape)
+        self.is_decoded = decoded_bytes <= memory
+        self.in_memory = self.is_decoded or info.num_bytes <= memory
+        if self.in_memory:
+            self.columns = {name: tf.constant(v) for name, v in self._read().items()}
+
+    def in_order(self):
+        if self.in_memory:
+            return tf.data.Dataset.range(self.data.num_examples(self.split))
+        return self._records(tf.range(len(self._files())))
+
+    def shuffled(self, seed):
+        if self.in_memory:
+            return tf.data.Dataset.from_tensor_slices(
+                _order(self.data.num_examples(self.split), seed)
+            )
+        shuffled_files = self._records(_order(len(self._files()), seed), cycle_length=16)
+        buffer_seed = tf.cast(randomness.fold_in(seed, 1)[0], tf.int64)
+        return shuffled_files.shuffle(SHUFFLE_BUFFER, buffer_seed, reshuffle_each_iteration=False)
+
+    def gathered(self, batch):
+        """Examples for positions; streamed records are examples already."""
+        if not self.in_memory:
+            return batch
+        return {name: tf.gather(values, batch) for name, values in self.columns.items()}
+
+    def decoded(self, batch, decode, image_shape, seed):
+        if self.is_decoded:
+            images = tf.cast(batch["image"], tf.float32)
+            if tuple(self.data.image_shape[:2]) != tuple(image_shape[:2]):
+                images = tf.image.resize(images, image_shape[:2], antialias=True)
+            return {**batch, "image": images}
+        seeds = tf.map_fn(
+            lambda i: randomness.fold_in(seed, i), tf.range(tf.shape(batch["label"])[0])
+        )
+        images = tf.map_fn(
+            lambda pair: decode(pair[0], image_shape, pair[1]),
+            (batch["image"], seeds),
+            fn_output_signature=tf.TensorSpec(image_shape, tf.float32),
+        )
+        return {**batch, "image": images}
+
+    def _files(self):
+        return self.data.builder.info.splits[self.split].filepaths
+
+    def _records(self, order, cycle_length=1):
+        """Parsed records of the split's files, in that order of the files."""
+        files = tf.gather(tf.constant([str(path) for path in self._files()]), order)
+        records = tf.data.Dataset.from_tensor_slices(files).interleave(
+            tf.data.TFRecordDataset, cycle_length, num_parallel_calls=AUTOTUNE, deterministic=True
+        )
+        features = self.data.builder.info.features
+        skip = {"image": tfds.decode.SkipDecoding()}
+
+        def parse(record):
+            example = features.deserialize_example(record, decoders=skip)
+            return {name: example[name] for name in COLUMNS}
+
+        return records.map(parse, num_parallel_calls=AUTOTUNE)
+
+    def _read(self):
+        """All columns as arrays; every record that was written must be there."""
+        records = self._records(tf.range(len(self._files())))
+        if self.is_decoded:
+            channels = self.data.image_shape[-1]
+
+            def decode(example):
+                image = tf.io.decode_image(example["image"], channels, expand_animations=False)
+                return {**example, "image": tf.ensure_shape(image, self.data.image_shape)}
+
+            records = records.map(decode, num_parallel_calls=AUTOTUNE)
+        try:
+            batches = list(records.batch(1000).prefetch(AUTOTUNE).as_numpy_iterator())
+        except tf.errors.DataLossError as error:
+            raise damage(self.data) from error
+        columns = {name: np.concatenate([batch[name] for batch in batches]) for name in COLUMNS}
+        expected = self.data.num_examples(self.split)
+        if len(columns["label"]) != expected:
+            raise InputError(
+                f"{self.data.path} has {len(columns['label'])} {self.split} examples instead of "
+                f"{expected}: delete the folder and prepare it again."
+            )
+        return columns
+
+
+def _order(size, seed):
+    """A random permutation of `size` positions: `[size]`, int64."""
+    return tf.cast(tf.argsort(randomness.uniform([size], seed), stable=True), tf.int64)

@@ -1,81 +1,245 @@
-"""Noisy splits: a data set whose training labels were made wrong on purpose, and what is known
-of it."""
+"""Noisy splits by name: found where they were made before, made where they are missing."""
 
+import contextlib
 import dataclasses
+import errno
+import fcntl
 import hashlib
+import json
+import pathlib
+import re
+import sys
 
 import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from etils import epath
 
-from mentormix_tf.data import noise, sources
+from mentormix_tf.data import images, noise, sources
+from mentormix_tf.data.noisy_labels import MANIFEST, NoisyLabels, NoisyLabelsConfig, SplitPlan
+from mentormix_tf.data.sources.users_own import fingerprint
+from mentormix_tf.errors import InputError
+
+DEFAULT_LEVEL = 0.4
+WITH_LEVEL = ("symmetric", "uniform", "asymmetric", "red", "blue")
+WITH_FILE = ("matrix", "from_file")
 
 
 @dataclasses.dataclass(frozen=True)
 class NoisySplits:
-    """A data set ready for training.
-
-    Each split is a dict of arrays of one length: `image` `[n, height, width, channels]` uint8,
-    `label` `[n]` int64 (what training sees), `true_label` `[n]` int64, `is_clean` `[n]` int64
-    (1 where the two agree, else 0) and `id` `[n]` bytes.
+    """A prepared noisy split.
 
     Attributes:
-        train: training examples, with noisy labels.
-        validation: examples cut from training, with noisy labels, or None.
-        test: examples with the labels they came with.
-        class_names: name of each class.
-        realized_noise_rate: fraction of the labels, validation's too, that are wrong.
-        sha256: hash over (id, label) of the labels, validation's too.
+        path: its folder.
+        builder: TFDS builder with the splits train, perhaps validation, and test.
+        manifest: what is known of its labels.
     """
 
-    train: dict
-    validation: dict | None
-    test: dict
-    class_names: list
-    realized_noise_rate: float
-    sha256: str
+    path: pathlib.Path
+    builder: tfds.core.DatasetBuilder
+    manifest: dict
+
+    @property
+    def class_names(self):
+        return self.builder.info.features["label"].names
+
+    @property
+    def image_shape(self):
+        """`(height, width, channels)`, with None for sides that differ between images."""
+        return self.builder.info.features["image"].shape
+
+    def __contains__(self, split):
+        return split in self.builder.info.splits
+
+    def num_examples(self, split):
+        return self.builder.info.splits[split].num_examples
 
 
-def make(config):
-    """Makes the noisy splits that a `DataConfig` describes.
+def resolve(config):
+    """Fills in what a `DataConfig` leaves out, and checks what goes with what.
 
     Args:
         config: `DataConfig`.
 
     Returns:
+        `DataConfig` whose noise and noise_level (None for noise without levels) are set.
+
+    Raises:
+        InputError: an unknown data set or noise, or a flag that this noise does not take.
+    """
+    entry, _ = sources.get(config.dataset)
+    chosen = entry.choose_noise(config.dataset, config.noise)
+    level = config.noise_level
+    if chosen in WITH_LEVEL:
+        level = DEFAULT_LEVEL if level is None else level
+    elif level is not None:
+        raise InputError(f"noise_level={level} can't be set: noise={chosen} has no levels.")
+    if bool(config.noise_file) != (chosen in WITH_FILE):
+        raise InputError(
+            f"noise={chosen} needs a --noise_file."
+            if chosen in WITH_FILE
+            else f"noise_file={config.noise_file} can't be set: noise={chosen} reads no file."
+        )
+    if config.noise_file and not pathlib.Path(config.noise_file).is_file():
+        raise InputError(f"noise_file={config.noise_file} does not exist.")
+    return dataclasses.replace(config, noise=chosen, noise_level=level)
+
+
+def folder(config):
+    """Where a split is or will be: its name has all that makes its labels.
+
+    Args:
+        config: `DataConfig`, resolved.
+    """
+    entry, argument = sources.get(config.dataset)
+    name = config.dataset
+    if entry in (sources.FAMILIES["folder"], sources.FAMILIES["csv"]):
+        kind = config.dataset.partition(":")[0]
+        name = f"{kind}_{pathlib.Path(argument).resolve().name}_{fingerprint(argument)}"
+    parts = [re.sub(r"\W+", "_", name), config.noise]
+    if config.noise_level is not None:
+        parts.append(f"{config.noise_level:g}")
+    if config.noise_file:
+        parts.append(hashlib.sha256(pathlib.Path(config.noise_file).read_bytes()).hexdigest()[:8])
+    parts.append(f"seed{config.noise_seed}")
+    if config.validation_fraction:
+        parts.append(f"val{config.validation_fraction:g}")
+    root = epath.Path(config.data_dir).expanduser()
+    return root / NoisyLabels.name / "-".join(parts) / str(NoisyLabels.VERSION)
+
+
+def prepare(config, skip_bad_images=False):
+    """Makes a noisy split, unless it is there already.
+
+    A split appears whole or not at all: it is written beside its place and moved there at the end.
+
+    Args:
+        config: `DataConfig`.
+        skip_bad_images: leave out images that can't be decoded, rather than refuse the data.
+
+    Returns:
         `NoisySplits`.
 
     Raises:
-        InputError: the data set is not known.
+        InputError: the data or the settings can't be used, or the disk is full.
     """
-    loaded, class_names = sources.load(config.dataset)
-    images, true_labels = loaded["train"]
-    labels = noise.symmetric(true_labels, len(class_names), config.noise_level, config.noise_seed)
-    noisy = _examples("train", images, labels, true_labels)
-    # Another stream than the noise's own, so that the cut tells nothing of which labels are wrong.
-    order = np.random.RandomState([config.noise_seed, 1]).permutation(len(labels))
-    cut = round(config.validation_fraction * len(labels))
-    held_out, kept = np.sort(order[:cut]), np.sort(order[cut:])
-    return NoisySplits(
-        train={name: values[kept] for name, values in noisy.items()},
-        validation={name: values[held_out] for name, values in noisy.items()} if cut else None,
-        test=_examples("test", loaded["test"][0], loaded["test"][1], loaded["test"][1]),
-        class_names=class_names,
-        realized_noise_rate=float(np.mean(labels != true_labels)),
-        sha256=_sha256(noisy),
-    )
+    config = resolve(config)
+    path = folder(config)
+    with _only_writer(path.parent):
+        if not path.exists():
+            print(f"Preparing {path}", flush=True)
+            for leftover in path.parent.glob("*incomplete*"):
+                leftover.rmtree()
+            _write(config, path, skip_bad_images)
+    return load(path)
 
 
-def _examples(split, images, labels, true_labels):
-    return {
-        "image": images,
-        "label": np.asarray(labels, np.int64),
-        "true_label": np.asarray(true_labels, np.int64),
-        "is_clean": np.asarray(labels == true_labels, np.int64),
-        "id": np.array([f"{split}_{i:05d}".encode() for i in range(len(labels))]),
+def load(path):
+    """Opens a prepared split, after checking that its files have the sizes they were written with.
+
+    Args:
+        path: its folder.
+
+    Returns:
+        `NoisySplits`.
+
+    Raises:
+        InputError: it is no prepared split, or a file is missing or has another size.
+    """
+    path = epath.Path(path)
+    try:
+        manifest = json.loads((path / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is not a prepared split: its {MANIFEST} can't be read. Delete the folder and "
+            "prepare it again."
+        ) from error
+    for name, size in manifest["files"].items():
+        found = (path / name).stat().length if (path / name).exists() else None
+        if found != size:
+            has = "is missing" if found is None else f"has {found} bytes"
+            raise InputError(
+                f"{path / name} {has}, but was written with {size}: delete {path} and prepare it "
+                "again."
+            )
+    return NoisySplits(path, tfds.builder_from_directory(path), manifest)
+
+
+def _write(config, path, skip_bad_images):
+    entry, argument = sources.get(config.dataset)
+    data_dir = epath.Path(config.data_dir).expanduser()
+    source = entry.load(config.noise, config.noise_level, str(data_dir), argument)
+    train, test = source.train, source.test
+    if source.check_images:
+        train = images.check(train, "train", skip_bad_images)
+        test = test and images.check(test, "test", skip_bad_images)
+    labels = _noisy_labels(config, source, train)
+    held_out = _held_out(config, len(labels))
+    plans = {"train": SplitPlan(train, labels, ~held_out)}
+    if held_out.any():
+        plans["validation"] = SplitPlan(train, labels, held_out)
+    if test is not None:
+        plans["test"] = SplitPlan(test, test.labels, np.ones(len(test.labels), bool))
+    settings = {
+        name: getattr(config, name)
+        for name in ("dataset", "noise", "noise_level", "noise_seed", "validation_fraction")
     }
+    builder_config = NoisyLabelsConfig(
+        name=path.parent.name,
+        settings=settings,
+        class_names=list(source.class_names),
+        image_shape=source.image_shape,
+        image_format=None if None in source.image_shape else "png",
+        plans=plans,
+    )
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    try:
+        builder = NoisyLabels(config=builder_config, data_dir=data_dir)
+        builder.download_and_prepare()
+    except (OSError, tf.errors.OpError) as error:
+        full = getattr(error, "errno", None) == errno.ENOSPC or isinstance(
+            error, tf.errors.ResourceExhaustedError
+        )
+        reason = "the disk is full" if full else str(error).splitlines()[0]
+        raise InputError(f"{path} can't be written: {reason}.") from error
 
 
-def _sha256(examples):
-    digest = hashlib.sha256()
-    for example_id, label in zip(examples["id"], examples["label"], strict=True):
-        digest.update(example_id + b" %d\n" % label)
-    return digest.hexdigest()
+def _noisy_labels(config, source, train):
+    num_classes, level, seed = len(source.class_names), config.noise_level, config.noise_seed
+    if config.noise == "symmetric":
+        return noise.symmetric(train.labels, num_classes, level, seed)
+    if config.noise == "uniform":
+        return noise.uniform(train.labels, num_classes, level, seed)
+    if config.noise == "asymmetric":
+        return noise.asymmetric(train.labels, num_classes, level, seed, source.asymmetric)
+    if config.noise == "matrix":
+        matrix = noise.read_matrix(config.noise_file, num_classes)
+        return noise.from_matrix(train.labels, matrix, seed)
+    if config.noise == "from_file":
+        return noise.read_labels(config.noise_file, len(train.labels), num_classes)
+    return train.labels
+
+
+def _held_out(config, count):
+    """Which training examples are kept for validation: `[count]`, bool."""
+    # Another stream than the noise's own, so that the cut tells nothing of which labels are wrong.
+    order = np.random.RandomState([config.noise_seed, 1]).permutation(count)
+    held_out = np.zeros(count, bool)
+    held_out[order[: round(config.validation_fraction * count)]] = True
+    return held_out
+
+
+@contextlib.contextmanager
+def _only_writer(path):
+    """Lets one process at a time write a split; others wait, then find it made."""
+    if "://" in str(path):  # no locks on remote storage
+        yield
+        return
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with (pathlib.Path(path) / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except PermissionError as error:
+        raise InputError(f"data_dir: {path} can't be written: {error.strerror}.") from error

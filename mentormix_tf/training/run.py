@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from mentormix_tf import methods, networks
-from mentormix_tf.data import pipeline, splits
+from mentormix_tf.data import augment, pipeline, splits
 from mentormix_tf.errors import InputError
 from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.run_folder import RunFolder
@@ -28,31 +28,49 @@ def run(config, model_dir):
 
     Raises:
         InputError: the config can't be run, the folder holds another run's results, or the loss
-            became infinite or NaN.
+            became infinite or NaN, or a file of the split is damaged.
     """
     config = dataclasses.replace(
         config, hyperparameters=methods.resolve(config.method, config.hyperparameters)
     )
     training = config.training
-    data = splits.make(config.data)
-    train = pipeline.train_batches(data.train, training.batch_size, training.seed)
-    test = pipeline.eval_batches(data.test, EVAL_BATCH_SIZE)
-    validation = data.validation and pipeline.eval_batches(data.validation, EVAL_BATCH_SIZE)
-    model = _build_model(config, data.train["image"].shape[1:], len(data.class_names))
+    data = splits.prepare(config.data)
+    if "test" not in data:
+        raise InputError(f"dataset={config.data.dataset} has no test split to measure accuracy on.")
+    image_shape = _image_shape(data.image_shape, training.image_size)
+    augmentation = augment.get(training.augmentation, data.image_shape)
+    shown = dict(augmentation=augmentation, image_shape=image_shape)
+    train = pipeline.train_batches(data, training.batch_size, training.seed, **shown)
+    test = pipeline.eval_batches(data, "test", EVAL_BATCH_SIZE, **shown)
+    validation = None
+    if "validation" in data:
+        validation = pipeline.eval_batches(data, "validation", EVAL_BATCH_SIZE, **shown)
+    model = _build_model(config, image_shape, len(data.class_names))
     folder = RunFolder(model_dir, config)
 
     eval_every = min(training.eval_every, training.train_steps)
     evaluation = Evaluation(validation, folder, training.batch_size)
-    model.fit(
-        train,
-        epochs=training.train_steps // eval_every,
-        steps_per_epoch=eval_every,
-        shuffle=False,  # the pipeline did
-        validation_data=test,
-        callbacks=[_StopOnBadLoss(), evaluation],
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
+    try:
+        model.fit(
+            train,
+            epochs=training.train_steps // eval_every,
+            steps_per_epoch=eval_every,
+            shuffle=False,  # the pipeline did
+            validation_data=test,
+            callbacks=[_StopOnBadLoss(), evaluation],
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    except tf.errors.DataLossError as error:
+        raise pipeline.damage(data) from error
     return folder.write_result(data, evaluation.rows, evaluation.images_per_second())
+
+
+def _image_shape(stored, image_size):
+    """What the network is shown, given the stored images' shape and --image_size."""
+    height, width, channels = stored
+    if image_size or height is None:
+        height = width = image_size or 224
+    return height, width, channels
 
 
 def _build_model(config, image_shape, num_classes):

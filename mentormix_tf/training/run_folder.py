@@ -14,6 +14,16 @@ import tensorflow as tf
 import mentormix_tf
 from mentormix_tf.errors import InputError
 
+# What result.json repeats of the split's manifest.
+SPLIT_FACTS = (
+    "dataset",
+    "noise",
+    "noise_level",
+    "noise_seed",
+    "realized_noise_rate",
+    "split_sha256",
+)
+
 
 class RunFolder:
     """Writes what a run leaves behind, and never over what another run left.
@@ -74,12 +84,7 @@ class RunFolder:
         result = {
             "method": config.method,
             "hyperparameters": dict(config.hyperparameters),
-            "dataset": config.data.dataset,
-            "noise": config.data.noise,
-            "noise_level": config.data.noise_level,
-            "noise_seed": config.data.noise_seed,
-            "realized_noise_rate": data.realized_noise_rate,
-            "split_sha256": data.sha256,
+            **{name: data.manifest[name] for name in SPLIT_FACTS},
             "network": config.training.network,
             "seed": config.training.seed,
             "steps": rows[-1]["step"],
@@ -91,7 +96,7 @@ class RunFolder:
             "versions": _versions(),
             "git_revision": _git_revision(),
         }
-        if data.validation is not None:
+        if "validation" in data:
             best = max(rows, key=lambda row: row["validation_accuracy"])
             result["final_validation_accuracy"] = rows[-1]["validation_accuracy"]
             result["best_validation_accuracy"] = best["validation_accuracy"]

@@ -49,3 +49,85 @@ def test_labels_are_left_alone():
 def test_level_out_of_range(level):
     with pytest.raises(InputError, match=f"noise_level={level}"):
         noise.symmetric(LABELS, 10, level, seed=0)
+
+
+def test_uniform_may_keep_the_true_class():
+    noisy = noise.uniform(LABELS, 10, 0.2, seed=1)
+    assert abs((noisy != LABELS).mean() - 0.18) < 0.01
+    redrawn = noise.uniform(LABELS, 10, 1.0, seed=1)
+    assert stats.chisquare(np.bincount(redrawn)).pvalue > 1e-3
+
+
+def test_asymmetric_flips_each_class_to_its_next():
+    noisy = noise.asymmetric(LABELS, 10, 0.3, seed=1)
+    flipped = noisy != LABELS
+    np.testing.assert_array_equal(noisy[flipped], (LABELS[flipped] + 1) % 10)
+    for label in range(10):
+        members = label == LABELS
+        assert flipped[members].sum() == round(0.3 * members.sum())
+
+
+def test_asymmetric_to_given_classes():
+    pairs = np.array([0, 1, 0, 5, 7, 3, 6, 7, 8, 1])
+    noisy = noise.asymmetric(LABELS, 10, 0.4, seed=1, turns_into=pairs)
+    for label in range(10):
+        members = label == LABELS
+        expected = {label, pairs[label]}
+        assert set(noisy[members]) == expected
+    stay = pairs == np.arange(10)
+    assert not (noisy != LABELS)[stay[LABELS]].any()
+
+
+def test_matrix_is_followed(tmp_path):
+    matrix = np.random.RandomState(0).dirichlet(np.ones(10), size=10)
+    np.savetxt(tmp_path / "matrix.csv", matrix, delimiter=",")
+    np.save(tmp_path / "matrix.npy", matrix)
+    read = noise.read_matrix(tmp_path / "matrix.npy", 10)
+    np.testing.assert_allclose(noise.read_matrix(tmp_path / "matrix.csv", 10), read)
+    noisy = noise.from_matrix(LABELS, read, seed=1)
+    for label in range(10):
+        counts = np.bincount(noisy[label == LABELS], minlength=10)
+        assert stats.chisquare(counts, matrix[label] * counts.sum()).pvalue > 1e-4
+    found = noise.transition_matrix(noisy, LABELS, 10)
+    np.testing.assert_allclose(found, matrix, atol=0.05)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0)
+    assert noise.from_matrix(LABELS, np.eye(10), seed=1).tolist() == LABELS.tolist()
+
+
+def test_labels_from_files(tmp_path):
+    (tmp_path / "a.json").write_text("[1, 2, 0]")
+    (tmp_path / "a.csv").write_text("1\n2\n0\n")
+    np.save(tmp_path / "a.npy", np.array([1, 2, 0]))
+    for suffix in ("json", "csv", "npy"):
+        assert noise.read_labels(tmp_path / f"a.{suffix}", 3, 3).tolist() == [1, 2, 0]
+
+
+def test_transition_matrix_counts_known_labels_only():
+    found = noise.transition_matrix(np.array([0, 1, 1, 2]), np.array([0, 0, 1, -1]), 3)
+    np.testing.assert_array_equal(found, [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "1\n2\n", "has 2 labels for 3 examples"),
+        ("a.csv", "1\n2\n3\n", r"from 1 to 3: they must lie in \[0, 3\)"),
+        ("a.csv", "1\ntwo\n3\n", "can't be read"),
+        ("a.json", "{", "can't be read"),
+        ("a.txt", "1", "must be a .npy, .csv or .json file"),
+    ],
+)
+def test_bad_label_files(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        noise.read_labels(tmp_path / name, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [("1,0\n0,1\n", "3 classes need"), ("1,0,0\n0,1,0\n0,0,2\n", "sum to 1")],
+)
+def test_bad_matrix_files(tmp_path, matrix, message):
+    (tmp_path / "m.csv").write_text(matrix)
+    with pytest.raises(InputError, match=message):
+        noise.read_matrix(tmp_path / "m.csv", 3)

@@ -1,4 +1,4 @@
-"""Splits and the batches made of them."""
+"""Batches: each example once an epoch, the same from any step on, from memory and from files."""
 
 import itertools
 
@@ -7,99 +7,113 @@ import pytest
 
 from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import pipeline, splits
+from mentormix_tf.data import augment, pipeline, splits
 
-
-@pytest.fixture(scope="module")
-def digits():
-    return splits.make(DataConfig())
+PLAIN = augment.AUGMENTATIONS["none"]
+# Enough for all of it, for the encoded images only, for none of it.
+TIERS = {"decoded": 2**30, "encoded": 80_000, "streamed": 0}
 
 
 def take(batches, count):
     return list(itertools.islice(batches.as_numpy_iterator(), count))
 
 
-def test_digits_split(digits):
-    train, test = digits.train, digits.test
-    assert train["image"].shape == (1437, 8, 8, 1) and test["image"].shape == (360, 8, 8, 1)
-    assert train["image"].dtype == np.uint8 and train["image"].max() == 255
-    assert digits.realized_noise_rate == round(0.4 * 1437) / 1437
-    wrong = train["label"] != train["true_label"]
-    assert wrong.mean() == digits.realized_noise_rate
-    np.testing.assert_array_equal(train["is_clean"], 1 - wrong)
-    np.testing.assert_array_equal(test["label"], test["true_label"])
-    images = {image.tobytes() for image in train["image"]}
-    assert not images & {image.tobytes() for image in test["image"]}
-    assert digits.validation is None and len(digits.class_names) == 10
+@pytest.fixture(scope="module")
+def rgb(tmp_path_factory):
+    """60 colour images of one size, with their position in the first pixel, in several shards."""
+    return make_rgb(tmp_path_factory.mktemp("rgb"))
 
 
-def test_hash_tells_labels_apart(digits):
-    assert splits.make(DataConfig()).sha256 == digits.sha256
-    assert splits.make(DataConfig(noise_seed=1)).sha256 != digits.sha256
-    assert splits.make(DataConfig(noise_level=0.2)).sha256 != digits.sha256
+def make_rgb(root):
+    from PIL import Image
 
-
-def test_validation_is_cut_from_the_noisy_training_examples(digits):
-    cut = splits.make(DataConfig(validation_fraction=0.2))
-    assert len(cut.validation["label"]) == round(0.2 * 1437)
-    ids = np.concatenate([cut.train["id"], cut.validation["id"]])
-    assert sorted(ids) == sorted(digits.train["id"])
-    labels = dict(zip(digits.train["id"], digits.train["label"], strict=True))
-    assert all(
-        labels[i] == label
-        for i, label in zip(cut.validation["id"], cut.validation["label"], strict=True)
+    for i in range(60):
+        folder = root / "images" / "train" / f"class{i % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.RandomState(i).randint(256, size=(20, 16, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i:02d}.png")
+    return splits.prepare(
+        DataConfig(dataset=f"folder:{root}/images/train", data_dir=str(root / "data"))
     )
-    assert 0.3 < 1 - cut.validation["is_clean"].mean() < 0.5
-    assert cut.sha256 == digits.sha256
 
 
-def test_an_epoch_sees_each_example_at_most_once(digits):
-    numbered = {"label": np.arange(100), "image": np.zeros((100, 2, 2, 1), np.uint8)}
-    epochs = [take(pipeline.train_batches(numbered, 8, seed=0), 24)[i : i + 12] for i in (0, 12)]
-    orders = [np.concatenate([batch["label"] for batch in epoch]) for epoch in epochs]
-    assert all(len(set(order)) == 96 for order in orders)
-    assert not np.array_equal(*orders)
-    assert np.corrcoef(orders[0], np.arange(96))[0, 1] < 0.3
+@pytest.mark.parametrize("tier", TIERS)
+def test_an_epoch_sees_each_example_at_most_once(digits, tier):
+    batches = pipeline.train_batches(digits, 128, 0, PLAIN, digits.image_shape, memory=TIERS[tier])
+    seen = [batch["image"].reshape(128, -1) for batch in take(batches, 22)]
+    epochs = [np.concatenate(seen[:11]), np.concatenate(seen[11:])]
+    for epoch in epochs:
+        assert len(np.unique(epoch, axis=0)) == 11 * 128
+    assert not np.array_equal(*epochs)
 
 
+@pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("start_step", [1, 10, 11, 12, 25])
-def test_stream_from_a_step_is_the_tail(digits, start_step):
-    whole = take(pipeline.train_batches(digits.train, 128, seed=7), 30)
-    tail = take(pipeline.train_batches(digits.train, 128, 7, start_step), 30 - start_step)
+@pytest.mark.parametrize("augmentation", ["none", "cifar_standard"])
+def test_stream_from_a_step_is_the_tail(digits, tier, start_step, augmentation):
+    arguments = dict(
+        augmentation=augment.AUGMENTATIONS[augmentation],
+        image_shape=digits.image_shape,
+        memory=TIERS[tier],
+    )
+    whole = take(pipeline.train_batches(digits, 128, 7, **arguments), 28)
+    tail = take(
+        pipeline.train_batches(digits, 128, 7, start_step=start_step, **arguments), 28 - start_step
+    )
     for one, other in zip(whole[start_step:], tail, strict=True):
         for name in one:
             np.testing.assert_array_equal(one[name], other[name])
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_imagenet_crops_restart_alike(rgb, tier):
+    arguments = dict(
+        augmentation=augment.AUGMENTATIONS["imagenet"],
+        image_shape=(12, 12, 3),
+        memory=TIERS[tier],
+    )
+    whole = take(pipeline.train_batches(rgb, 16, 1, **arguments), 7)
+    tail = take(pipeline.train_batches(rgb, 16, 1, start_step=4, **arguments), 3)
+    for one, other in zip(whole[4:], tail, strict=True):
+        np.testing.assert_array_equal(one["image"], other["image"])
+    assert whole[0]["image"].shape == (16, 12, 12, 3)
+
+
 def test_another_seed_is_another_order(digits):
-    [one], [other] = (take(pipeline.train_batches(digits.train, 128, seed), 1) for seed in (0, 1))
-    assert not np.array_equal(one["label"], other["label"])
+    first = [
+        take(pipeline.train_batches(digits, 128, seed, PLAIN, (8, 8, 1)), 1)[0]["label"]
+        for seed in (0, 1)
+    ]
+    assert not np.array_equal(*first)
 
 
-def test_batches_have_static_shapes(digits):
-    spec = pipeline.train_batches(digits.train, 128, seed=0).element_spec
+@pytest.mark.parametrize("tier", TIERS)
+def test_batches_have_static_shapes(digits, tier):
+    batches = pipeline.train_batches(digits, 128, 0, PLAIN, (8, 8, 1), memory=TIERS[tier])
+    spec = batches.element_spec
     assert spec["image"].shape == (128, 8, 8, 1) and spec["image"].dtype == "float32"
-    assert spec["label"].shape == (128,) and set(spec) == {
-        "image",
-        "label",
-        "true_label",
-        "is_clean",
-    }
+    assert set(spec) == {"image", "label", "true_label", "is_clean"}
+    assert all(spec[name].shape == (128,) for name in set(spec) - {"image"})
 
 
-def test_evaluation_sees_every_example_once_in_order(digits):
-    batches = take(pipeline.eval_batches(digits.test, 100), 10)
+@pytest.mark.parametrize("tier", TIERS)
+def test_evaluation_sees_every_example_once_in_order(digits, tier):
+    batches = pipeline.eval_batches(digits, "test", 100, PLAIN, (8, 8, 1), memory=TIERS[tier])
+    batches = take(batches, 10)
     assert [len(batch["label"]) for batch in batches] == [100, 100, 100, 60]
+    stored = list(digits.builder.as_dataset(split="test").as_numpy_iterator())
     for name in ("label", "image"):
         whole = np.concatenate([batch[name] for batch in batches])
-        np.testing.assert_array_equal(whole, digits.test[name])
+        np.testing.assert_array_equal(whole, [example[name] for example in stored])
+
+
+@pytest.mark.parametrize("tier", ["decoded", "encoded"])
+def test_images_are_resized_on_request(digits, tier):
+    batches = pipeline.eval_batches(digits, "test", 10, PLAIN, (16, 16, 1), memory=TIERS[tier])
+    [batch] = take(batches, 1)
+    assert batch["image"].shape == (10, 16, 16, 1) and batch["image"].max() > 200
 
 
 def test_batch_larger_than_the_data(digits):
     with pytest.raises(InputError, match=r"batch_size=2000 .* 1437 examples"):
-        pipeline.train_batches(digits.train, 2000, seed=0)
-
-
-def test_unknown_data_set():
-    with pytest.raises(InputError, match="dataset=cifar11 is unknown: choose one of digits"):
-        splits.make(DataConfig(dataset="cifar11"))
+        pipeline.train_batches(digits, 2000, 0, PLAIN, (8, 8, 1))

@@ -1,0 +1,82 @@
+"""CIFAR-10 and CIFAR-100, and the human labels of CIFAR-10N and CIFAR-100N, through TFDS.
+
+The human labels (Wei et al., "Learning with Noisy Labels Revisited", ICLR 2022; CC BY-NC 4.0) are
+downloaded by hand, as TFDS asks.
+"""
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from mentormix_tf.data.sources import from_tfds
+
+# truck → automobile, bird → airplane, deer → horse, cat ↔ dog: the pairs of Patrini et al.,
+# "Making Deep Neural Networks Robust to Label Noise", CVPR 2017.
+CIFAR10_PAIRS = {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}
+
+CIFAR10_N = {
+    "human_worse": "worse_label",
+    "human_aggre": "aggre_label",
+    "human_random1": "random_label1",
+    "human_random2": "random_label2",
+    "human_random3": "random_label3",
+}
+CIFAR100_N = {"human": "noise_label"}
+
+_MANUAL = (
+    "Its labels are downloaded by hand: put {name}_human_annotations.csv, side_info_{csv}.csv and "
+    "image_order_{order}.npy into downloads/manual/ of the data_dir, made from the files of "
+    "https://github.com/UCSC-REAL/cifar-10-100n as "
+    "https://www.tensorflow.org/datasets/catalog/{page} shows."
+)
+
+
+def load_cifar10(noise, noise_level, data_dir, argument):
+    """CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 pixels."""
+    builder = from_tfds.prepared("cifar10", data_dir)
+    return _cifar10(builder, from_tfds.read(builder, "train"))
+
+
+def load_cifar10_n(noise, noise_level, data_dir, argument):
+    """CIFAR-10 with one of five sets of labels that people gave."""
+    manual = _MANUAL.format(name="CIFAR-10", csv="cifar10N", order="c10", page="cifar10_n")
+    builder = from_tfds.prepared("cifar10_n", data_dir, manual)
+    label = CIFAR10_N.get(noise, "label")
+    return _cifar10(builder, from_tfds.read(builder, "train", label, true_label="label"))
+
+
+def load_cifar100(noise, noise_level, data_dir, argument):
+    """CIFAR-100; asymmetric noise goes to the next class of the same superclass."""
+    builder = from_tfds.prepared("cifar100", data_dir)
+    return from_tfds.source(
+        builder,
+        from_tfds.read(builder, "train"),
+        from_tfds.read(builder, "test"),
+        asymmetric=_next_in_superclass(builder),
+    )
+
+
+def load_cifar100_n(noise, noise_level, data_dir, argument):
+    """CIFAR-100 with the labels that people gave."""
+    manual = _MANUAL.format(name="CIFAR-100", csv="cifar100N", order="c100", page="cifar100_n")
+    builder = from_tfds.prepared("cifar100_n", data_dir, manual)
+    label = CIFAR100_N.get(noise, "label")
+    train = from_tfds.read(builder, "train", label, true_label="label")
+    return from_tfds.source(builder, train, from_tfds.read(builder, "test"))
+
+
+def _cifar10(builder, train):
+    pairs = np.arange(10)
+    pairs[list(CIFAR10_PAIRS)] = list(CIFAR10_PAIRS.values())
+    test = from_tfds.read(builder, "test")
+    return from_tfds.source(builder, train, test, asymmetric=pairs)
+
+
+def _next_in_superclass(builder):
+    columns = {"label": True, "coarse_label": True}
+    rows = builder.as_dataset(split="train", decoders=tfds.decode.PartialDecoding(columns))
+    superclass = {int(row["label"]): int(row["coarse_label"]) for row in rows.as_numpy_iterator()}
+    following = np.arange(100)
+    for label, coarse in superclass.items():
+        siblings = sorted(k for k, other in superclass.items() if other == coarse)
+        following[label] = siblings[(siblings.index(label) + 1) % len(siblings)]
+    return following

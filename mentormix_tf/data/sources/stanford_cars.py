@@ -1,0 +1,102 @@
+"""Red and Blue Stanford Cars (Jiang et al., "Beyond Synthetic Noise", ICML 2020).
+
+TFDS has no builder. The files are downloaded by hand into `downloads/manual/` of the data_dir:
+
+    dataset_no_images/stanford_cars/split/    the labels: {red,blue}_noise_nl_{level} and
+                                              clean_validation, each line `name label`
+    dataset_no_images/stanford_cars/class_name.txt    a name in each line, if it is there
+    stanford_cars/cars_train/, cars_test/     Stanford Cars (Krause et al., 2013); all images may
+                                              also lie in stanford_cars/ or stanford_cars/car_ims/
+    noisy_images/                             the web images of Red, named as the labels name them
+"""
+
+import numpy as np
+
+from mentormix_tf.data.sources.base import UNKNOWN, Source, SourceSplit
+from mentormix_tf.data.sources.manual_files import (
+    manual_dir,
+    missing_files,
+    read_bytes,
+    read_list,
+    require,
+)
+from mentormix_tf.data.sources.mini_imagenet import LABELS_PAGE, WEB_IMAGE, released
+from mentormix_tf.errors import InputError
+
+CLASSES = 196
+WEB_FOLDERS = ["noisy_images"]
+# Both original folders have a 00001.jpg, so neither split may take an image from the other's.
+TRAIN_FOLDERS = ["stanford_cars/cars_train", "stanford_cars", "stanford_cars/car_ims"]
+TEST_FOLDERS = ["stanford_cars/cars_test", "stanford_cars", "stanford_cars/car_ims"]
+
+
+def load(noise, noise_level, data_dir, argument):
+    """Red, Blue or clean Stanford Cars: 196 classes, 8,144 training and 8,041 test images.
+
+    In Red the web images are the wrong ones, and their true classes are not known; in Blue the
+    true class of an image is its label at level 0.
+
+    Args:
+        noise: "red" (web noise) or "blue" (symmetric noise); anything else gives the clean labels.
+        noise_level: one of `mini_imagenet.LEVELS`, for red and blue.
+        data_dir: TFDS's data_dir.
+        argument: not used.
+
+    Raises:
+        InputError: there is no such level, a file is missing, or a label is out of range.
+    """
+    color, level = released(noise, noise_level)
+    manual = manual_dir(data_dir)
+    folder = "dataset_no_images/stanford_cars"
+    train, clean = f"{folder}/split/{color}_noise_nl_{level}", f"{folder}/split/blue_noise_nl_0.0"
+    test = f"{folder}/split/clean_validation"
+    needed = list(dict.fromkeys([train, test] if color == "red" else [train, clean, test]))
+    require("stanford_cars", manual, needed, LABELS_PAGE)
+    ids, labels = read_list(manual / train, CLASSES)
+    web = np.array([bool(WEB_IMAGE.fullmatch(name)) for name in ids], bool)
+    if color == "red":
+        true, is_clean = np.where(web, UNKNOWN, labels), np.where(web, 0, 1)
+    else:
+        known = dict(zip(*read_list(manual / clean, CLASSES), strict=True))
+        true, is_clean = np.array([known.get(name, UNKNOWN) for name in ids], np.int64), None
+    images = read_bytes(manual, _locate(manual, train, ids, web, TRAIN_FOLDERS))
+    test_ids, test_labels = read_list(manual / test, CLASSES)
+    no_web = np.zeros(len(test_ids), bool)
+    test_images = read_bytes(manual, _locate(manual, test, test_ids, no_web, TEST_FOLDERS))
+    return Source(
+        class_names=_class_names(manual / folder / "class_name.txt"),
+        train=SourceSplit(ids, labels, images, true, is_clean),
+        test=SourceSplit(test_ids, test_labels, test_images),
+        image_shape=(None, None, 3),
+    )
+
+
+def _locate(manual, listed_in, names, web, clean_folders):
+    """Paths of the images in the manual folder."""
+    paths = {}
+    for is_web, folders in [(True, WEB_FOLDERS), (False, clean_folders)]:
+        wanted = [name for name, w in zip(names, web, strict=True) if w == is_web]
+        for folder in folders:
+            missing = missing_files(manual / folder, wanted)
+            paths.update({name: f"{folder}/{name}" for name in wanted if name not in missing})
+            wanted = [name for name in wanted if name in missing]
+    missing = [name for name in names if name not in paths]
+    if missing:
+        first_is_web = WEB_IMAGE.fullmatch(missing[0])
+        folder, page = (
+            ("noisy_images", "the addresses in dataset_no_images/stanford-cars-annotations.json")
+            if first_is_web
+            else (clean_folders[0], "https://ai.stanford.edu/~jkrause/cars/car_dataset.html")
+        )
+        raise InputError(
+            f"dataset=stanford_cars lacks {len(missing)} of the {len(names)} images that "
+            f"{listed_in} lists, the first is {manual / folder / missing[0]}: get it by hand from "
+            f"{page}."
+        )
+    return [paths[name] for name in names]
+
+
+def _class_names(path):
+    names = path.read_text().splitlines() if path.exists() else []
+    # A name for each class, or numbers: a file of another length says nothing about which is which.
+    return names if len(names) == CLASSES else [str(label) for label in range(CLASSES)]

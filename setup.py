@@ -24,7 +24,7 @@ TEST = [
     *MINI_IMAGENET,
     "pandas>=2.2,<4",
     "pytest>=8,<10",
-    "ruff>=0.9,<1",
+    "ruff>=0.15,<0.18",
     "scipy>=1.15,<2",
     "setuptools>=70.1",
     "wheel",
@@ -60,7 +60,6 @@ setup(
         "test": TEST,
     },
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

@@ -6,6 +6,7 @@ is that argument's text in the docstring: each stands once.
 
 import dataclasses
 import inspect
+import re
 import sys
 import textwrap
 import types
@@ -76,7 +77,7 @@ def run(main, summary):
     """
 
     def parse(argv):
-        if {"--help", "-help", "-h"} & set(argv[1:]):
+        if any(re.fullmatch(r"--?(h|\?|help(short|full)?(=true)?)", flag) for flag in argv[1:]):
             print(_help(summary))
             sys.exit(0)
         return app.parse_flags_with_usage(argv)
@@ -101,7 +102,7 @@ def _define(title, name, kind, default, text):
     if typing.get_origin(kind) is types.UnionType:  # "float | None": None where it is left out
         kind = typing.get_args(kind)[0]
     if typing.get_origin(kind) is typing.Literal:
-        flags.DEFINE_enum(name, default, typing.get_args(kind), text)
+        flags.DEFINE_enum(name, default, typing.get_args(kind), text, case_sensitive=False)
     elif typing.get_origin(kind) is tuple:
         flags.DEFINE_list(name, default, text)
     else:

@@ -76,6 +76,8 @@ class TrainingConfig:
         for name in ("batch_size", "train_steps", "eval_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)} must be at least 1.")
+        if self.train_steps >= 2**31:
+            raise InputError(f"train_steps={self.train_steps} must be less than 2**31.")
         if self.image_size < 0:
             raise InputError(f"image_size={self.image_size} must not be negative.")
         if self.train_steps % self.eval_every and self.train_steps > self.eval_every:

@@ -16,8 +16,9 @@ class MethodConfig:
     """How noisy labels are dealt with.
 
     Args:
-        method: the method, by name.
-        compare: methods to train first, with the same data, network and steps, for comparison.
+        method: vanilla or mentormix.
+        compare: methods to train first, with the same data, network and steps, for comparison; as
+            in --compare=vanilla.
     """
 
     method: str = "mentormix"
@@ -39,10 +40,11 @@ class OutputConfig:
 def main():
     """Trains as the flags say, one method after the other, and prints how each ended."""
     chosen = command.read_config(MethodConfig)
-    model_dir = pathlib.Path(command.read_config(OutputConfig).model_dir or _new_folder())
+    model_dir = command.read_config(OutputConfig).model_dir or _new_folder()
+    model_dir = pathlib.Path(model_dir).expanduser()
     data = splits.resolve(command.read_config(DataConfig))
     runs = {}
-    for method in dict.fromkeys([*chosen.compare, chosen.method]):
+    for method in dict.fromkeys([*filter(None, chosen.compare), chosen.method]):
         # A hyperparameter on the command line belongs to --method, not to what it is compared to.
         hyperparameters = command.read_hyperparameters() if method == chosen.method else {}
         runs[method] = RunConfig(
@@ -58,6 +60,7 @@ def main():
     results = []
     for method, config in runs.items():
         print(f"Training {method} on {_describe(config.data)}; results go to {folders[method]}/")
+        print("(val_accuracy: on clean test labels)")
         results.append(run(config, folders[method]))
     print(_table(results))
     print(f"More in {model_dir}/; tensorboard --logdir={model_dir}")
@@ -89,7 +92,7 @@ def _table(results):
             )
         )
     return "\n".join(
-        [*lines, "", "peak, final: accuracy on clean test labels; noise: wrong labels"]
+        [*lines, "", "peak, final: accuracy on clean test labels; noise: wrong training labels"]
     )
 
 

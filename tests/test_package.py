@@ -37,7 +37,7 @@ def installed(tmp_path_factory):
 
 
 def test_wheel_trains_from_any_folder(installed, tmp_path):
-    flags = ["--train_steps=4", "--eval_every=2", "--model_dir=run"]
+    flags = ["--train_steps=4", "--eval_every=2", "--model_dir=run", "--data_dir=data"]
     done = python("-m", "mentormix_tf.train", *flags, cwd=tmp_path, PYTHONPATH=str(installed))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "result.json").exists()

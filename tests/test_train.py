@@ -15,7 +15,7 @@ SHORT = ["--train_steps=20", "--eval_every=10"]
 def train(*flags, cwd):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-m", "mentormix_tf.train", *flags],
+        [sys.executable, "-m", "mentormix_tf.train", f"--data_dir={cwd / 'data'}", *flags],
         cwd=cwd,
         env=environment,
         capture_output=True,
@@ -73,7 +73,7 @@ def test_help_is_grouped_and_complete(tmp_path):
     ("flags", "message"),
     [
         (["--compare=mentormax"], "method=mentormax is unknown: choose one of"),
-        (["--noise=blue"], "--noise=blue"),
+        (["--noise=blue"], "noise=blue is unknown for dataset=digits"),
         (["--gamma_p=1.5"], "gamma_p=1.5 must lie in [0, 1]"),
         (["--alpha=much"], "--alpha=much"),
         (["--method=vanilla", "--gamma_p=0.5"], "gamma_p can't be set: vanilla has"),

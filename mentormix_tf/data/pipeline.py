@@ -4,7 +4,8 @@ A batch has image `[batch, height, width, channels]`, float32 in [0, 255], and l
 is_clean, `[batch]`, int64. Ids are strings, which neither XLA nor TPUs take: ask for them.
 
 What fits into memory is read once and picked from by position: decoded where all images have one
-size, else encoded. What does not is streamed from its shards through a shuffle buffer.
+size, else encoded. What does not is streamed: its files, which were written in random order, in a
+new order each epoch and 16 at a time, then shuffled in windows.
 """
 
 import math
@@ -17,7 +18,7 @@ from mentormix_tf import randomness
 from mentormix_tf.errors import InputError
 
 MEMORY = 2**31  # bytes of images to hold, at most
-SHUFFLE_BUFFER = 20_000  # records, where they are streamed
+WINDOW = 4096  # records that are shuffled together, where they are streamed
 COLUMNS = ("image", "label", "true_label", "is_clean")
 AUTOTUNE = tf.data.AUTOTUNE
 
@@ -131,7 +132,8 @@ class _Examples:
         self.is_decoded = decoded_bytes <= memory
         self.in_memory = self.is_decoded or info.num_bytes <= memory
         if self.in_memory:
-            self.columns = {name: tf.constant(v) for name, v in self._read().items()}
+            with tf.device("CPU"):
+                self.columns = {name: tf.constant(v) for name, v in self._read().items()}
 
     def in_order(self):
         if self.in_memory:
@@ -143,9 +145,14 @@ class _Examples:
             return tf.data.Dataset.from_tensor_slices(
                 _order(self.data.num_examples(self.split), seed)
             )
-        shuffled_files = self._records(_order(len(self._files()), seed), cycle_length=16)
-        buffer_seed = tf.cast(randomness.fold_in(seed, 1)[0], tf.int64)
-        return shuffled_files.shuffle(SHUFFLE_BUFFER, buffer_seed, reshuffle_each_iteration=False)
+        # Dataset.shuffle takes no seed that depends on the epoch, so windows are shuffled here.
+        records = self._records(_order(len(self._files()), seed), cycle_length=16)
+
+        def shuffle(i, window):
+            order = _order(tf.shape(window["label"])[0], randomness.fold_in(seed, i))
+            return {name: tf.gather(values, order) for name, values in window.items()}
+
+        return records.batch(WINDOW).enumerate().map(shuffle, AUTOTUNE).unbatch()
 
     def gathered(self, batch):
         """Examples for positions; streamed records are examples already."""

@@ -175,6 +175,11 @@ def _write(config, path, skip_bad_images):
         test = test and images.check(test, "test", skip_bad_images)
     labels = _noisy_labels(config, source, train)
     held_out = _held_out(config, len(labels))
+    if config.validation_fraction and not held_out.any():
+        raise InputError(
+            f"validation_fraction={config.validation_fraction} of {len(labels)} training examples "
+            "is not one: choose a larger fraction."
+        )
     plans = {"train": SplitPlan(train, labels, ~held_out)}
     if held_out.any():
         plans["validation"] = SplitPlan(train, labels, held_out)

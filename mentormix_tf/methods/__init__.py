@@ -1,5 +1,7 @@
 """Methods: how a batch with noisy labels becomes a loss."""
 
+import keras
+
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel, hyperparameters
 from mentormix_tf.methods.mentormix import MentorMix
@@ -26,7 +28,7 @@ def get(name):
 
 
 def resolve(name, chosen):
-    """Completes a method's hyperparameters with its defaults.
+    """Completes a method's hyperparameters with its defaults, and checks them.
 
     Args:
         name: name of the method.
@@ -36,7 +38,7 @@ def resolve(name, chosen):
         Dict of all of the method's hyperparameters.
 
     Raises:
-        InputError: the method or one of the hyperparameters is not known.
+        InputError: the method or a hyperparameter is not known, or one is out of its range.
     """
     known = {k: p.default for k, p in hyperparameters(get(name)).items()}
     foreign = [k for k in chosen if k not in known]
@@ -45,4 +47,7 @@ def resolve(name, chosen):
             f"{', '.join(foreign)} can't be set: {name} has "
             + (f"the hyperparameters {', '.join(known)}." if known else "no hyperparameters.")
         )
-    return {**known, **chosen}
+    values = {**known, **chosen}
+    smallest = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(2)])
+    get(name)(smallest, 2, **values)  # its constructor knows the ranges
+    return values

@@ -43,19 +43,17 @@ class NoisyLabelModel(keras.Model):
         self.network = network
         self.num_classes = num_classes
         self.seed = seed
-        # How long `fit` trains, in steps; 0 before the first `fit`.
-        self.train_steps = self.add_weight(
-            name="train_steps",
-            shape=(),
-            dtype="float32",
-            initializer="zeros",
-            trainable=False,
-            aggregation="mean",
-        )
+        # Of its own: an optimizer that accumulates gradients counts fewer iterations than steps.
+        self.step = self._counter("step")
+        self.first_step = self._counter("first_step")  # where this `fit` began
+        self.train_steps = self._counter("train_steps")  # how long it is; 0 before the first
         if network.built and hasattr(network, "output_shape"):
             self._check_network(network.output_shape)
+            self.built = True
         last = network.layers[-1] if getattr(network, "layers", None) else None
-        if "softmax" in str(getattr(last, "activation", last)).lower():
+        if isinstance(last, keras.layers.Softmax) or (
+            getattr(last, "activation", None) is keras.activations.softmax
+        ):
             raise InputError("The network ends in a softmax: leave it out, the loss takes logits.")
 
     # What a method may answer differently.
@@ -98,21 +96,23 @@ class NoisyLabelModel(keras.Model):
     # What methods build their answers from.
 
     def progress(self):
-        """The fraction of training that is done, float32 in [0, 1]; 1 outside `fit`."""
-        step = tf.cast(self.optimizer.iterations, tf.float32)
-        return tf.where(self.train_steps > 0.0, step / self.train_steps, 1.0)
+        """The fraction of this `fit` that is done, float32 in [0, 1]; 1 before the first."""
+        done = tf.cast(self.step - self.first_step, tf.float32)
+        length = tf.cast(self.train_steps, tf.float32)
+        return tf.where(length > 0.0, tf.clip_by_value(done / length, 0.0, 1.0), 1.0)
 
     def step_seed(self):
         """A `[2]` int32 seed of its own for each seed, step and replica."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        by_step = randomness.fold_in([self.seed, 0], self.optimizer.iterations)
+        by_step = randomness.fold_in([self.seed, 0], self.step)
         return randomness.fold_in(by_step, replica)
 
     def first_pass_losses(self, images, labels):
         """Losses of a batch under its own batch statistics, leaving no trace.
 
         The network runs as in training, but the updates of BatchNorm's moving statistics and of
-        seed generators are thrown away (released code).
+        seed generators are thrown away (released code); so Dropout draws the same mask in the pass
+        that learns.
 
         Args:
             images: `[batch, ...]`, float32.
@@ -130,7 +130,7 @@ class NoisyLabelModel(keras.Model):
     def call(self, inputs, training=None):
         images = inputs["image"] if isinstance(inputs, dict) else inputs
         logits = self.network(images, training=training)
-        self._check_network(logits.shape)
+        self._check_network(getattr(logits, "shape", ()))
         return logits
 
     def build(self, input_shape):
@@ -143,16 +143,24 @@ class NoisyLabelModel(keras.Model):
     def fit(
         self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs
     ):
-        """Trains as `keras.Model.fit` does; `burn_in` counts against `epochs` times its steps."""
+        """Trains as `keras.Model.fit` does.
+
+        `burn_in` is a fraction of `epochs` times the steps of each; it starts anew with every
+        call, unless `initial_epoch` says that this one continues.
+        """
         if self.loss is not None:
             raise InputError(
                 f"{type(self).__name__} defines its own loss: call compile without loss="
                 f"{self.loss!r}."
             )
-        if y is not None:
-            self._check_labels(y)
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [_TrainingLength(), *tf.nest.flatten(callbacks or [])]
+        for labels in (y, *_labels_of(kwargs.get("validation_data"))):
+            if labels is not None:
+                self._check_labels(labels)
+        length = _TrainingLength(kwargs.get("initial_epoch", 0))
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(length)
+        else:
+            callbacks = [length, *tf.nest.flatten(callbacks or [])]
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def train_step(self, data):
@@ -167,8 +175,10 @@ class NoisyLabelModel(keras.Model):
             # The optimizer sums the replicas' gradients: each adds its share of the global mean.
             regularization = tf.add_n(self.losses) if self.losses else 0.0
             loss = (tf.reduce_mean(losses) + regularization) / replicas
+            loss = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(loss, self.trainable_weights)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        self.step.assign_add(1)
         self._update_metrics(losses + regularization, mixed_labels, labels, logits)
         return self.get_metrics_result()
 
@@ -177,7 +187,8 @@ class NoisyLabelModel(keras.Model):
         one_hot = self._one_hot(labels)
         logits = self._logits(images, training=False)
         losses = NoisyLabelModel.example_losses(self, one_hot, logits)
-        self._update_metrics(losses, one_hot, labels, logits)
+        regularization = tf.add_n(self.losses) if self.losses else 0.0
+        self._update_metrics(losses + regularization, one_hot, labels, logits)
         results = self.get_metrics_result()
         return {name: results[name] for name in results if name not in self.train_metrics}
 
@@ -203,7 +214,7 @@ class NoisyLabelModel(keras.Model):
     def _unpack(self, data):
         """Images as float32, and labels as they came, from a batch in any of its forms."""
         if isinstance(data, dict):
-            images, labels = data["image"], data["label"]
+            images, labels = data.get("image"), data.get("label")
         else:
             images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
             if sample_weight is not None:
@@ -211,6 +222,11 @@ class NoisyLabelModel(keras.Model):
                     f"Sample and class weights can't be taken: {type(self).__name__} weighs the "
                     "examples itself."
                 )
+        if images is None or labels is None:
+            raise InputError(
+                "A batch needs images and labels: (images, labels), or a dict with the "
+                "keys image and label."
+            )
         return tf.cast(images, tf.float32), labels
 
     def _logits(self, images, training):
@@ -220,6 +236,7 @@ class NoisyLabelModel(keras.Model):
     def _one_hot(self, labels):
         """Labels as `[batch, num_classes]`; NaN where out of range, so that it can't go unseen."""
         if _is_one_hot(labels):
+            self._check_columns(labels.shape[-1])
             return tf.cast(labels, tf.float32)
         labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
         in_range = (labels >= 0) & (labels < self.num_classes)
@@ -236,6 +253,16 @@ class NoisyLabelModel(keras.Model):
             likeliest = tf.one_hot(likeliest, self.num_classes)
         self.compute_metrics(None, likeliest, logits)
 
+    def _counter(self, name):
+        return self.add_weight(
+            name=name,
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
     def _check_network(self, output_shape):
         if len(output_shape) != 2 or output_shape[-1] != self.num_classes:
             raise InputError(
@@ -243,15 +270,19 @@ class NoisyLabelModel(keras.Model):
                 f"{self.num_classes} needs logits of shape (batch, {self.num_classes})."
             )
 
+    def _check_columns(self, columns):
+        if columns not in (None, self.num_classes):
+            raise InputError(
+                f"One-hot labels have {columns} columns, but num_classes is {self.num_classes}."
+            )
+
     def _check_labels(self, labels):
         """Refuses arrays of labels before training starts, where a batch could only say NaN."""
         labels = np.asarray(labels)
         if _is_one_hot(labels):
-            if labels.shape[-1] != self.num_classes:
-                raise InputError(
-                    f"One-hot labels have {labels.shape[-1]} columns, but num_classes is "
-                    f"{self.num_classes}."
-                )
+            self._check_columns(labels.shape[-1])
+        elif not np.issubdtype(labels.dtype, np.number):
+            raise InputError(f"Labels are {labels.dtype}: they must be integers, or one-hot.")
         elif labels.size and not (labels.min() >= 0 and labels.max() < self.num_classes):
             raise InputError(
                 f"Labels run from {labels.min()} to {labels.max()}, but num_classes="
@@ -275,6 +306,10 @@ def hyperparameters(method):
 class _TrainingLength(keras.callbacks.Callback):
     """Tells the model how many steps `fit` will take, which `burn_in` is a fraction of."""
 
+    def __init__(self, initial_epoch):
+        super().__init__()
+        self.initial_epoch = initial_epoch
+
     def on_train_begin(self, logs=None):
         steps = self.params["steps"]
         if steps is None and self.model.burn_in > 0:
@@ -282,7 +317,14 @@ class _TrainingLength(keras.callbacks.Callback):
                 f"burn_in={self.model.burn_in} is a fraction of training, whose length is unknown "
                 "for this data set: give steps_per_epoch to fit."
             )
-        self.model.train_steps.assign(float(self.params["epochs"] * (steps or 0)))
+        steps = steps or 0
+        self.model.train_steps.assign(self.params["epochs"] * steps)
+        self.model.first_step.assign(self.model.step - self.initial_epoch * steps)
+
+
+def _labels_of(validation_data):
+    """The labels of `(images, labels)`, as a tuple that is empty for anything else."""
+    return validation_data[1:2] if isinstance(validation_data, tuple) else ()
 
 
 def _is_one_hot(labels):

@@ -69,8 +69,9 @@ class MentorMix(NoisyLabelModel):
         )
         self.mentor = ThresholdMentor(**mentor, name="mentor")
         self.second_mentor = ThresholdMentor(**mentor, name="second_mentor")
-        self.gamma_mean = keras.metrics.Mean(name="gamma")
-        self.v_mean = keras.metrics.Mean(name="mean_v")
+        if alpha > 0:
+            self.gamma_mean = keras.metrics.Mean(name="gamma")
+            self.v_mean = keras.metrics.Mean(name="mean_v")
 
     def mix(self, images, labels):
         if self.alpha <= 0:

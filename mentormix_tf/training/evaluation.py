@@ -42,6 +42,7 @@ class Evaluation(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.steps += 1
         self.steps_in_epoch += 1
+        # A step is done by now: the check of its loss, which comes first, has waited for it.
         if self.steps > 1:
             self.timed.append(time.perf_counter() - self.step_started)
 

@@ -40,12 +40,12 @@ class RunFolder:
         self.path = pathlib.Path(path)
         self.config = config
         refuse_if_taken(self.path)
+        flags = "".join(f"--{name}={value}\n" for name, value in config.flags().items())
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / "flags.txt").write_text(flags)
         except OSError as error:
-            raise InputError(f"model_dir={path} can't be made: {error.strerror}.") from error
-        flags = "".join(f"--{name}={value}\n" for name, value in config.flags().items())
-        (self.path / "flags.txt").write_text(flags)
+            raise InputError(f"model_dir={path} can't be written: {error.strerror}.") from error
         self._tensorboard = tf.summary.create_file_writer(str(self.path / "tensorboard"))
 
     def write_row(self, row):
@@ -110,7 +110,11 @@ class RunFolder:
 def refuse_if_taken(path):
     """Raises InputError if a folder holds another run's files."""
     for name in ("flags.txt", "metrics.csv", "result.json", "tensorboard"):
-        if (pathlib.Path(path) / name).exists():
+        try:
+            taken = (pathlib.Path(path) / name).exists()
+        except OSError as error:
+            raise InputError(f"model_dir={path} can't be used: {error.strerror}.") from error
+        if taken:
             raise InputError(
                 f"model_dir={path} holds another run's {name}: name a new folder, or move that "
                 "one away."

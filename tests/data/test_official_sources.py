@@ -16,7 +16,6 @@ TEN = "choose one of 0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8"
 
 @pytest.fixture(scope="module")
 def mini(tmp_path_factory):
-    pytest.importorskip("cv2")
     data_dir = tmp_path_factory.mktemp("mini_imagenet")
     with pytest.MonkeyPatch.context() as monkeypatch:
         official_layouts.write_mini_imagenet(data_dir, monkeypatch)

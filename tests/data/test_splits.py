@@ -135,7 +135,7 @@ def test_full_disk(tmp_path, monkeypatch):
         ({"noise": "matrix", "noise_file": "gone.npy"}, "noise_file=gone.npy does not exist"),
         (
             {"dataset": "mini_imagenet", "noise": "red", "noise_level": 0.25},
-            "choose one of 0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8",
+            "0, 0.05, 0.1, 0.15, 0.2, 0.3",
         ),
         ({"dataset": "tfds:no_such_set"}, "no_such_set is no data set of TensorFlow Datasets"),
     ],
@@ -195,11 +195,8 @@ def test_flipped_bit(copy):
     path, file = copy
     flip_a_bit(file)
     data = splits.load(path)  # its size is right
-    for memory in (2**30, 80_000):
-        with pytest.raises(InputError, match=r"train.tfrecord.* is damaged.*prepare it again"):
-            pipeline.train_batches(
-                data, 128, 0, augment.AUGMENTATIONS["none"], (8, 8, 1), memory=memory
-            )
+    with pytest.raises(InputError, match=r"train.tfrecord.* is damaged.*prepare it again"):
+        pipeline.train_batches(data, 128, 0, augment.AUGMENTATIONS["none"], (8, 8, 1))
     streamed = pipeline.train_batches(
         data, 128, 0, augment.AUGMENTATIONS["none"], (8, 8, 1), memory=0
     )

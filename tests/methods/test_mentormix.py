@@ -232,6 +232,17 @@ def test_burn_in_is_a_fraction_of_fit(network, data):
     assert int(model.train_steps.numpy()) == 16
 
 
+def test_burn_in_belongs_to_each_fit(network, data):
+    model = MentorMix(network, num_classes=5, gamma_p=0.5, alpha=2.0, burn_in=0.5)
+    model.compile(keras.optimizers.SGD(0.01, gradient_accumulation_steps=4))
+    first = model.fit(*data, batch_size=16, epochs=2, verbose=0).history["mean_v"]
+    second = model.fit(*data, batch_size=16, epochs=2, verbose=0).history["mean_v"]
+    continued = model.fit(*data, batch_size=16, initial_epoch=1, epochs=2, verbose=0)
+    for history in (first, second):
+        assert history[0] == 1.0 and history[1] < 1.0
+    assert continued.history["mean_v"][0] < 1.0
+
+
 def test_burn_in_needs_the_length_of_training(network, data):
     model = MentorMix(network, num_classes=5)
     model.compile("sgd")

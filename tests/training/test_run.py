@@ -1,6 +1,7 @@
 """A whole run on digits, in this process: what it leaves behind, and what it refuses."""
 
 import csv
+import functools
 import json
 import subprocess
 
@@ -14,10 +15,15 @@ from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
 from mentormix_tf.training.run import run
 
 
-def short_run(path, method="mentormix", hyperparameters=None, data=None, **training):
+@pytest.fixture
+def short_run(data_dir):
+    return functools.partial(_short_run, data_dir)
+
+
+def _short_run(data_dir, path, method="mentormix", hyperparameters=None, data=None, **training):
     training = {"train_steps": 20, "eval_every": 10, **training}
     config = RunConfig(
-        data=data or DataConfig(),
+        data=DataConfig(data_dir=data_dir, **(data or {})),
         training=TrainingConfig(**training),
         method=method,
         hyperparameters=hyperparameters or {},
@@ -31,9 +37,9 @@ def rows(path):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, data_dir):
     path = tmp_path_factory.mktemp("run")
-    return path, short_run(path, data=DataConfig(validation_fraction=0.2))
+    return path, _short_run(data_dir, path, data={"validation_fraction": 0.2})
 
 
 def test_result(finished):
@@ -89,17 +95,17 @@ def test_tensorboard_reads_the_same(finished):
         np.testing.assert_allclose(points, expected, rtol=1e-5)
 
 
-def test_same_seed_same_run_and_another_seed_another(tmp_path, finished):
+def test_same_seed_same_run_and_another_seed_another(tmp_path, finished, short_run):
     def numbers(path):
         return [{k: v for k, v in r.items() if k != "images_per_second"} for r in rows(path)]
 
     for name, seed in [("again", 0), ("other", 1)]:
-        short_run(tmp_path / name, data=DataConfig(validation_fraction=0.2), seed=seed)
+        short_run(tmp_path / name, data={"validation_fraction": 0.2}, seed=seed)
     assert numbers(tmp_path / "again") == numbers(finished[0])
     assert numbers(tmp_path / "other") != numbers(finished[0])
 
 
-def test_jit_learns_the_same(tmp_path):
+def test_jit_learns_the_same(tmp_path, short_run):
     for name in ("false", "true"):
         # Few and small steps: rounding grows along a run.
         short_run(tmp_path / name, jit_compile=name, train_steps=3, learning_rate=1e-3)
@@ -108,16 +114,16 @@ def test_jit_learns_the_same(tmp_path):
         np.testing.assert_allclose(float(plain[name]), float(jit[name]), rtol=1e-4)
 
 
-def test_vanilla_has_no_gamma(tmp_path):
+def test_vanilla_has_no_gamma(tmp_path, short_run):
     short_run(tmp_path, method="vanilla")
     assert "gamma" not in rows(tmp_path)[0]
 
 
-def test_fewer_steps_than_an_evaluation_takes(tmp_path):
+def test_fewer_steps_than_an_evaluation_takes(tmp_path, short_run):
     assert short_run(tmp_path, train_steps=3, eval_every=100)["steps"] == 3
 
 
-def test_a_used_folder_is_refused_and_left_alone(finished):
+def test_a_used_folder_is_refused_and_left_alone(finished, short_run):
     path, _ = finished
     before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
     with pytest.raises(InputError, match=r"model_dir=.* holds another run's flags.txt"):
@@ -125,13 +131,13 @@ def test_a_used_folder_is_refused_and_left_alone(finished):
     assert before == {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
-def test_folder_that_cannot_be_made(tmp_path):
+def test_folder_that_cannot_be_made(tmp_path, short_run):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"model_dir=.*file/run can't be made"):
+    with pytest.raises(InputError, match=r"model_dir=.*file/run can't be written"):
         short_run(tmp_path / "file" / "run")
 
 
-def test_diverging_loss_stops_the_run(tmp_path):
+def test_diverging_loss_stops_the_run(tmp_path, short_run):
     with pytest.raises(InputError, match=r"loss became (nan|inf) at step \d+: .*learning rate"):
         short_run(tmp_path, learning_rate=1e30)
     assert not (tmp_path / "result.json").exists()
@@ -151,7 +157,7 @@ def test_diverging_loss_stops_the_run(tmp_path):
         ({"hyperparameters": {"gamma_p": 1.5}}, r"gamma_p=1.5 must lie in \[0, 1\]"),
     ],
 )
-def test_bad_settings_leave_nothing_behind(tmp_path, change, message):
+def test_bad_settings_leave_nothing_behind(tmp_path, change, message, short_run):
     with pytest.raises(InputError, match=message):
         short_run(tmp_path / "new", **change)
     assert not (tmp_path / "new").exists()

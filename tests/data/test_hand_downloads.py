@@ -1,0 +1,45 @@
+"""Data sets that are downloaded by hand, tiny and in their official layout: prepared, examined and
+trained on."""
+
+import pytest
+
+from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
+from mentormix_tf.data import checkup, splits
+from mentormix_tf.training.run import run
+from tests.data import official_layouts
+
+WRITERS = {
+    "mini_imagenet": official_layouts.write_mini_imagenet,
+    "stanford_cars": lambda data_dir, _: official_layouts.write_stanford_cars(data_dir),
+    "webvision": lambda data_dir, _: official_layouts.write_webvision(data_dir),
+    "mini_webvision": lambda data_dir, _: official_layouts.write_webvision(data_dir),
+    "imagenet2012": lambda data_dir, _: official_layouts.write_imagenet2012(data_dir),
+    "imagenet2012_50": lambda data_dir, _: official_layouts.write_imagenet2012(data_dir),
+}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "noise"),
+    [
+        ("mini_imagenet", "red"),
+        ("mini_imagenet", "blue"),
+        ("stanford_cars", "red"),
+        ("stanford_cars", "blue"),
+        ("webvision", "web"),
+        ("mini_webvision", "web"),
+        ("imagenet2012", "symmetric"),
+        ("imagenet2012_50", "symmetric"),
+    ],
+)
+def test_prepared_examined_and_trained_on(dataset, noise, tmp_path, monkeypatch):
+    WRITERS[dataset](tmp_path, monkeypatch)
+    data = DataConfig(dataset=dataset, noise=noise, data_dir=str(tmp_path))
+    made = splits.prepare(data)
+    rate = made.manifest["realized_noise_rate"]
+    assert rate is None if noise == "web" else 0.2 < rate < 0.6
+    assert checkup.examine(made.builder, made.manifest).problems == []
+    training = TrainingConfig(
+        train_steps=10, eval_every=10, batch_size=16, image_size=16, learning_rate=0.01
+    )
+    result = run(RunConfig(data=data, training=training), tmp_path / "run")
+    assert result["steps"] == 10 and result["dataset"] == dataset

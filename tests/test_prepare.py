@@ -1,0 +1,119 @@
+"""The prepare and doctor commands as a user starts them, killed half-way among it."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).parent.parent
+FASHION = ("train", 3000), ("t10k", 500)
+
+
+def command(module, *flags, cwd):
+    return [sys.executable, "-m", f"mentormix_tf.{module}", f"--data_dir={cwd / 'data'}", *flags]
+
+
+def run(module, *flags, cwd):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command(module, *flags, cwd=cwd), cwd=cwd, env=environment, capture_output=True, text=True
+    )
+
+
+def manifests(cwd):
+    return {
+        path.parts[-3]: json.loads(path.read_text())
+        for path in (cwd / "data" / "noisy_labels").glob("*/*/manifest.json")
+    }
+
+
+def test_all_ten_levels(tmp_path):
+    done = run("prepare", "--noise_level=all", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rates = sorted(m["realized_noise_rate"] for m in manifests(tmp_path).values())
+    expected = [0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8]
+    np.testing.assert_allclose(rates, expected, atol=1e-3)
+    assert "1,437 train, 360 test, 10 classes" in done.stdout
+    assert "40.01% of the training labels" in done.stdout
+    again = run("prepare", "--noise_level=all", cwd=tmp_path)
+    assert again.returncode == 0 and "Preparing" not in again.stdout
+
+
+def write_fashion_mnist(data_dir):
+    """A small Fashion-MNIST in the official files."""
+    import gzip
+
+    folder = data_dir / "downloads" / "manual" / "fashion_mnist"
+    folder.mkdir(parents=True)
+    random = np.random.RandomState(0)
+    for name, count in FASHION:
+        images = random.randint(256, size=(count, 28, 28)).astype(np.uint8)
+        labels = random.randint(10, size=count).astype(np.uint8)
+        for kind, array in [("images-idx3", images), ("labels-idx1", labels)]:
+            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+            content = gzip.compress(header + array.tobytes())
+            (folder / f"{name}-{kind}-ubyte.gz").write_bytes(content)
+    return random
+
+
+def test_killed_and_started_again(tmp_path):
+    write_fashion_mnist(tmp_path / "data")
+    flags = ["--dataset=fashion_mnist"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command("prepare", *flags, cwd=tmp_path),
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        folder = tmp_path / "data" / "noisy_labels" / "fashion_mnist-symmetric-0.4-seed0"
+        while process.poll() is None and not list(folder.glob("incomplete*")):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not manifests(tmp_path)
+    missing = run("doctor", *flags, cwd=tmp_path)
+    assert missing.returncode == 1 and "does not exist: make it with" in missing.stderr
+    assert run("prepare", *flags, cwd=tmp_path).returncode == 0
+    assert not list(folder.glob("incomplete*"))
+    found = run("doctor", *flags, cwd=tmp_path)
+    assert found.returncode == 0 and "Nothing is wrong." in found.stdout
+    assert "realised 0.4000" in found.stdout
+
+
+def test_doctor_names_the_damaged_file(tmp_path):
+    assert run("prepare", cwd=tmp_path).returncode == 0
+    [file] = (tmp_path / "data").rglob("*train.tfrecord*")
+    content = bytearray(file.read_bytes())
+    content[100_000] ^= 1
+    file.write_bytes(bytes(content))
+    found = run("doctor", cwd=tmp_path)
+    assert found.returncode == 1
+    assert str(file) in found.stdout and "of 1437 records can be read" in found.stdout
+    trained = run("train", "--model_dir=run", cwd=tmp_path)
+    assert trained.returncode == 1 and "Traceback" not in trained.stderr
+    assert file.name in trained.stderr and "prepare it again" in trained.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_flags_get_one_sentence(tmp_path):
+    for module, flag, message in [
+        ("prepare", "--noise_level=lots", "noise_level=lots must be a number in [0, 1], or all"),
+        ("prepare", "--dataset=folder:gone", "folder:gone is no folder"),
+        ("doctor", "--noise=red", "noise=red is unknown for dataset=digits"),
+    ]:
+        done = run(module, flag, cwd=tmp_path)
+        assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_help(tmp_path):
+    done = run("doctor", "--help", cwd=tmp_path)
+    assert done.returncode == 0 and "--dataset=digits" in done.stdout
+    help_text = " ".join(run("prepare", "--helpshort", cwd=tmp_path).stdout.split())
+    assert "or all for the paper's ten levels" in help_text

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from mentormix_tf import InputError
 from mentormix_tf.data.sources import imagenet2012, mini_imagenet, stanford_cars, webvision
 from tests.data import official_layouts
+from tests.data.conftest import REAL_SIZES
 
 TEN = "choose one of 0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8"
 
@@ -282,7 +283,7 @@ def test_imagenet2012_first_50(imagenet):
     assert sorted(source.test.labels) == [21, 22, 23, 23, 28, 29, 32, 46]
 
 
-@pytest.mark.parametrize("missing", imagenet2012.TARS)
+@pytest.mark.parametrize("missing", list(imagenet2012.TARS))
 def test_imagenet2012_names_what_is_missing(tmp_path, missing):
     manual = official_layouts.write_imagenet2012(tmp_path)
     (manual / missing).unlink()
@@ -292,7 +293,7 @@ def test_imagenet2012_names_what_is_missing(tmp_path, missing):
 
 def test_imagenet2012_prepared_from_one_archive(tmp_path):
     manual = official_layouts.write_imagenet2012(tmp_path)
-    (manual / imagenet2012.TARS[0]).unlink()
+    (manual / next(iter(imagenet2012.TARS))).unlink()
     tfds.builder("imagenet2012", data_dir=tmp_path).download_and_prepare()
     with pytest.raises(InputError, match=r"has no split train .* delete that folder"):
         imagenet2012.load_full("symmetric", 0.0, str(tmp_path), None)
@@ -302,3 +303,11 @@ def test_prepared_sets_need_no_archives(imagenet, tmp_path):
     shutil.copytree(imagenet / "imagenet2012", tmp_path / "imagenet2012")
     source = imagenet2012.load_first_50("symmetric", 0.0, str(tmp_path), None)
     assert len(list(source.train.images())) == 48
+
+
+def test_an_archive_that_is_not_whole(tmp_path, monkeypatch):
+    official_layouts.write_imagenet2012(tmp_path)
+    name, size = next(iter(REAL_SIZES.items()))
+    monkeypatch.setitem(imagenet2012.TARS, name, size)
+    with pytest.raises(InputError, match=rf"{name} has \d+ bytes instead of {size}: get it again"):
+        imagenet2012.load_full("symmetric", 0.0, str(tmp_path), None)

@@ -15,7 +15,8 @@ from mentormix_tf.data.sources.manual_files import manual_dir, require
 from mentormix_tf.errors import InputError
 
 IMAGENET_PAGE = "https://image-net.org/download-images (after registration)"
-TARS = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
+# The archives and their sizes in bytes.
+TARS = {"ILSVRC2012_img_train.tar": 147_897_477_120, "ILSVRC2012_img_val.tar": 6_744_924_160}
 
 
 def load_full(noise, noise_level, data_dir, argument):
@@ -24,7 +25,7 @@ def load_full(noise, noise_level, data_dir, argument):
     Both archives are needed, also by those who only want to test a network.
 
     Raises:
-        InputError: an archive is missing, or the data set was prepared without one.
+        InputError: an archive is missing or not whole, or the data set was prepared without one.
     """
     return _load(data_dir, 1000)
 

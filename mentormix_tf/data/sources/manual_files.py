@@ -12,16 +12,16 @@ def manual_dir(data_dir):
 
 
 def require(dataset, folder, names, page):
-    """Checks that files or folders are there.
+    """Checks that files or folders are there, and whole where their sizes are known.
 
     Args:
         dataset: name of the data set, for the message.
         folder: `epath.Path` of the folder they should lie in.
-        names: their paths in it.
+        names: their paths in it; or a dict from path to size in bytes, None for any size.
         page: where they come from, and what to do with them.
 
     Raises:
-        InputError: some are missing; it names up to three of them.
+        InputError: some are missing, of which it names up to three; or one has another size.
     """
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
@@ -30,6 +30,13 @@ def require(dataset, folder, names, page):
             f"dataset={dataset} needs {', '.join(missing[:3])}{more} in {folder}: get what is "
             f"missing by hand from {page}."
         )
+    for name, size in names.items() if isinstance(names, dict) else ():
+        found = (folder / name).stat().length
+        if size is not None and found != size:
+            raise InputError(
+                f"dataset={dataset}: {folder / name} has {found} bytes instead of {size}: get it "
+                f"again from {page}."
+            )
 
 
 def read_list(path, classes):

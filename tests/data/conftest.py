@@ -1,0 +1,15 @@
+"""Lets the tiny archives of the tests pass for ImageNet's."""
+
+import pytest
+
+from mentormix_tf.data.sources import imagenet2012
+
+REAL_SIZES = dict(imagenet2012.TARS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def archives_of_any_size():
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in REAL_SIZES:
+            monkeypatch.setitem(imagenet2012.TARS, name, None)
+        yield

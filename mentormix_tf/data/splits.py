@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import os
 import pathlib
 import re
 import sys
@@ -243,8 +244,11 @@ def _only_writer(path):
         return
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with (pathlib.Path(path) / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-    except PermissionError as error:
-        raise InputError(f"data_dir: {path} can't be written: {error.strerror}.") from error
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise InputError(f"data_dir: {path} can't be made: {error.strerror}.") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from mentormix_tf.data.sources import from_tfds
+from mentormix_tf.data.sources.manual_files import manual_dir, require
 
 # truck → automobile, bird → airplane, deer → horse, cat ↔ dog: the pairs of Patrini et al.,
 # "Making Deep Neural Networks Robust to Label Noise", CVPR 2017.
@@ -22,13 +23,6 @@ CIFAR10_N = {
 }
 CIFAR100_N = {"human": "noise_label"}
 
-_MANUAL = (
-    "Its labels are downloaded by hand: put {name}_human_annotations.csv, side_info_{csv}.csv and "
-    "image_order_{order}.npy into downloads/manual/ of the data_dir, made from the files of "
-    "https://github.com/UCSC-REAL/cifar-10-100n as "
-    "https://www.tensorflow.org/datasets/catalog/{page} shows."
-)
-
 
 def load_cifar10(noise, noise_level, data_dir, argument):
     """CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 pixels."""
@@ -38,8 +32,7 @@ def load_cifar10(noise, noise_level, data_dir, argument):
 
 def load_cifar10_n(noise, noise_level, data_dir, argument):
     """CIFAR-10 with one of five sets of labels that people gave."""
-    manual = _MANUAL.format(name="CIFAR-10", csv="cifar10N", order="c10", page="cifar10_n")
-    builder = from_tfds.prepared("cifar10_n", data_dir, manual)
+    builder = _with_human_labels("cifar10_n", "10", data_dir)
     label = CIFAR10_N.get(noise, "label")
     return _cifar10(builder, from_tfds.read(builder, "train", label, true_label="label"))
 
@@ -57,11 +50,25 @@ def load_cifar100(noise, noise_level, data_dir, argument):
 
 def load_cifar100_n(noise, noise_level, data_dir, argument):
     """CIFAR-100 with the labels that people gave."""
-    manual = _MANUAL.format(name="CIFAR-100", csv="cifar100N", order="c100", page="cifar100_n")
-    builder = from_tfds.prepared("cifar100_n", data_dir, manual)
+    builder = _with_human_labels("cifar100_n", "100", data_dir)
     label = CIFAR100_N.get(noise, "label")
     train = from_tfds.read(builder, "train", label, true_label="label")
     return from_tfds.source(builder, train, from_tfds.read(builder, "test"))
+
+
+def _with_human_labels(name, classes, data_dir):
+    files = [
+        f"CIFAR-{classes}_human_annotations.csv",
+        f"side_info_cifar{classes}N.csv",
+        f"image_order_c{classes}.npy",
+    ]
+    page = (
+        "https://github.com/UCSC-REAL/cifar-10-100n, and make the .csv of annotations as "
+        f"https://www.tensorflow.org/datasets/catalog/{name} shows"
+    )
+    if not from_tfds.is_prepared(name, data_dir):
+        require(name, manual_dir(data_dir), files, page)
+    return from_tfds.prepared(name, data_dir)
 
 
 def _cifar10(builder, train):

@@ -25,6 +25,11 @@ def load(noise, noise_level, data_dir, argument):
     return source(builder, read(builder, "train"), test and read(builder, test))
 
 
+def is_prepared(name, data_dir):
+    """Whether TFDS has made the data set already: what it was made of is then not needed."""
+    return tfds.builder(name, data_dir=data_dir).data_path.exists()
+
+
 def prepared(name, data_dir, config_text=""):
     """A TFDS builder whose files are there, downloaded if need be.
 

@@ -7,8 +7,6 @@ WebVision is then tested on ILSVRC's validation set without a change of labels.
 
 import itertools
 
-import tensorflow_datasets as tfds
-
 from mentormix_tf.data.sources import from_tfds
 from mentormix_tf.data.sources.base import Source, SourceSplit
 from mentormix_tf.data.sources.manual_files import manual_dir, require
@@ -41,13 +39,8 @@ def load_first_50(noise, noise_level, data_dir, argument):
     return _load(data_dir, 50)
 
 
-def is_prepared(name, data_dir):
-    """Whether TFDS has made the data set already: what it was made of is then not needed."""
-    return tfds.builder(name, data_dir=data_dir).data_path.exists()
-
-
 def _load(data_dir, classes):
-    if not is_prepared("imagenet2012", data_dir):
+    if not from_tfds.is_prepared("imagenet2012", data_dir):
         require("imagenet2012", manual_dir(data_dir), TARS, IMAGENET_PAGE)
     builder = from_tfds.prepared("imagenet2012", data_dir)
     for split in ("train", "validation"):

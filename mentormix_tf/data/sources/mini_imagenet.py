@@ -12,7 +12,7 @@ import numpy as np
 
 from mentormix_tf.data.sources import from_tfds
 from mentormix_tf.data.sources.base import UNKNOWN, Source, SourceSplit
-from mentormix_tf.data.sources.imagenet2012 import IMAGENET_PAGE, TARS, is_prepared
+from mentormix_tf.data.sources.imagenet2012 import IMAGENET_PAGE, TARS
 from mentormix_tf.data.sources.manual_files import manual_dir, missing_files, read_list, require
 from mentormix_tf.errors import InputError
 
@@ -85,7 +85,7 @@ def released(noise, noise_level):
 
 def _prepared(color, data_dir):
     name = f"controlled_noisy_web_labels/mini_imagenet_{color}"
-    if not is_prepared(name, data_dir):
+    if not from_tfds.is_prepared(name, data_dir):
         manual = manual_dir(data_dir)
         require("mini_imagenet", manual, TARS, IMAGENET_PAGE)
         lists = [f"dataset_no_images/mini-imagenet/split/{color}_noise_nl_{p}" for p in LEVELS]

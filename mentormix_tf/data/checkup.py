@@ -43,7 +43,8 @@ def examine(builder, manifest):
     """
     problems, examples = [], {}
     num_classes = builder.info.features["label"].num_classes
-    with tqdm(total=builder.info.splits.total_num_examples, desc="Reading records") as bar:
+    total = builder.info.splits.total_num_examples
+    with tqdm(total=total, desc="Reading records", disable=None) as bar:  # None: in terminals only
         for split, info in builder.info.splits.items():
             shards = zip(info.filepaths, info.shard_lengths, strict=True)
             read = [_examine_file(*shard, builder, manifest, problems, bar) for shard in shards]

@@ -25,7 +25,8 @@ def check(split, name, skip_bad_images):
     Raises:
         InputError: an image can't be decoded, and skip_bad_images is not set; or none can.
     """
-    bar = tqdm(zip(split.ids, split.images(), strict=True), f"Trying {name} images", len(split.ids))
+    pairs = zip(split.ids, split.images(), strict=True)
+    bar = tqdm(pairs, f"Trying {name} images", len(split.ids), disable=None)  # in terminals only
     bad = [identifier for identifier, image in bar if not _decodes(image)]
     if bad and not skip_bad_images:
         raise InputError(

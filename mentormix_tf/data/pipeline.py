@@ -1,7 +1,8 @@
 """Batches for training and evaluation, as `tf.data` data sets of dicts.
 
 A batch has image `[batch, height, width, channels]`, float32 in [0, 255], and label, true_label and
-is_clean, `[batch]`, int64. Ids are strings, which neither XLA nor TPUs take: ask for them.
+is_clean, `[batch]`, int64. The id, `[batch]`, string, is there on request only, by
+`columns=(*COLUMNS, "id")`: neither XLA nor TPUs take strings.
 
 What fits into memory is read once and picked from by position: decoded where all images have one
 size, else encoded. What does not is streamed: its files, which were written in random order, in a
@@ -23,7 +24,9 @@ COLUMNS = ("image", "label", "true_label", "is_clean")
 AUTOTUNE = tf.data.AUTOTUNE
 
 
-def train_batches(data, batch_size, seed, augmentation, image_shape, start_step=0, memory=MEMORY):
+def train_batches(
+    data, batch_size, seed, augmentation, image_shape, start_step=0, memory=MEMORY, columns=COLUMNS
+):
     """Endless training batches, shuffled anew each epoch.
 
     The batch of a step is a function of (seed, step) alone: a stream that starts at step k is the
@@ -37,6 +40,7 @@ def train_batches(data, batch_size, seed, augmentation, image_shape, start_step=
         image_shape: `(height, width, channels)` of the batches' images.
         start_step: step of the first batch.
         memory: bytes of images that may be held in memory.
+        columns: names of the columns of a batch.
 
     Returns:
         `tf.data.Dataset` of dicts.
@@ -53,7 +57,7 @@ def train_batches(data, batch_size, seed, augmentation, image_shape, start_step=
     seed = tf.constant([seed, 0])
     first_epoch, first_step = divmod(start_step, steps_per_epoch)
 
-    examples = _Examples(data, "train", memory)
+    examples = _Examples(data, "train", memory, columns)
 
     def epoch_batches(epoch):
         epoch_seed = randomness.fold_in(seed, epoch)
@@ -73,7 +77,9 @@ def train_batches(data, batch_size, seed, augmentation, image_shape, start_step=
     return numbered.map(augmented, num_parallel_calls=AUTOTUNE).prefetch(AUTOTUNE)
 
 
-def eval_batches(data, split, batch_size, augmentation, image_shape, memory=MEMORY):
+def eval_batches(
+    data, split, batch_size, augmentation, image_shape, memory=MEMORY, columns=COLUMNS
+):
     """Every example of a split once, in the order of its files; the last batch may be smaller.
 
     Args:
@@ -83,6 +89,7 @@ def eval_batches(data, split, batch_size, augmentation, image_shape, memory=MEMO
         augmentation: `Augmentation`.
         image_shape: `(height, width, channels)` of the batches' images.
         memory: bytes of images that may be held in memory.
+        columns: names of the columns of a batch.
 
     Returns:
         `tf.data.Dataset` of dicts.
@@ -90,7 +97,7 @@ def eval_batches(data, split, batch_size, augmentation, image_shape, memory=MEMO
     Raises:
         InputError: a file is damaged.
     """
-    examples = _Examples(data, split, memory)
+    examples = _Examples(data, split, memory, columns)
 
     def decoded(batch):
         return examples.decoded(
@@ -125,8 +132,8 @@ def damage(data):
 class _Examples:
     """The examples of a split: positions in memory, or records streamed from files."""
 
-    def __init__(self, data, split, memory):
-        self.data, self.split = data, split
+    def __init__(self, data, split, memory, columns):
+        self.data, self.split, self.names = data, split, columns
         info, shape = data.builder.info.splits[split], data.image_shape
         decoded_bytes = math.inf if None in shape else info.num_examples * math.prod(shape)
         self.is_decoded = decoded_bytes <= memory
@@ -190,7 +197,7 @@ class _Examples:
 
         def parse(record):
             example = features.deserialize_example(record, decoders=skip)
-            return {name: example[name] for name in COLUMNS}
+            return {name: example[name] for name in self.names}
 
         return records.map(parse, num_parallel_calls=AUTOTUNE)
 
@@ -209,7 +216,7 @@ class _Examples:
             batches = list(records.batch(1000).prefetch(AUTOTUNE).as_numpy_iterator())
         except tf.errors.DataLossError as error:
             raise damage(self.data) from error
-        columns = {name: np.concatenate([batch[name] for batch in batches]) for name in COLUMNS}
+        columns = {name: np.concatenate([batch[name] for batch in batches]) for name in self.names}
         expected = self.data.num_examples(self.split)
         if len(columns["label"]) != expected:
             raise InputError(

@@ -119,3 +119,16 @@ def test_images_are_resized_on_request(digits, tier):
 def test_batch_larger_than_the_data(digits):
     with pytest.raises(InputError, match=r"batch_size=2000 .* 1437 examples"):
         pipeline.train_batches(digits, 2000, 0, PLAIN, (8, 8, 1))
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_ids_on_request(digits, tier):
+    arguments = dict(memory=TIERS[tier], columns=(*pipeline.COLUMNS, "id"))
+    [batch] = take(pipeline.train_batches(digits, 128, 0, PLAIN, (8, 8, 1), **arguments), 1)
+    stored = {
+        example["id"]: example
+        for example in digits.builder.as_dataset(split="train").as_numpy_iterator()
+    }
+    for i, identifier in enumerate(batch["id"]):
+        np.testing.assert_array_equal(batch["image"][i], stored[identifier]["image"])
+        assert batch["label"][i] == stored[identifier]["label"]

@@ -24,6 +24,7 @@ TEST = [
     *MINI_IMAGENET,
     "pandas>=2.2,<4",
     "pytest>=8,<10",
+    "pytest-xdist>=3.6,<4",
     "ruff>=0.15,<0.18",
     "scipy>=1.15,<2",
     "setuptools>=70.1",

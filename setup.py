@@ -12,11 +12,11 @@ VERSION = re.search(
 
 # Ranges whose two ends were tried.
 CPU = [
-    "tensorflow-cpu>=2.18,<2.22; sys_platform != 'darwin'",
-    "tensorflow>=2.18,<2.22; sys_platform == 'darwin'",
+    "tensorflow-cpu>=2.20,<2.22; sys_platform != 'darwin'",
+    "tensorflow>=2.20,<2.22; sys_platform == 'darwin'",
 ]
-GPU = ["tensorflow[and-cuda]>=2.18,<2.22"]
-TPU = ["tensorflow-tpu>=2.18,<2.21"]
+GPU = ["tensorflow[and-cuda]>=2.20,<2.22"]
+TPU = ["tensorflow-tpu>=2.20,<2.21"]
 # Only to make Mini-ImageNet from its originals, which TFDS resizes with OpenCV.
 MINI_IMAGENET = ["opencv-python-headless>=4.10,<6"]
 TEST = [
@@ -49,7 +49,7 @@ setup(
         "scikit-learn>=1.7,<2",
         "importlib_resources>=6",  # some TFDS builders import it
         "pillow>=10,<13",
-        "tensorboard>=2.18,<2.22",
+        "tensorboard>=2.20,<2.22",
         "tensorflow-datasets>=4.9.7,<5",
         "tqdm>=4.66,<5",
     ],

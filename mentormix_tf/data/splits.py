@@ -203,11 +203,11 @@ def _write(config, path, skip_bad_images):
     try:
         builder = NoisyLabels(config=builder_config, data_dir=data_dir)
         builder.download_and_prepare()
-    except (OSError, tf.errors.OpError) as error:
-        full = getattr(error, "errno", None) == errno.ENOSPC or isinstance(
-            error, tf.errors.ResourceExhaustedError
-        )
-        reason = "the disk is full" if full else str(error).splitlines()[0]
+    except (OSError, RuntimeError, tf.errors.OpError) as error:  # TFDS wraps what it meets
+        full = os.strerror(errno.ENOSPC) in str(error)
+        if not full and not isinstance(error, OSError):
+            raise
+        reason = "the disk is full" if full else error.strerror
         raise InputError(f"{path} can't be written: {reason}.") from error
 
 

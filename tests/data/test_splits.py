@@ -114,8 +114,8 @@ def test_a_half_written_split_is_not_taken_for_whole(tmp_path, monkeypatch):
 
 
 def test_full_disk(tmp_path, monkeypatch):
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
+    def full(*args, **kwargs):  # as TFDS says it on a full file system
+        raise RuntimeError("ResourceExhaustedError: Failed to finalize; No space left on device")
 
     monkeypatch.setattr(noisy_labels.NoisyLabels, "_download_and_prepare", full)
     with pytest.raises(InputError, match=r"can't be written: the disk is full"):

@@ -10,7 +10,7 @@ VERSION = re.search(
     r'^__version__ = "(.+)"', (HERE / "mentormix_tf" / "__init__.py").read_text(), re.MULTILINE
 )[1]
 
-# Ranges whose two ends were tried.
+# TensorFlow and Keras were tried at both ends of their ranges, the rest at recent versions.
 CPU = [
     "tensorflow-cpu>=2.20,<2.22; sys_platform != 'darwin'",
     "tensorflow>=2.20,<2.22; sys_platform == 'darwin'",

@@ -59,7 +59,11 @@ class TrainingConfig:
         eval_every: steps between evaluations; train_steps must be a multiple of it.
         learning_rate: SGD's learning rate at the start; it falls to 0 along a cosine.
         seed: seed of the weights, the order of the examples and the method's draws.
-        jit_compile: whether XLA compiles the step; auto does so where there is a GPU.
+        steps_per_execution: steps between two looks at the loss; more of them keep a fast
+            device from waiting for the host. eval_every must be a multiple of it.
+        jit_compile: whether XLA compiles the step; auto does so where there is a GPU. A TPU always
+            compiles.
+        precision: float32, or bfloat16 for the network's arithmetic; its weights stay float32.
     """
 
     network: str = "small_cnn"
@@ -70,10 +74,12 @@ class TrainingConfig:
     eval_every: int = 100
     learning_rate: float = 0.1
     seed: int = 0
+    steps_per_execution: int = 1
     jit_compile: Literal["auto", "true", "false"] = "auto"
+    precision: str = "float32"
 
     def __post_init__(self):
-        for name in ("batch_size", "train_steps", "eval_every"):
+        for name in ("batch_size", "train_steps", "eval_every", "steps_per_execution"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)} must be at least 1.")
         if self.train_steps >= 2**31:
@@ -85,10 +91,52 @@ class TrainingConfig:
                 f"train_steps={self.train_steps} must be a multiple of eval_every="
                 f"{self.eval_every}, so that the last evaluation is of the final weights."
             )
+        if min(self.eval_every, self.train_steps) % self.steps_per_execution:
+            raise InputError(
+                f"eval_every={self.eval_every} must be a multiple of steps_per_execution="
+                f"{self.steps_per_execution}."
+            )
+        if self.precision == "float16":
+            raise InputError(
+                "precision=float16 needs its loss scaled, which is wrong on several replicas: "
+                "take bfloat16, which needs none."
+            )
+        if self.precision not in ("float32", "bfloat16"):
+            raise InputError(f"precision={self.precision} is unknown: choose float32 or bfloat16.")
         if not 0.0 < self.learning_rate < float("inf"):
             raise InputError(f"learning_rate={self.learning_rate} must be a positive number.")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed={self.seed} must lie in [0, 2**31).")
+
+
+@dataclasses.dataclass(frozen=True)
+class StrategyConfig:
+    """The devices to train on.
+
+    Args:
+        strategy: cpu, one_device (the first GPU, if any), mirrored (all GPUs), multi_worker
+            (several hosts) or tpu; auto takes a TPU if there is one, else all GPUs, else the CPU.
+        tpu: the TPU: local on a TPU VM, else its name or address.
+        num_virtual_devices: parts to split the CPU into, to try --strategy=mirrored without GPUs.
+        worker_hosts: address and port of each worker, for --strategy=multi_worker without
+            TF_CONFIG; the same list for all.
+        task_index: which of worker_hosts this process is; the first writes the results.
+        worker_timeout: seconds to wait for the other workers.
+    """
+
+    strategy: Literal["auto", "cpu", "one_device", "mirrored", "multi_worker", "tpu"] = "auto"
+    tpu: str = ""
+    num_virtual_devices: int = 0
+    worker_hosts: tuple[str, ...] = ()
+    task_index: int = 0
+    worker_timeout: int = 300
+
+    def __post_init__(self):
+        for name in ("num_virtual_devices", "task_index"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name}={getattr(self, name)} must not be negative.")
+        if self.worker_timeout < 1:
+            raise InputError(f"worker_timeout={self.worker_timeout} must be at least 1 second.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 import dataclasses
 import datetime
-import pathlib
+
+from etils import epath
 
 from mentormix_tf import command, methods
-from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
+from mentormix_tf.config import DataConfig, RunConfig, StrategyConfig, TrainingConfig
 from mentormix_tf.data import splits
+from mentormix_tf.training import strategies
 from mentormix_tf.training.run import run
 from mentormix_tf.training.run_folder import refuse_if_taken
 
@@ -39,9 +41,12 @@ class OutputConfig:
 
 def main():
     """Trains as the flags say, one method after the other, and prints how each ended."""
+    # First, as TensorFlow's devices can't be changed once it is used.
+    strategy = strategies.get(command.read_config(StrategyConfig))
+    is_chief = strategies.is_chief(strategy)
     chosen = command.read_config(MethodConfig)
     model_dir = command.read_config(OutputConfig).model_dir or _new_folder()
-    model_dir = pathlib.Path(model_dir).expanduser()
+    model_dir = epath.Path(model_dir).expanduser()
     data = splits.resolve(command.read_config(DataConfig))
     runs = {}
     for method in dict.fromkeys([*filter(None, chosen.compare), chosen.method]):
@@ -55,15 +60,19 @@ def main():
         )
     folders = {method: model_dir / method if len(runs) > 1 else model_dir for method in runs}
     for folder in folders.values():
-        refuse_if_taken(folder)
+        if is_chief:
+            refuse_if_taken(folder)
 
     results = []
+    print(f"On {strategies.describe(strategy)}{'' if is_chief else '; the first worker reports'}")
     for method, config in runs.items():
-        print(f"Training {method} on {_describe(config.data)}; results go to {folders[method]}/")
-        print("(val_accuracy: on clean test labels)")
-        results.append(run(config, folders[method]))
-    print(_table(results))
-    print(f"More in {model_dir}/; tensorboard --logdir={model_dir}")
+        if is_chief:
+            print(f"Training {method} on {_describe(data)}; results go to {folders[method]}/")
+            print("(val_accuracy: on clean test labels)")
+        results.append(run(config, folders[method], strategy))
+    if is_chief:
+        print(_table(results))
+        print(f"More in {model_dir}/; tensorboard --logdir={model_dir}")
 
 
 def _new_folder():
@@ -100,6 +109,7 @@ command.define_config("The noisy split", DataConfig)
 command.define_config("The method", MethodConfig)
 command.define_hyperparameters("The method's hyperparameters")
 command.define_config("Training", TrainingConfig)
+command.define_config("The devices", StrategyConfig)
 command.define_config("Results", OutputConfig)
 
 if __name__ == "__main__":

@@ -7,6 +7,10 @@ is_clean, `[batch]`, int64. The id, `[batch]`, string, is there on request only,
 What fits into memory is read once and picked from by position: decoded where all images have one
 size, else encoded. What does not is streamed: its files, which were written in random order, in a
 new order each epoch and 16 at a time, then shuffled in windows.
+
+On several hosts, each makes its part of every global batch. What is held in memory, each holds
+whole, so that a global batch has the same examples on any number of hosts. What is streamed, each
+reads a part of its own: an epoch of them all still has each example once at most.
 """
 
 import math
@@ -22,10 +26,19 @@ MEMORY = 2**31  # bytes of images to hold, at most
 WINDOW = 4096  # records that are shuffled together, where they are streamed
 COLUMNS = ("image", "label", "true_label", "is_clean")
 AUTOTUNE = tf.data.AUTOTUNE
+ALONE = tf.distribute.InputContext()  # one host, one replica
 
 
 def train_batches(
-    data, batch_size, seed, augmentation, image_shape, start_step=0, memory=MEMORY, columns=COLUMNS
+    data,
+    batch_size,
+    seed,
+    augmentation,
+    image_shape,
+    start_step=0,
+    memory=MEMORY,
+    columns=COLUMNS,
+    context=ALONE,
 ):
     """Endless training batches, shuffled anew each epoch.
 
@@ -34,16 +47,17 @@ def train_batches(
 
     Args:
         data: `NoisySplits`.
-        batch_size: examples in a batch; an epoch's incomplete last batch is left out.
+        batch_size: examples in a global batch; an epoch's incomplete last one is left out.
         seed: seed of the order and of the augmentation.
         augmentation: `Augmentation`.
         image_shape: `(height, width, channels)` of the batches' images.
         start_step: step of the first batch.
         memory: bytes of images that may be held in memory.
         columns: names of the columns of a batch.
+        context: `tf.distribute.InputContext`, which host this is and how many replicas there are.
 
     Returns:
-        `tf.data.Dataset` of dicts.
+        `tf.data.Dataset` of dicts, one for each replica of this host in turn.
 
     Raises:
         InputError: there are fewer examples than batch_size, or a file is damaged.
@@ -57,55 +71,85 @@ def train_batches(
     seed = tf.constant([seed, 0])
     first_epoch, first_step = divmod(start_step, steps_per_epoch)
 
-    examples = _Examples(data, "train", memory, columns)
+    examples = _Examples(data, "train", memory, columns, context)
+    part = batch_size // context.num_input_pipelines
+    host = context.input_pipeline_id
 
     def epoch_batches(epoch):
         epoch_seed = randomness.fold_in(seed, epoch)
-        rows = examples.shuffled(epoch_seed).batch(batch_size, drop_remainder=True)
-        rows = rows.take(steps_per_epoch)
+        rows = examples.batches(examples.shuffled(epoch_seed), batch_size).take(steps_per_epoch)
         return rows.skip(tf.where(epoch == first_epoch, tf.cast(first_step, tf.int64), 0))
 
     batches = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(epoch_batches)
 
     def augmented(step, batch):
-        step_seed = randomness.fold_in(randomness.fold_in(seed, step), 1)
+        step_seed = randomness.fold_in(randomness.fold_in(seed, step), 1 + host)
         batch = examples.decoded(batch, augmentation.decode_train, image_shape, step_seed)
         distorted = augmentation.distort(batch["image"], randomness.fold_in(step_seed, 1))
-        return {**batch, "image": tf.ensure_shape(distorted, [batch_size, *image_shape])}
+        batch = {**batch, "image": distorted}
+        return {k: tf.ensure_shape(v, [part, *v.shape[1:]]) for k, v in batch.items()}
 
     numbered = batches.map(examples.gathered, AUTOTUNE).enumerate(start_step)
-    return numbered.map(augmented, num_parallel_calls=AUTOTUNE).prefetch(AUTOTUNE)
+    batches = numbered.map(augmented, num_parallel_calls=AUTOTUNE)
+    return _for_replicas(batches, batch_size, context).prefetch(AUTOTUNE)
 
 
 def eval_batches(
-    data, split, batch_size, augmentation, image_shape, memory=MEMORY, columns=COLUMNS
+    data,
+    split,
+    batch_size,
+    augmentation,
+    image_shape,
+    memory=MEMORY,
+    columns=COLUMNS,
+    context=ALONE,
 ):
-    """Every example of a split once, in the order of its files; the last batch may be smaller.
+    """Every example of a split once, in the order of its files.
+
+    All batches are of one size: the last is filled up with zeros. The column weight `[batch]`,
+    float32, is 1 for an example and 0 for what fills up.
 
     Args:
         data: `NoisySplits`.
         split: name of the split.
-        batch_size: examples in a batch.
+        batch_size: examples in a global batch.
         augmentation: `Augmentation`.
         image_shape: `(height, width, channels)` of the batches' images.
         memory: bytes of images that may be held in memory.
         columns: names of the columns of a batch.
+        context: `tf.distribute.InputContext`, which host this is and how many replicas there are.
 
     Returns:
-        `tf.data.Dataset` of dicts.
+        `tf.data.Dataset` of dicts, one for each replica of this host in turn.
 
     Raises:
         InputError: a file is damaged.
     """
-    examples = _Examples(data, split, memory, columns)
+    examples = _Examples(data, split, memory, columns, context)
+    part = batch_size // context.num_input_pipelines
 
     def decoded(batch):
-        return examples.decoded(
+        batch = examples.decoded(
             examples.gathered(batch), augmentation.decode_eval, image_shape, tf.constant([0, 0])
         )
+        return filled({**batch, "weight": tf.ones(tf.shape(batch["image"])[:1])})
 
-    batches = examples.in_order().batch(batch_size)
-    return batches.map(decoded, num_parallel_calls=AUTOTUNE).prefetch(AUTOTUNE)
+    def filled(batch):
+        missing = part - tf.shape(batch["weight"])[0]
+        return {k: _lengthened(v, missing, [part, *v.shape[1:]]) for k, v in batch.items()}
+
+    batches = examples.batches(examples.in_order(), batch_size, drop_remainder=False)
+    batches = batches.map(decoded, num_parallel_calls=AUTOTUNE)
+    # Every host has as many batches as the one with the most examples.
+    empty = {k: tf.zeros([1, *v.shape], v.dtype) for k, v in batches.element_spec.items()}
+    batches = batches.concatenate(tf.data.Dataset.from_tensor_slices(empty))
+    count = num_eval_batches(data, split, batch_size)
+    return _for_replicas(batches.take(count), batch_size, context).prefetch(AUTOTUNE)
+
+
+def num_eval_batches(data, split, batch_size):
+    """How many global batches `eval_batches` gives."""
+    return math.ceil(data.num_examples(split) / batch_size)
 
 
 def damage(data):
@@ -129,23 +173,49 @@ def damage(data):
     return InputError(f"{data.path} could not be read, though its files seem whole: try again.")
 
 
-class _Examples:
-    """The examples of a split: positions in memory, or records streamed from files."""
+def _for_replicas(batches, batch_size, context):
+    """Cuts this host's part of each global batch into one for each of its replicas."""
+    if context.num_replicas_in_sync == context.num_input_pipelines:
+        return batches
+    size = context.get_per_replica_batch_size(batch_size)
+    return batches.rebatch(size, drop_remainder=True)
 
-    def __init__(self, data, split, memory, columns):
-        self.data, self.split, self.names = data, split, columns
+
+def _lengthened(values, missing, shape):
+    paddings = [[0, missing]] + [[0, 0]] * (len(shape) - 1)
+    return tf.ensure_shape(tf.pad(values, paddings), shape)
+
+
+class _Examples:
+    """The examples of a split: positions in memory, or this host's records streamed from files."""
+
+    def __init__(self, data, split, memory, columns, context):
+        self.data, self.split, self.names, self.context = data, split, columns, context
         info, shape = data.builder.info.splits[split], data.image_shape
         decoded_bytes = math.inf if None in shape else info.num_examples * math.prod(shape)
         self.is_decoded = decoded_bytes <= memory
         self.in_memory = self.is_decoded or info.num_bytes <= memory
+        if not self.in_memory and context.num_input_pipelines > 1:
+            share = tfds.even_splits(split, context.num_input_pipelines)[context.input_pipeline_id]
+            info = data.builder.info.splits[share]
+        self.files = info.file_instructions
         if self.in_memory:
             with tf.device("CPU"):
                 self.columns = {name: tf.constant(v) for name, v in self._read().items()}
 
+    def batches(self, examples, batch_size, drop_remainder=True):
+        """This host's part of each global batch."""
+        host, hosts = self.context.input_pipeline_id, self.context.num_input_pipelines
+        part = batch_size // hosts
+        if not self.in_memory:
+            return examples.batch(part, drop_remainder=drop_remainder)
+        whole = examples.batch(batch_size, drop_remainder=drop_remainder)
+        return whole.map(lambda positions: positions[host * part : (host + 1) * part])
+
     def in_order(self):
         if self.in_memory:
             return tf.data.Dataset.range(self.data.num_examples(self.split))
-        return self._records(tf.range(len(self._files())))
+        return self._records(tf.range(len(self.files)))
 
     def shuffled(self, seed):
         if self.in_memory:
@@ -153,7 +223,7 @@ class _Examples:
                 _order(self.data.num_examples(self.split), seed)
             )
         # Dataset.shuffle takes no seed that depends on the epoch, so windows are shuffled here.
-        records = self._records(_order(len(self._files()), seed), cycle_length=16)
+        records = self._records(_order(len(self.files), seed), cycle_length=16)
 
         def shuffle(i, window):
             order = _order(tf.shape(window["label"])[0], randomness.fold_in(seed, i))
@@ -183,14 +253,16 @@ class _Examples:
         )
         return {**batch, "image": images}
 
-    def _files(self):
-        return self.data.builder.info.splits[self.split].filepaths
-
     def _records(self, order, cycle_length=1):
-        """Parsed records of the split's files, in that order of the files."""
-        files = tf.gather(tf.constant([str(path) for path in self._files()]), order)
-        records = tf.data.Dataset.from_tensor_slices(files).interleave(
-            tf.data.TFRecordDataset, cycle_length, num_parallel_calls=AUTOTUNE, deterministic=True
+        """Parsed records of the files, or parts of files, in that order of them."""
+        paths = tf.constant([str(file.filename) for file in self.files])
+        ranges = tf.constant([(file.skip, file.take) for file in self.files], tf.int64)
+        parts = (tf.gather(paths, order), *tf.unstack(tf.gather(ranges, order), axis=1))
+        records = tf.data.Dataset.from_tensor_slices(parts).interleave(
+            lambda path, skip, take: tf.data.TFRecordDataset(path).skip(skip).take(take),
+            cycle_length,
+            num_parallel_calls=AUTOTUNE,
+            deterministic=True,
         )
         features = self.data.builder.info.features
         skip = {"image": tfds.decode.SkipDecoding()}
@@ -203,7 +275,7 @@ class _Examples:
 
     def _read(self):
         """All columns as arrays; every record that was written must be there."""
-        records = self._records(tf.range(len(self._files())))
+        records = self._records(tf.range(len(self.files)))
         if self.is_decoded:
             channels = self.data.image_shape[-1]
 

@@ -5,6 +5,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
+from mentormix_tf import replicas
 from mentormix_tf.errors import InputError
 
 Interpolation = Literal["nearest", "linear", "lower", "higher", "midpoint"]
@@ -55,9 +56,13 @@ class Mentor(keras.layers.Layer):
         self.loss_ema_decay = loss_ema_decay
         self.percentile_interpolation = percentile_interpolation
         self.burn_in = burn_in
-        # Every replica computes the same γ; "mean" keeps their copies one variable.
+        # Every replica computes the same γ, so that of the first is theirs all.
         self.gamma = self.add_weight(
-            name="gamma", shape=(), initializer="zeros", trainable=False, aggregation="mean"
+            name="gamma",
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
         )
         self.built = True
 
@@ -72,7 +77,7 @@ class Mentor(keras.layers.Layer):
             `[batch]`, float32, weights in [0, 1].
         """
         percentile = keras.ops.quantile(
-            _global_batch(losses), self.gamma_p, method=self.percentile_interpolation
+            replicas.gather(losses), self.gamma_p, method=self.percentile_interpolation
         )
         gamma = self.loss_ema_decay * self.gamma + (1.0 - self.loss_ema_decay) * percentile
         self.gamma.assign(gamma)
@@ -99,11 +104,3 @@ class Mentor(keras.layers.Layer):
             "percentile_interpolation": self.percentile_interpolation,
             "burn_in": self.burn_in,
         }
-
-
-def _global_batch(losses):
-    """`[replica batch]` losses of every replica, as one `[global batch]`."""
-    context = tf.distribute.get_replica_context()
-    if context.num_replicas_in_sync == 1:
-        return losses
-    return context.all_gather(losses, axis=0)

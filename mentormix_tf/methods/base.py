@@ -10,23 +10,25 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mentormix_tf import randomness
+from mentormix_tf import randomness, replicas
 from mentormix_tf.errors import InputError
 
 
-class NoisyLabelModel(keras.Model):
+class NoisyLabelModel(replicas.ReplicatedModel):
     """A Keras model whose `fit` trains a network on noisy labels.
 
     Wraps any Keras network and is used like one, with `compile`, `fit`, `evaluate`, `predict` and
-    `save`; the method defines the loss, so `compile` takes none. Batches are `(images, labels)`
-    with labels as integers `[batch]` or one-hot `[batch, num_classes]`, or dicts with the keys
-    `image` and `label`. `model.network` is the trained network alone.
+    `save`, under any `tf.distribute` strategy; the method defines the loss, so `compile` takes
+    none. Batches are `(images, labels)` with labels as integers `[batch]` or one-hot
+    `[batch, num_classes]`, or dicts with the keys `image` and `label`.
+    `model.network` is the trained network alone.
 
     Args:
         network: Keras network from images `[batch, height, width, channels]` to logits
             `[batch, num_classes]`.
         num_classes: number of classes, at least 2.
-        seed: all random draws of the method come from it, the step and the replica.
+        seed: all random draws, those of the network's layers too, come from it, the step and the
+            replica.
         **kwargs: `name` and whatever else `keras.Model` takes.
 
     Raises:
@@ -47,6 +49,8 @@ class NoisyLabelModel(keras.Model):
         self.step = self._counter("step")
         self.first_step = self._counter("first_step")  # where this `fit` began
         self.train_steps = self._counter("train_steps")  # how long it is; 0 before the first
+        self._first_pass = self._pass_without_trace
+        self._learning_pass = self._pass_with_losses
         if network.built and hasattr(network, "output_shape"):
             self._check_network(network.output_shape)
             self.built = True
@@ -121,9 +125,7 @@ class NoisyLabelModel(keras.Model):
         Returns:
             `[batch]`, float32.
         """
-        with keras.StatelessScope():
-            logits = self._logits(images, training=True)
-        return self.example_losses(labels, logits)
+        return self.example_losses(labels, self._first_pass(images))
 
     # Keras's own interface.
 
@@ -139,6 +141,11 @@ class NoisyLabelModel(keras.Model):
                 input_shape["image"] if isinstance(input_shape, dict) else input_shape
             )
         self.built = True
+
+    def make_train_function(self, force=False):
+        self._first_pass = self.compiled_pass(self._pass_without_trace)
+        self._learning_pass = self.compiled_pass(self._pass_with_losses)
+        return super().make_train_function(force)
 
     def fit(
         self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs
@@ -165,30 +172,33 @@ class NoisyLabelModel(keras.Model):
 
     def train_step(self, data):
         images, labels = self._unpack(data)
+        self._seed_layers()
         # Mixed before the tape starts, so that no gradient can flow through it.
         mixed_images, mixed_labels = self.mix(images, self._one_hot(labels))
-        replicas = self.distribute_strategy.num_replicas_in_sync
         with tf.GradientTape() as tape:
-            logits = self._logits(mixed_images, training=True)
+            logits, regularization = self._learning_pass(mixed_images)
             losses = self.example_losses(mixed_labels, logits)
             losses *= tf.stop_gradient(self.example_weights(tf.stop_gradient(losses)))
-            # The optimizer sums the replicas' gradients: each adds its share of the global mean.
-            regularization = tf.add_n(self.losses) if self.losses else 0.0
-            loss = (tf.reduce_mean(losses) + regularization) / replicas
-            loss = self.optimizer.scale_loss(loss)
+            # The replicas' gradients are summed: each adds its share of the global mean.
+            loss = tf.reduce_sum(losses) / replicas.global_size(losses)
+            loss = self.optimizer.scale_loss(loss + regularization / replicas.count())
         gradients = tape.gradient(loss, self.trainable_weights)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        replicas.apply_gradients(self.optimizer, gradients, self.trainable_weights)
+        replicas.average(self._statistics())
         self.step.assign_add(1)
         self._update_metrics(losses + regularization, mixed_labels, labels, logits)
         return self.get_metrics_result()
 
     def test_step(self, data):
         images, labels = self._unpack(data)
+        weights = data.get("weight") if isinstance(data, dict) else None
         one_hot = self._one_hot(labels)
         logits = self._logits(images, training=False)
-        losses = NoisyLabelModel.example_losses(self, one_hot, logits)
-        regularization = tf.add_n(self.losses) if self.losses else 0.0
-        self._update_metrics(losses + regularization, one_hot, labels, logits)
+        losses = NoisyLabelModel.example_losses(self, one_hot, logits) + self._regularization()
+        self._update_metrics(losses, one_hot, labels, logits, weights)
+        return self.get_test_result()
+
+    def get_test_result(self):
         results = self.get_metrics_result()
         return {name: results[name] for name in results if name not in self.train_metrics}
 
@@ -233,6 +243,32 @@ class NoisyLabelModel(keras.Model):
         """Logits in float32, whatever the network computes in."""
         return tf.cast(self(images, training=training), tf.float32)
 
+    def _regularization(self):
+        """The network's regularization of its last pass, scalar."""
+        return tf.add_n(self.losses) if self.losses else tf.constant(0.0)
+
+    def _pass_with_losses(self, images):
+        # Together, as what a layer adds to the losses can't leave a compiled pass otherwise.
+        return self._logits(images, training=True), self._regularization()
+
+    def _pass_without_trace(self, images):
+        with keras.StatelessScope():
+            return self._logits(images, training=True)
+
+    def _seed_layers(self):
+        """Gives Dropout and the like seeds of their own for each step and replica."""
+        seed = randomness.fold_in(self.step_seed(), 2)
+        states = [v for v in self.network.variables if v.name == "seed_generator_state"]
+        for i, state in enumerate(states):
+            state.assign(tf.cast(randomness.fold_in(seed, i), state.dtype))
+
+    def _statistics(self):
+        """What a pass changes in layers that learn, such as BatchNorm's moving statistics."""
+        layers = self.network._flatten_layers()
+        frozen = {id(v) for layer in layers if not layer.trainable for v in layer.variables}
+        variables = self.network.non_trainable_variables
+        return [v for v in variables if id(v) not in frozen and "float" in v.dtype]
+
     def _one_hot(self, labels):
         """Labels as `[batch, num_classes]`; NaN where out of range, so that it can't go unseen."""
         if _is_one_hot(labels):
@@ -242,16 +278,17 @@ class NoisyLabelModel(keras.Model):
         in_range = (labels >= 0) & (labels < self.num_classes)
         return tf.where(in_range[:, None], tf.one_hot(labels, self.num_classes), np.nan)
 
-    def _update_metrics(self, losses, mixed_labels, labels, logits):
+    def _update_metrics(self, losses, mixed_labels, labels, logits, weights=None):
         """Adds a batch to the loss and to the metrics that `compile` was given.
 
         Those see the likeliest class of each (mixed) label, in the form in which labels came.
         """
-        next(metric for metric in self.metrics if metric.name == "loss").update_state(losses)
+        loss = next(metric for metric in self.metrics if metric.name == "loss")
+        loss.update_state(losses, weights)
         likeliest = tf.argmax(mixed_labels, axis=-1, output_type=tf.int32)
         if _is_one_hot(labels):
             likeliest = tf.one_hot(likeliest, self.num_classes)
-        self.compute_metrics(None, likeliest, logits)
+        self.compute_metrics(None, likeliest, logits, weights)
 
     def _counter(self, name):
         return self.add_weight(

@@ -1,8 +1,8 @@
 """The folder that a run leaves behind: flags.txt, metrics.csv, result.json, tensorboard/."""
 
 import csv
+import io
 import json
-import os
 import pathlib
 import platform
 import subprocess
@@ -10,6 +10,7 @@ import subprocess
 import keras
 import numpy as np
 import tensorflow as tf
+from etils import epath
 
 import mentormix_tf
 from mentormix_tf.errors import InputError
@@ -29,7 +30,7 @@ class RunFolder:
     """Writes what a run leaves behind, and never over what another run left.
 
     Args:
-        path: the folder; made if missing.
+        path: the folder, which may be remote (gs://); made if missing.
         config: `RunConfig` with all hyperparameters.
 
     Raises:
@@ -37,7 +38,8 @@ class RunFolder:
     """
 
     def __init__(self, path, config):
-        self.path = pathlib.Path(path)
+        self.path = epath.Path(path)
+        self.rows = []
         self.config = config
         refuse_if_taken(self.path)
         flags = "".join(f"--{name}={value}\n" for name, value in config.flags().items())
@@ -54,45 +56,46 @@ class RunFolder:
         Args:
             row: dict of numbers, `step` among them; each row of a run has the same keys.
         """
-        metrics = self.path / "metrics.csv"
-        is_new = not metrics.exists()
-        with metrics.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
+        self.rows.append(row)
+        table = io.StringIO()
+        writer = csv.DictWriter(table, row)
+        writer.writeheader()
+        writer.writerows(self.rows)
+        self._write("metrics.csv", table.getvalue())  # whole: remote files can't be added to
         with self._tensorboard.as_default(step=row["step"]):
             for name, value in row.items():
                 if name != "step" and value is not None:
                     tf.summary.scalar(name, value)
         self._tensorboard.flush()
 
-    def write_result(self, data, rows, images_per_second):
+    def write_result(self, data, images_per_second, device):
         """Writes result.json when the run is done.
 
         Args:
             data: `NoisySplits`.
-            rows: every evaluation's row, in order.
             images_per_second: over the whole run, or None.
+            device: what the run ran on, in words.
 
         Returns:
             The file's contents, a dict. Accuracies are fractions; peak and final are on the test
             split's clean labels. No test label chose anything.
         """
+        rows, config = self.rows, self.config
         accuracies = [row["test_accuracy"] for row in rows]
-        config = self.config
         result = {
             "method": config.method,
             "hyperparameters": dict(config.hyperparameters),
             **{name: data.manifest[name] for name in SPLIT_FACTS},
             "network": config.training.network,
+            "precision": config.training.precision,
+            "batch_size": config.training.batch_size,
             "seed": config.training.seed,
             "steps": rows[-1]["step"],
             "peak_accuracy": max(accuracies),
             "final_accuracy": accuracies[-1],
             "accuracy_drop": max(accuracies) - accuracies[-1],
             "images_per_second": images_per_second,
-            "device": _device(),
+            "device": device,
             "versions": _versions(),
             "git_revision": _git_revision(),
         }
@@ -101,17 +104,21 @@ class RunFolder:
             result["final_validation_accuracy"] = rows[-1]["validation_accuracy"]
             result["best_validation_accuracy"] = best["validation_accuracy"]
             result["accuracy_at_best_validation"] = best["test_accuracy"]
-        partial = self.path / "result.json.partial"
-        partial.write_text(json.dumps(result, indent=2) + "\n")
-        os.replace(partial, self.path / "result.json")
+        self._write("result.json", json.dumps(result, indent=2) + "\n")
         return result
+
+    def _write(self, name, text):
+        """Replaces a file as a whole, so that it is never seen half written."""
+        partial = self.path / f"{name}.partial"
+        partial.write_text(text)
+        partial.replace(self.path / name)
 
 
 def refuse_if_taken(path):
     """Raises InputError if a folder holds another run's files."""
     for name in ("flags.txt", "metrics.csv", "result.json", "tensorboard"):
         try:
-            taken = (pathlib.Path(path) / name).exists()
+            taken = (epath.Path(path) / name).exists()
         except OSError as error:
             raise InputError(f"model_dir={path} can't be used: {error.strerror}.") from error
         if taken:
@@ -119,14 +126,6 @@ def refuse_if_taken(path):
                 f"model_dir={path} holds another run's {name}: name a new folder, or move that "
                 "one away."
             )
-
-
-def _device():
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
-        return f"{len(gpus)} x {name}"
-    return f"CPU, {os.cpu_count()} cores, {platform.machine()}"
 
 
 def _versions():

@@ -102,11 +102,15 @@ def test_batches_have_static_shapes(digits, tier):
 def test_evaluation_sees_every_example_once_in_order(digits, tier):
     batches = pipeline.eval_batches(digits, "test", 100, PLAIN, (8, 8, 1), memory=TIERS[tier])
     batches = take(batches, 10)
-    assert [len(batch["label"]) for batch in batches] == [100, 100, 100, 60]
+    assert [len(batch["label"]) for batch in batches] == [100] * 4
+    assert pipeline.num_eval_batches(digits, "test", 100) == 4
+    weight = np.concatenate([batch["weight"] for batch in batches])
+    np.testing.assert_array_equal(weight, [1.0] * 360 + [0.0] * 40)
     stored = list(digits.builder.as_dataset(split="test").as_numpy_iterator())
     for name in ("label", "image"):
         whole = np.concatenate([batch[name] for batch in batches])
-        np.testing.assert_array_equal(whole, [example[name] for example in stored])
+        np.testing.assert_array_equal(whole[:360], [example[name] for example in stored])
+        assert not whole[360:].any()
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -1,0 +1,191 @@
+"""One train step on several replicas: what they share, and the loop that runs them.
+
+Keras 3's own loop fails with several workers, with more than one step per execution and with XLA on
+more than one replica; `ReplicatedModel` has one that does not. On one replica Keras's own is used.
+"""
+
+import keras
+import tensorflow as tf
+
+from mentormix_tf.errors import InputError
+
+
+def count():
+    """The number of replicas that take part in the running step; 1 outside of one."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def gather(values):
+    """The values of every replica, one replica's after the other's.
+
+    Args:
+        values: `[replica batch, ...]`.
+
+    Returns:
+        `[global batch, ...]`, the same on every replica.
+    """
+    if count() == 1:
+        return values
+    return tf.distribute.get_replica_context().all_gather(values, axis=0)
+
+
+def global_size(values):
+    """The number of examples in the global batch, float32, given a replica's `[batch, ...]`."""
+    size = values.shape[0]
+    if size is not None or count() == 1:  # all replicas run the same graph, so have the same size
+        return tf.cast(tf.shape(values)[0] * count(), tf.float32)
+    size = tf.cast(tf.shape(values)[0], tf.float32)
+    return tf.distribute.get_replica_context().all_reduce("SUM", size)
+
+
+def average(variables):
+    """Sets each variable to its mean over the replicas.
+
+    Args:
+        variables: floating-point Keras variables whose copies may differ.
+    """
+    if count() == 1 or not variables:
+        return
+    context = tf.distribute.get_replica_context()
+    # Tensors: of variables, several workers can't make a mean.
+    means = context.all_reduce("MEAN", [tf.identity(variable.value) for variable in variables])
+    for variable, mean in zip(variables, means, strict=True):
+        variable.assign(mean)
+
+
+def apply_gradients(optimizer, gradients, variables):
+    """Takes one step along the sum of the replicas' gradients.
+
+    A Keras optimizer clips what it is given and sums over replicas after that. Where it clips,
+    the sum is made and clipped here first: each replica's equal part of it is small enough to pass.
+
+    Args:
+        optimizer: `keras.optimizers.Optimizer`.
+        gradients: this replica's part of each gradient; None for a variable without one.
+        variables: the Keras variables.
+    """
+    clips = (optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue)
+    if count() > 1 and any(clips):
+        used = [i for i, gradient in enumerate(gradients) if gradient is not None]
+        sums = tf.distribute.get_replica_context().all_reduce("SUM", [gradients[i] for i in used])
+        if optimizer.clipnorm:
+            sums = [tf.clip_by_norm(gradient, optimizer.clipnorm) for gradient in sums]
+        elif optimizer.global_clipnorm:
+            sums, _ = tf.clip_by_global_norm(sums, optimizer.global_clipnorm)
+        else:
+            limit = optimizer.clipvalue
+            sums = [tf.clip_by_value(gradient, -limit, limit) for gradient in sums]
+        gradients = list(gradients)
+        for i, gradient in zip(used, sums, strict=True):
+            gradients[i] = gradient / count()
+    optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+
+class ReplicatedModel(keras.Model):
+    """A Keras model whose `fit` and `evaluate` run under every `tf.distribute` strategy.
+
+    Build and compile it in the strategy's scope. Metrics are of the global batch.
+    """
+
+    def make_train_function(self, force=False):
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self._check_optimizer()
+            self.train_function = self._loop(self.train_step, self.get_metrics_result)
+
+    def make_test_function(self, force=False):
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            return super().make_test_function(force)
+        if self.test_function is None or force:
+            self.test_function = self._loop(self.test_step, self.get_test_result)
+
+    def get_test_result(self):
+        """What `evaluate` returns: a dict of the metrics' results."""
+        return self.get_metrics_result()
+
+    def compiled_pass(self, function):
+        """A pass through the network, compiled by itself if XLA is asked for on several replicas.
+
+        On one replica XLA compiles the whole step, on TPUs all there is; on several GPUs it can't,
+        having no kernel for what replicas tell each other. The gradient of a compiled pass is
+        compiled, too.
+
+        Args:
+            function: from tensors to tensors.
+
+        Returns:
+            A function of the same arguments.
+        """
+        strategy = self.distribute_strategy
+        is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
+        if not self.jit_compile or strategy.num_replicas_in_sync == 1 or is_tpu:
+            return function
+        compiled = tf.function(function, jit_compile=True, reduce_retracing=True)
+        return lambda *inputs: compiled(*inputs)  # Keras would track a tf.function
+
+    def _loop(self, step, results):
+        """A function that takes `steps_per_execution` steps on an iterator over global batches."""
+        strategy = self.distribute_strategy
+
+        def steps(iterator):
+            done = 0
+            for _ in tf.range(self.steps_per_execution):
+                batch = iterator.get_next_as_optional()
+                if not batch.has_value():
+                    break
+                strategy.run(step, args=(batch.get_value(),))
+                done += 1
+            # Read outside the replicas, metrics are summed over all of them.
+            return done, results()
+
+        if not self.run_eagerly:
+            steps = tf.function(steps, reduce_retracing=True)
+
+        def function(iterator):
+            if not isinstance(iterator, tf.distribute.DistributedIterator):
+                raise InputError(
+                    "train_on_batch and test_on_batch run on one replica only: use fit and "
+                    "evaluate, which share each batch out."
+                )
+            done, logs = steps(iterator)
+            if not done:
+                raise StopIteration
+            return logs
+
+        return function
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras shapes its variables by the mean of a batch over replicas, which several workers
+        # can't make; the batch of one replica has the same shapes.
+        strategy = self.distribute_strategy
+        if iterator is not None and strategy.num_replicas_in_sync > 1:
+            if self._is_ready():
+                return
+            _, _, batches = next(iter(iterator))
+            first = next(iter(batches))
+            data_batch = tf.nest.map_structure(
+                lambda value: strategy.experimental_local_results(value)[0], first
+            )
+            iterator = None
+        super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+
+    def _is_ready(self):
+        """Whether all variables that `fit` needs are there."""
+        parts = [*self._flatten_layers(), *self.metrics, self.optimizer]
+        return all(getattr(part, "built", True) for part in parts)
+
+    def _check_optimizer(self):
+        """Refuses what a Keras optimizer gets wrong on several replicas."""
+        optimizer = self.optimizer
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            raise InputError(
+                "Loss scaling, which float16 needs, is wrong on more than one replica: use "
+                "bfloat16, which needs none."
+            )
+        for name in ("gradient_accumulation_steps", "ema_overwrite_frequency"):
+            if getattr(optimizer, name):
+                raise InputError(
+                    f"The optimizer's {name}={getattr(optimizer, name)} is wrong on more than one "
+                    "replica: leave it out."
+                )

@@ -5,9 +5,21 @@ and gives logits `[batch, num_classes]`.
 """
 
 from mentormix_tf.errors import InputError
+from mentormix_tf.networks.resnet import (
+    preact_resnet18,
+    resnet32,
+    resnet32_thin,
+    wide_resnet_28_10,
+)
 from mentormix_tf.networks.small_cnn import small_cnn
 
-NETWORKS = {"small_cnn": small_cnn}
+NETWORKS = {
+    "small_cnn": small_cnn,
+    "resnet32": resnet32,
+    "resnet32_thin": resnet32_thin,
+    "preact_resnet18": preact_resnet18,
+    "wide_resnet_28_10": wide_resnet_28_10,
+}
 
 
 def build(name, image_shape, num_classes):

@@ -5,6 +5,7 @@ and gives logits `[batch, num_classes]`.
 """
 
 from mentormix_tf.errors import InputError
+from mentormix_tf.networks.applications import APPLICATIONS, application
 from mentormix_tf.networks.resnet import (
     preact_resnet18,
     resnet32,
@@ -22,20 +23,32 @@ NETWORKS = {
 }
 
 
-def build(name, image_shape, num_classes):
+def build(name, image_shape, num_classes, pretrained=False):
     """Builds a network.
 
     Args:
-        name: one of `NETWORKS`.
+        name: one of `NETWORKS` or of `APPLICATIONS`, the networks of `keras.applications`.
         image_shape: `(height, width, channels)`.
         num_classes: number of logits.
+        pretrained: whether to start from ImageNet weights, which `APPLICATIONS` have.
 
     Returns:
         A built `keras.Model`.
 
     Raises:
-        InputError: the name is not known.
+        InputError: the name is not known, the network can't take such images, or it has no
+            ImageNet weights or they can't be downloaded.
     """
+    if name in APPLICATIONS:
+        return application(name, image_shape, num_classes, pretrained)
     if name not in NETWORKS:
-        raise InputError(f"network={name} is unknown: choose one of {', '.join(NETWORKS)}.")
+        raise InputError(
+            f"network={name} is unknown: choose one of {', '.join(NETWORKS)}, or a name from "
+            "keras.applications such as resnet50."
+        )
+    if pretrained:
+        raise InputError(
+            f"pretrained=True: there are no ImageNet weights of network={name}; choose one from "
+            "keras.applications such as resnet50, or leave pretrained out."
+        )
     return NETWORKS[name](image_shape, num_classes)

@@ -1,31 +1,65 @@
-"""Every network: shapes, sizes, input range, and that its logits are logits."""
+"""Every network: shapes, sizes, input range, that its logits are logits, and that it can be saved.
 
+The networks of keras.applications have more tests, in test_applications.py.
+"""
+
+import keras
 import numpy as np
 import pytest
 
 from mentormix_tf import InputError, networks
 
+OWN = ("small_cnn", "resnet32", "resnet32_thin", "preact_resnet18", "wide_resnet_28_10")
+# One for each way of preprocessing.
+APPLICATIONS = ("vgg16", "mobilenet", "densenet121", "mobilenet_v3_small")
 
-@pytest.mark.parametrize("name", networks.NETWORKS)
+
+def images_of(image_shape, count=2):
+    return np.random.RandomState(0).randint(256, size=(count, *image_shape)).astype(np.float32)
+
+
+def test_names():
+    assert tuple(networks.NETWORKS) == OWN
+    assert not set(networks.NETWORKS) & set(networks.APPLICATIONS)
+
+
 @pytest.mark.parametrize(
     ("image_shape", "num_classes"), [((8, 8, 1), 10), ((32, 32, 3), 100), ((17, 9, 3), 2)]
 )
-def test_any_size_and_number_of_classes(name, image_shape, num_classes):
-    network = networks.build(name, image_shape, num_classes)
-    images = np.random.RandomState(0).randint(256, size=(4, *image_shape)).astype(np.float32)
-    logits = network(images).numpy()
-    assert logits.shape == (4, num_classes) and np.isfinite(logits).all()
+@pytest.mark.parametrize("name", OWN)
+def test_own_networks_take_any_size_and_number_of_classes(name, image_shape, num_classes):
+    _check(networks.build(name, image_shape, num_classes), image_shape, num_classes)
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_applications_take_any_number_of_classes(name):
+    _check(networks.build(name, (33, 40, 3), 7), (33, 40, 3), 7)
+
+
+def _check(network, image_shape, num_classes):
+    logits = network(images_of(image_shape)).numpy()
+    assert logits.shape == (2, num_classes) and np.isfinite(logits).all()
     assert not np.allclose(logits.sum(axis=1), 1.0)
 
 
-def test_small_cnn_size():
-    convolutions = 9 * (1 * 32 + 32 * 32 + 32 * 64 + 64 * 64)
-    batch_norms = 4 * (32 + 32 + 64 + 64 + 128)
-    dense = 2 * 2 * 64 * 128 + (128 + 1) * 10
-    network = networks.build("small_cnn", (8, 8, 1), 10)
-    assert network.count_params() == convolutions + batch_norms + dense
+# The wide ResNet has nothing to save that the other with pre-activation units has not.
+@pytest.mark.parametrize("name", (*OWN[:-1], *APPLICATIONS))
+def test_saved_and_loaded_is_the_same(name, tmp_path):
+    network = networks.build(name, (32, 32, 1), 3)
+    network.save(tmp_path / "network.keras")
+    images = images_of((32, 32, 1))
+    np.testing.assert_array_equal(
+        keras.models.load_model(tmp_path / "network.keras")(images), network(images)
+    )
 
 
 def test_unknown_network():
-    with pytest.raises(InputError, match="network=resnet is unknown: choose one of small_cnn"):
+    sentence = "network=resnet is unknown: choose one of small_cnn, .* such as resnet50"
+    with pytest.raises(InputError, match=sentence):
         networks.build("resnet", (8, 8, 1), 10)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_own_networks_have_no_pretrained_weights(name):
+    with pytest.raises(InputError, match=f"no ImageNet weights of network={name}; .*resnet50"):
+        networks.build(name, (32, 32, 3), 10, pretrained=True)

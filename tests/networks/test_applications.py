@@ -1,0 +1,171 @@
+"""The networks of keras.applications: names, preprocessing, sizes, and weights from ImageNet."""
+
+import socket
+import urllib.error
+import urllib.request
+
+import keras
+import numpy as np
+import pytest
+from keras.applications import densenet, mobilenet, mobilenet_v3, vgg16
+
+from mentormix_tf import InputError, networks
+from mentormix_tf.networks import applications
+
+VGG16_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+MOBILENET_FILE = "mobilenet_1_0_128_tf_no_top.h5"
+
+
+def test_names_are_in_snake_case():
+    names = set(networks.APPLICATIONS)
+    assert len(names) >= 40
+    assert names >= {
+        "convnext_xlarge",
+        "densenet121",
+        "efficientnet_b5",
+        "efficientnet_v2_b0",
+        "efficientnet_v2_s",
+        "inception_resnet_v2",
+        "inception_v3",
+        "mobilenet",
+        "mobilenet_v2",
+        "mobilenet_v3_large",
+        "nasnet_mobile",
+        "resnet50",
+        "resnet101",
+        "resnet152_v2",
+        "vgg16",
+        "xception",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "preprocess_input"),
+    [
+        ("vgg16", keras.applications.VGG16, vgg16.preprocess_input),  # BGR less its mean
+        ("mobilenet", keras.applications.MobileNet, mobilenet.preprocess_input),  # -1 to 1
+        ("densenet121", keras.applications.DenseNet121, densenet.preprocess_input),  # mean, std
+        ("mobilenet_v3_small", keras.applications.MobileNetV3Small, mobilenet_v3.preprocess_input),
+    ],
+)
+def test_preprocessing_is_inside(name, make, preprocess_input):
+    network = networks.build(name, (32, 32, 3), 5)
+    *features, kernel, bias = network.get_weights()
+    original = make(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg")
+    original.set_weights(features)
+    images = np.random.RandomState(0).randint(256, size=(3, 32, 32, 3)).astype(np.float32)
+    expected = original(preprocess_input(images.copy())).numpy() @ kernel + bias
+    tolerance = 1e-4 * np.abs(expected).max()
+    np.testing.assert_allclose(network(images), expected, rtol=0.0, atol=tolerance)
+    # The same images in another range are told apart, so the comparison can fail.
+    assert np.abs(network(images / 255.0) - expected).max() > 100.0 * tolerance
+
+
+def test_grey_images_are_repeated():
+    grey = networks.build("mobilenet", (32, 32, 1), 5)
+    colour = networks.build("mobilenet", (32, 32, 3), 5)
+    colour.set_weights(grey.get_weights())
+    images = np.random.RandomState(0).randint(256, size=(2, 32, 32, 1)).astype(np.float32)
+    np.testing.assert_array_equal(grey(images), colour(np.repeat(images, 3, axis=-1)))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("mobilenet_v2", 3_538_984), ("resnet50", 25_636_712), ("inception_v3", 23_851_784)],
+)
+def test_published_sizes_for_imagenet(name, parameters):
+    assert networks.build(name, (75, 75, 3), 1000).count_params() == parameters
+
+
+@pytest.mark.parametrize("name", networks.APPLICATIONS)
+def test_images_too_small(name):
+    smallest = {"inception_resnet_v2": 75, "inception_v3": 75, "xception": 71}.get(name, 32)
+    sentence = f"network={name} can't take images of 90x9 pixels: use --image_size={smallest} or"
+    with pytest.raises(InputError, match=sentence):
+        networks.build(name, (90, 9, 3), 10)
+
+
+def test_images_of_other_channels():
+    with pytest.raises(InputError, match="network=resnet50 can't take images of 4 channels: give"):
+        networks.build("resnet50", (32, 32, 4), 10)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Where Keras keeps weights, empty; it reads KERAS_HOME only when it is first imported."""
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def no_internet(monkeypatch):
+    """What opening an address raises, and a list of the timeouts that were set at the time."""
+    timeouts = []
+
+    def urlopen(address, *args, **kwargs):
+        timeouts.append(socket.getdefaulttimeout())
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    return timeouts
+
+
+def test_download_that_fails(cache, no_internet):
+    with pytest.raises(InputError) as raised:
+        networks.build("vgg16", (32, 32, 3), 10, pretrained=True)
+    assert str(raised.value) == (
+        "The ImageNet weights of network=vgg16 couldn't be downloaded (<urlopen error Name or "
+        "service not known>): fetch https://storage.googleapis.com/tensorflow/keras-applications/"
+        f"vgg16/{VGG16_FILE} elsewhere, and save it as {cache / VGG16_FILE}."
+    )
+    assert no_internet == [applications.DOWNLOAD_TIMEOUT]
+    assert socket.getdefaulttimeout() is None
+
+
+def test_download_that_stalls(cache, monkeypatch):
+    class Stalled:
+        def info(self):
+            return {}
+
+        def read(self, size):
+            raise TimeoutError("The read operation timed out")
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **kwargs: Stalled())
+    with pytest.raises(InputError, match=f"timed out.*: fetch .* save it as .*{VGG16_FILE}"):
+        networks.build("vgg16", (32, 32, 3), 10, pretrained=True)
+
+
+def test_weights_put_into_the_cache_are_used(cache, no_internet):
+    # Keras has no checksum for MobileNet's file; other networks' must be the published one.
+    published = keras.applications.MobileNet(
+        weights=None, include_top=False, input_shape=(128, 128, 3), pooling="avg"
+    )
+    published.save(cache / MOBILENET_FILE)
+    network = networks.build("mobilenet", (128, 128, 3), 10, pretrained=True)
+    assert not no_internet
+    *features, kernel, bias = network.get_weights()
+    for weight, expected in zip(features, published.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    assert kernel.shape == (1024, 10) and bias.shape == (10,)
+
+
+def test_file_that_is_not_the_published_one_is_not_used(cache, no_internet):
+    keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3)).save(
+        cache / VGG16_FILE
+    )
+    with pytest.raises(InputError, match="network=vgg16 couldn't be downloaded"):
+        networks.build("vgg16", (32, 32, 3), 10, pretrained=True)
+
+
+def test_other_errors_are_not_hidden(monkeypatch):
+    def broken(**kwargs):
+        raise ValueError("no such option")
+
+    monkeypatch.setitem(networks.APPLICATIONS, "resnet50", broken)
+    with pytest.raises(ValueError, match="no such option") as raised:
+        networks.build("resnet50", (32, 32, 3), 10)
+    assert not isinstance(raised.value, InputError)

@@ -40,11 +40,13 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["mentormix_tf", "mentormix_tf.*"]),
+    package_data={"mentormix_tf.mentors": ["mentornet_pd.npz"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         "absl-py>=2.1,<3",
         "docstring-parser>=0.16,<1",
         "keras>=3.12,<4",
+        "matplotlib>=3.9,<4",
         "numpy>=2,<3",
         "scikit-learn>=1.7,<2",
         "importlib_resources>=6",  # some TFDS builders import it

@@ -28,6 +28,34 @@ class Mentor:
         return np.array([1.0 if loss < self.gamma else 0.0 for loss in losses])
 
 
+def mentornet_pd(weights, loss, difference, stage):
+    """MentorNet-PD for one example, cell by cell; weights named as in the released checkpoint."""
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    def basic_lstm_cell(name, inputs):
+        """One step of TF1's BasicLSTMCell with forget_bias=0; returns cell state and output."""
+        c, h = np.zeros(1), np.zeros(1)
+        kernel, bias = (
+            weights[f"bidirectional_rnn/{name}/basic_lstm_cell/{part}"]
+            for part in ("kernel", "bias")
+        )
+        i, j, f, o = np.split(np.concatenate([inputs, h]) @ kernel + bias, 4)
+        c = c * sigmoid(f) + sigmoid(i) * np.tanh(j)
+        return c, sigmoid(o) * np.tanh(c)
+
+    weights = {name.removeprefix("mentornet/"): np.float64(w) for name, w in weights.items()}
+    inputs = np.array([loss, difference])
+    forward, _ = basic_lstm_cell("fw", inputs)
+    backward, _ = basic_lstm_cell("bw", inputs)
+    embedded = [weights["label_embedding"][0], weights["epoch_embedding"][stage]]
+    features = np.concatenate([*embedded, forward, backward])
+    hidden = np.tanh(features @ weights["Variable"] + weights["Variable_1"])
+    output_weights = weights["Variable_2"] + weights["Variable_3"]  # the released code's quirk
+    return sigmoid(hidden @ output_weights)[0]
+
+
 class LinearMentorMix:
     """MentorMix on logits = images @ weights, trained by plain SGD, one example at a time.
 

@@ -47,6 +47,7 @@ def test_wheel_holds_the_package_alone(installed):
     folders = {path.name for path in installed.iterdir() if path.suffix != ".dist-info"}
     assert folders == {"mentormix_tf"}
     assert list(installed.glob("*.dist-info/**/LICENSE"))
+    assert (installed / "mentormix_tf" / "mentors" / "mentornet_pd.npz").exists()
 
 
 def test_without_tensorflow_one_sentence(tmp_path):

@@ -1,8 +1,9 @@
 """Batches for training and evaluation, as `tf.data` data sets of dicts.
 
 A batch has image `[batch, height, width, channels]`, float32 in [0, 255], and label, true_label and
-is_clean, `[batch]`, int64. The id, `[batch]`, string, is there on request only, by
-`columns=(*COLUMNS, "id")`: neither XLA nor TPUs take strings.
+is_clean, `[batch]`, int64. On request, by `columns=(*COLUMNS, ...)`, there are index, `[batch]`,
+int64, the example's position in its split, and id, `[batch]`, string, which neither XLA nor TPUs
+take.
 
 What fits into memory is read once and picked from by position: decoded where all images have one
 size, else encoded. What does not is streamed: its files, which were written in random order, in a
@@ -256,10 +257,14 @@ class _Examples:
     def _records(self, order, cycle_length=1):
         """Parsed records of the files, or parts of files, in that order of them."""
         paths = tf.constant([str(file.filename) for file in self.files])
-        ranges = tf.constant([(file.skip, file.take) for file in self.files], tf.int64)
+        ranges = tf.constant(
+            [(self._offset(file), file.skip, file.take) for file in self.files], tf.int64
+        )
         parts = (tf.gather(paths, order), *tf.unstack(tf.gather(ranges, order), axis=1))
         records = tf.data.Dataset.from_tensor_slices(parts).interleave(
-            lambda path, skip, take: tf.data.TFRecordDataset(path).skip(skip).take(take),
+            lambda path, offset, skip, take: (
+                tf.data.TFRecordDataset(path).enumerate(offset).skip(skip).take(take)
+            ),
             cycle_length,
             num_parallel_calls=AUTOTUNE,
             deterministic=True,
@@ -267,11 +272,17 @@ class _Examples:
         features = self.data.builder.info.features
         skip = {"image": tfds.decode.SkipDecoding()}
 
-        def parse(record):
+        def parse(index, record):
             example = features.deserialize_example(record, decoders=skip)
-            return {name: example[name] for name in self.names}
+            return {name: {**example, "index": index}[name] for name in self.names}
 
         return records.map(parse, num_parallel_calls=AUTOTUNE)
+
+    def _offset(self, file):
+        """The position in the split of a file's first record."""
+        info = self.data.builder.info.splits[self.split]
+        position = [str(path) for path in info.filepaths].index(str(file.filename))
+        return sum(info.shard_lengths[:position])
 
     def _read(self):
         """All columns as arrays; every record that was written must be there."""

@@ -36,6 +36,7 @@ class NoisyLabelModel(replicas.ReplicatedModel):
     """
 
     burn_in = 0.0
+    uses_index = False  # whether losses and weights depend on which example is which
     train_metrics = ()  # names of metrics that say nothing of an evaluation
 
     def __init__(self, network, num_classes: int, seed: int = 0, **kwargs):
@@ -77,6 +78,9 @@ class NoisyLabelModel(replicas.ReplicatedModel):
     def example_losses(self, labels, logits):
         """Says what each example costs.
 
+        A method with `uses_index` takes `index`, too: `[batch]`, int64, each example's position in
+        the training set, which batches then have under that key.
+
         Args:
             labels: `[batch, num_classes]`, float32, probabilities.
             logits: `[batch, num_classes]`, float32.
@@ -88,6 +92,8 @@ class NoisyLabelModel(replicas.ReplicatedModel):
 
     def example_weights(self, losses):
         """Says how much each example counts; no gradient flows through it.
+
+        A method with `uses_index` takes `index`, too, as in `example_losses`.
 
         Args:
             losses: `[batch]`, float32, as `example_losses` gave them.
@@ -172,13 +178,15 @@ class NoisyLabelModel(replicas.ReplicatedModel):
 
     def train_step(self, data):
         images, labels = self._unpack(data)
+        index = self._index(data)
         self._seed_layers()
         # Mixed before the tape starts, so that no gradient can flow through it.
         mixed_images, mixed_labels = self.mix(images, self._one_hot(labels))
         with tf.GradientTape() as tape:
             logits, regularization = self._learning_pass(mixed_images)
-            losses = self.example_losses(mixed_labels, logits)
-            losses *= tf.stop_gradient(self.example_weights(tf.stop_gradient(losses)))
+            losses = self.example_losses(mixed_labels, logits, **index)
+            weights = self.example_weights(tf.stop_gradient(losses), **index)
+            losses *= tf.stop_gradient(weights)
             # The replicas' gradients are summed: each adds its share of the global mean.
             loss = tf.reduce_sum(losses) / replicas.global_size(losses)
             loss = self.optimizer.scale_loss(loss + regularization / replicas.count())
@@ -238,6 +246,17 @@ class NoisyLabelModel(replicas.ReplicatedModel):
                 "keys image and label."
             )
         return tf.cast(images, tf.float32), labels
+
+    def _index(self, data):
+        """The examples' positions, as the keyword argument that some methods' hooks take."""
+        if not self.uses_index:
+            return {}
+        if not isinstance(data, dict) or "index" not in data:
+            raise InputError(
+                f"{type(self).__name__} needs to know which example is which: train on dicts with "
+                "the keys image, label and index, the example's position in the training set."
+            )
+        return {"index": tf.cast(data["index"], tf.int64)}
 
     def _logits(self, images, training):
         """Logits in float32, whatever the network computes in."""

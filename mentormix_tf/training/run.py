@@ -70,13 +70,18 @@ def _prepare(config, strategy):
 
 
 def _train(config, data, model_dir, strategy):
-    training = config.training
+    training, method = config.training, methods.get(config.method)
     image_shape = _image_shape(data.image_shape, training.image_size)
     augmentation = augment.get(training.augmentation, data.image_shape)
     shown = dict(augmentation=augmentation, image_shape=image_shape)
     train = strategy.distribute_datasets_from_function(
         lambda context: pipeline.train_batches(
-            data, training.batch_size, training.seed, context=context, **shown
+            data,
+            training.batch_size,
+            training.seed,
+            columns=pipeline.COLUMNS + (("index",) if method.uses_index else ()),
+            context=context,
+            **shown,
         )
     )
     # A multiple of the replicas, so that each has an equal part.

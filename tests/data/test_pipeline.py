@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig
@@ -136,3 +137,70 @@ def test_ids_on_request(digits, tier):
     for i, identifier in enumerate(batch["id"]):
         np.testing.assert_array_equal(batch["image"][i], stored[identifier]["image"])
         assert batch["label"][i] == stored[identifier]["label"]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_index_on_request(digits, tier):
+    arguments = dict(memory=TIERS[tier], columns=(*pipeline.COLUMNS, "index"))
+    batches = take(pipeline.train_batches(digits, 128, 0, PLAIN, (8, 8, 1), **arguments), 11)
+    stored = list(digits.builder.as_dataset(split="train").as_numpy_iterator())
+    index = np.concatenate([batch["index"] for batch in batches])
+    assert len(set(index)) == 11 * 128
+    for batch in batches:
+        for i, position in enumerate(batch["index"]):
+            np.testing.assert_array_equal(batch["image"][i], stored[position]["image"])
+
+
+class TestHosts:
+    """What several hosts make, put together."""
+
+    def contexts(self, hosts, replicas_each=1):
+        total = hosts * replicas_each
+        return [tf.distribute.InputContext(hosts, host, total) for host in range(hosts)]
+
+    @pytest.mark.parametrize("tier", TIERS)
+    def test_an_epoch_has_each_example_at_most_once(self, digits, tier):
+        columns = (*pipeline.COLUMNS, "index")
+        seen = []
+        for context in self.contexts(4):
+            batches = pipeline.train_batches(
+                digits, 128, 0, PLAIN, (8, 8, 1), 0, TIERS[tier], columns, context
+            )
+            batches = take(batches, 11)
+            assert all(len(batch["index"]) == 32 for batch in batches)
+            seen += [index for batch in batches for index in batch["index"]]
+        assert len(seen) == len(set(seen)) == 11 * 128
+
+    def test_in_memory_a_global_batch_is_the_same_on_any_number(self, digits):
+        [whole] = take(pipeline.train_batches(digits, 128, 3, PLAIN, (8, 8, 1)), 1)
+        parts = [
+            take(pipeline.train_batches(digits, 128, 3, PLAIN, (8, 8, 1), context=context), 1)[0]
+            for context in self.contexts(2)
+        ]
+        for name in whole:
+            joined = np.concatenate([part[name] for part in parts])
+            np.testing.assert_array_equal(whole[name], joined)
+
+    def test_each_replica_of_a_host_has_its_part_in_turn(self, digits):
+        [whole] = take(pipeline.train_batches(digits, 128, 3, PLAIN, (8, 8, 1)), 1)
+        [context] = self.contexts(1, replicas_each=4)
+        parts = pipeline.train_batches(digits, 128, 3, PLAIN, (8, 8, 1), context=context)
+        assert parts.element_spec["image"].shape == (32, 8, 8, 1)
+        joined = np.concatenate([part["label"] for part in take(parts, 4)])
+        np.testing.assert_array_equal(whole["label"], joined)
+
+    @pytest.mark.parametrize("tier", TIERS)
+    @pytest.mark.parametrize("batch_size", [100, 360, 180])  # 360 examples, 90 a host
+    def test_evaluation_sees_every_example_once(self, digits, tier, batch_size):
+        columns = (*pipeline.COLUMNS, "index")
+        seen = []
+        for context in self.contexts(4, replicas_each=5):
+            batches = pipeline.eval_batches(
+                digits, "test", batch_size, PLAIN, (8, 8, 1), TIERS[tier], columns, context
+            )
+            batches = list(batches.as_numpy_iterator())
+            assert len(batches) == 5 * pipeline.num_eval_batches(digits, "test", batch_size)
+            for batch in batches:
+                assert len(batch["weight"]) == batch_size // 20
+                seen += list(batch["index"][batch["weight"] == 1])
+        assert sorted(seen) == list(range(360))

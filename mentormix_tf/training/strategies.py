@@ -3,7 +3,7 @@
 import json
 import os
 import socket
-import threading
+import time
 
 import tensorflow as tf
 
@@ -120,7 +120,7 @@ def _split_cpu(number, name):
     if name != "mirrored":
         raise InputError(
             f"num_virtual_devices={number} splits the CPU for --strategy=mirrored, but strategy="
-            f"{name}."
+            f"{name}: leave one of them out."
         )
     if number > 8 * cores:
         raise InputError(
@@ -138,7 +138,7 @@ def _tpu(name):
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(name or None)
         return tf.distribute.TPUStrategy(resolver)
     except (ValueError, RuntimeError, ImportError, OSError, tf.errors.OpError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
+        reason = str(error).strip("<> \n").splitlines()[0].split(". ")[0].rstrip(".")
         named = f"tpu={name}" if name else "strategy=tpu"
         raise InputError(f"{named}: no TPU can be used ({reason}): {TPU_REMEDY}.") from error
 
@@ -148,29 +148,31 @@ def _multi_worker(config):
         task = {"type": "worker", "index": config.task_index}
         cluster = {"worker": list(config.worker_hosts)}
         os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
-    workers, index = _read_tf_config()
-    made = {}
+    _meet(*_read_tf_config(), config.worker_timeout)
+    return tf.distribute.MultiWorkerMirroredStrategy()
 
-    def make():
-        try:
-            made["strategy"] = tf.distribute.MultiWorkerMirroredStrategy()
-        except Exception as error:  # of whatever kind, it is raised below, where it can be caught
-            made["error"] = error
 
-    # TensorFlow waits for absent workers for ever, or ends the process.
-    thread = threading.Thread(target=make, daemon=True)
-    thread.start()
-    thread.join(config.worker_timeout)
-    if "strategy" in made:
-        return made["strategy"]
-    if "error" in made:
-        raise InputError(f"worker {workers[index]} can't start: {made['error']}") from made["error"]
-    absent = [host for i, host in enumerate(workers) if i != index and not _answers(host)]
-    raise InputError(
-        f"After {config.worker_timeout} seconds no answer from {', '.join(absent or workers)}: "
-        "start every worker with the same hosts and its own task_index, and let them reach each "
-        "other's ports; --worker_timeout waits longer."
-    )
+def _meet(workers, index, seconds):
+    """Returns when every worker is there; TensorFlow would wait for an absent one for ever."""
+    port = int(workers[index].rsplit(":", 1)[1])
+    absent = [host for i, host in enumerate(workers) if i != index]
+    deadline = time.monotonic() + seconds
+    try:
+        with socket.create_server(("", port)):  # what the others look for until TensorFlow's is up
+            while absent and time.monotonic() < deadline:
+                absent = [host for host in absent if not _answers(host)]
+                time.sleep(0.2)
+    except OSError as error:
+        raise InputError(
+            f"task_index={index} can't listen on {workers[index]}: {os.strerror(error.errno)}. Name a "
+            "port that is free, the same for all workers."
+        ) from error
+    if absent:
+        raise InputError(
+            f"worker_timeout={seconds}: no answer from {', '.join(absent)} in that time. Start "
+            "every worker with the same hosts and its own task_index, and let them reach each "
+            "other's ports."
+        )
 
 
 def _read_tf_config():

@@ -164,8 +164,8 @@ def _meet(workers, index, seconds):
                 time.sleep(0.2)
     except OSError as error:
         raise InputError(
-            f"task_index={index} can't listen on {workers[index]}: {os.strerror(error.errno)}. Name a "
-            "port that is free, the same for all workers."
+            f"task_index={index} can't listen on {workers[index]}: {os.strerror(error.errno)}. "
+            "Name a port that is free, the same for all workers."
         ) from error
     if absent:
         raise InputError(

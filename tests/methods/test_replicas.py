@@ -1,45 +1,187 @@
-"""MentorMix on two replicas, in a process of its own: one γ, from the global batch."""
+"""The same training on any number of replicas and hosts, in processes of their own."""
 
+import json
+import os
 import pathlib
+import socket
 import subprocess
 import sys
 
-SCRIPT = """
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+
+
+def free_ports(number):
+    sockets = [socket.create_server(("", 0)) for _ in range(number)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def start(output, strategy, replicas, jit, steps_per_execution, **environment):
+    command = [sys.executable, "-m", "tests.methods.replica_run", output, strategy]
+    return subprocess.Popen(
+        [str(part) for part in (*command, replicas, jit, steps_per_execution)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(*processes):
+    for process in processes:
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What one device computes, without XLA, one step at a time."""
+    output = tmp_path_factory.mktemp("alone") / "alone.npz"
+    finish(start(output, "cpu", 1, "plain", 1))
+    return np.load(output)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "replicas", "jit", "steps_per_execution"),
+    [
+        ("cpu", 1, "jit", 10),
+        ("mirrored", 2, "plain", 10),
+        ("mirrored", 4, "jit", 1),
+        ("multi_worker", 2, "plain", 1),
+        ("multi_worker", 2, "jit", 10),
+    ],
+)
+def test_same_loss_gamma_v_and_weights(
+    tmp_path, alone, strategy, replicas, jit, steps_per_execution
+):
+    arguments = (tmp_path / "out.npz", strategy, replicas, jit, steps_per_execution)
+    if strategy == "multi_worker":
+        workers = [f"localhost:{port}" for port in free_ports(replicas)]
+        finish(
+            *(
+                start(
+                    *arguments,
+                    TF_CONFIG=json.dumps(
+                        {"cluster": {"worker": workers}, "task": {"type": "worker", "index": i}}
+                    ),
+                )
+                for i in range(replicas)
+            )
+        )
+    else:
+        finish(start(*arguments))
+    shared = np.load(tmp_path / "out.npz")
+    assert shared["logs"].shape == (20 // steps_per_execution, 4)
+    expected = alone["logs"][steps_per_execution - 1 :: steps_per_execution]
+    np.testing.assert_allclose(shared["logs"], expected, atol=1e-5)
+    np.testing.assert_allclose(shared["gammas"], alone["gammas"], atol=1e-5)
+    np.testing.assert_allclose(shared["weights"], alone["weights"], atol=1e-5)
+
+
+TWO_REPLICAS = """
 import keras, numpy as np, tensorflow as tf
-import mentormix_tf
-from tests import oracles
+from mentormix_tf import InputError, MentorMix, Vanilla
+from mentormix_tf.config import StrategyConfig
+from mentormix_tf.training import strategies
 
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+strategy = strategies.get(StrategyConfig(strategy="mirrored", num_virtual_devices=2))
 random = np.random.RandomState(0)
-images = random.normal(size=(16, 7)).astype(np.float32)
-labels = random.randint(4, size=16)
+images, labels = random.normal(size=(8, 7)).astype(np.float32), random.randint(4, size=8)
+
+
+def compiled(method, layers, optimizer=None, **arguments):
+    with strategy.scope():
+        network = keras.Sequential([keras.layers.Input((7,)), *layers, keras.layers.Dense(4)])
+        model = method(network, 4, **arguments)
+        model.compile(optimizer or keras.optimizers.SGD(0.5), weighted_metrics=["accuracy"])
+    return model
+
+
+def copies(variable):
+    return [copy.numpy() for copy in strategy.experimental_local_results(variable.value)]
+
+
+def refused(words, function, *arguments, **keywords):
+    try:
+        function(*arguments, **keywords)
+    except InputError as error:
+        assert words in str(error), error
+    else:
+        raise AssertionError(f"not refused: {words}")
+
+"""
+
+STATE = """
 with strategy.scope():
-    network = keras.Sequential([keras.layers.Input((7,)), keras.layers.Dense(4, use_bias=False)])
-    model = mentormix_tf.MentorMix(network, 4, gamma_p=0.6, alpha=2.0, burn_in=0.0)
-    model.compile(keras.optimizers.SGD(0.0))
-weights = network.get_weights()[0].astype(np.float64)
-oracle = oracles.Mentor(0.6, 0.5, "nearest", 0.0)
-losses = oracles.cross_entropy(np.eye(4)[labels], images @ weights)
+    dropout = keras.layers.Dropout(0.5)
+norm = keras.layers.BatchNormalization(momentum=0.9)
+frozen = keras.layers.BatchNormalization(trainable=False)
+model = compiled(MentorMix, [norm, frozen, dropout], alpha=0.0)
+model.fit(images, labels, batch_size=8, shuffle=False, verbose=0)
 
-seeds = strategy.run(model.step_seed)
-assert len({tuple(seed.numpy()) for seed in strategy.experimental_local_results(seeds)}) == 2
+# Moving statistics: the mean of what each replica's half of the batch makes of them.
+for moving, start, of_half in [
+    (norm.moving_mean, 0.0, lambda half: half.mean(axis=0)),
+    (norm.moving_variance, 1.0, lambda half: half.var(axis=0)),
+]:
+    half = np.mean([of_half(images[:4]), of_half(images[4:])], axis=0)
+    for copy in copies(moving):
+        np.testing.assert_allclose(copy, 0.9 * start + 0.1 * half, atol=1e-6)
+assert all((copy == 0).all() for copy in copies(frozen.moving_mean))
 
-data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(16)
-history = model.fit(data, epochs=3, verbose=0, shuffle=False).history
-for epoch in range(3):
-    v = oracle(losses, 1.0)
-    np.testing.assert_allclose(history["gamma"][epoch], oracle.gamma, atol=1e-5)
-    np.testing.assert_allclose(history["mean_v"][epoch], v.mean(), atol=1e-5)
-for copy in strategy.experimental_local_results(model.mentor.gamma.value):
-    np.testing.assert_allclose(copy, oracle.gamma, atol=1e-5)
-print("agreed")
+# Draws: each replica its own, of the method and of layers, and new ones at each step.
+[state] = [v for v in model.network.variables if v.name == "seed_generator_state"]
+seeds = [tuple(copy) for copy in copies(state)]
+model.fit(images, labels, batch_size=8, shuffle=False, verbose=0)
+seeds += [tuple(copy) for copy in copies(state)]
+assert len(set(seeds)) == 4, seeds
+seeds = strategy.experimental_local_results(strategy.run(model.step_seed))
+assert len({tuple(seed.numpy()) for seed in seeds}) == 2
+
+refused("on one replica only", model.train_on_batch, images, labels)
+"""
+
+UNEVEN = """
+# A batch of five on two replicas: each example counts alike.
+model = compiled(Vanilla, [])
+kernel, bias = (weight.astype(np.float64) for weight in model.network.get_weights())
+model.fit(images[:5], labels[:5], batch_size=5, shuffle=False, verbose=0)
+logits = images[:5] @ kernel + bias
+p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+gradient = images[:5].T @ (p - np.eye(4)[labels[:5]]) / 5
+np.testing.assert_allclose(model.network.get_weights()[0], kernel - 0.5 * gradient, atol=1e-6)
+
+# Evaluation counts each example once, whatever is left for the last batch.
+logits = images[:7] @ model.network.get_weights()[0] + model.network.get_weights()[1]
+for steps_per_execution in (1, 10):
+    model.steps_per_execution = steps_per_execution
+    model.make_test_function(force=True)
+    result = model.evaluate(images[:7], labels[:7], batch_size=4, verbose=0, return_dict=True)
+    assert abs(result["accuracy"] - np.mean(logits.argmax(axis=1) == labels[:7])) < 1e-6
+    losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(7), labels[:7]]
+    assert abs(result["loss"] - losses.mean()) < 1e-5
+
+# What Keras's optimizers get wrong.
+SGD = keras.optimizers.SGD
+for words, optimizer in [
+    ("bfloat16", lambda: keras.optimizers.LossScaleOptimizer(SGD())),
+    ("gradient_accumulation_steps=2", lambda: SGD(gradient_accumulation_steps=2)),
+    ("ema_overwrite_frequency=5", lambda: SGD(use_ema=True, ema_overwrite_frequency=5)),
+]:
+    with strategy.scope():
+        model.compile(optimizer())
+    refused(words, model.fit, images, labels, verbose=0)
 """
 
 
-def test_gamma_is_of_the_global_batch():
-    root = pathlib.Path(__file__).parent.parent.parent
-    command = [sys.executable, "-c", SCRIPT]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert "agreed" in done.stdout, done.stderr
+@pytest.mark.parametrize("script", [STATE, UNEVEN], ids=["state", "uneven"])
+def test_two_replicas(script):
+    command = [sys.executable, "-c", TWO_REPLICAS + script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

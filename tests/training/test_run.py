@@ -5,12 +5,13 @@ import functools
 import json
 import subprocess
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mentormix_tf import InputError, methods
+from mentormix_tf import InputError, methods, networks
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
 from mentormix_tf.training.run import run
 
@@ -151,6 +152,9 @@ def test_diverging_loss_stops_the_run(tmp_path, short_run):
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),
         ({"learning_rate": float("nan")}, "learning_rate=nan"),
         ({"seed": -1}, "seed=-1"),
+        ({"steps_per_execution": 3}, "eval_every=10 must be a multiple of steps_per_execution=3"),
+        ({"precision": "float16"}, "precision=float16 needs its loss scaled, .*bfloat16"),
+        ({"precision": "int8"}, "precision=int8 is unknown: choose float32 or bfloat16"),
         ({"network": "big_cnn"}, "network=big_cnn is unknown"),
         ({"batch_size": 5000}, "batch_size=5000 is larger than the training data"),
         ({"method": "mentor"}, "method=mentor is unknown"),
@@ -161,3 +165,19 @@ def test_bad_settings_leave_nothing_behind(tmp_path, change, message, short_run)
     with pytest.raises(InputError, match=message):
         short_run(tmp_path / "new", **change)
     assert not (tmp_path / "new").exists()
+
+
+def test_bfloat16(tmp_path, short_run, monkeypatch):
+    built = []
+    build = networks.build
+
+    def spy(*arguments):
+        built.append(build(*arguments))
+        return built[-1]
+
+    monkeypatch.setattr(networks, "build", spy)
+    assert short_run(tmp_path, train_steps=3, precision="bfloat16")["precision"] == "bfloat16"
+    [network] = built
+    assert network.layers[-1].compute_dtype == "bfloat16"
+    assert {weight.dtype for weight in network.trainable_weights} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"

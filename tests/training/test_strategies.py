@@ -1,0 +1,230 @@
+"""Strategies as users start them: what trains, what is refused, and a worker that dies."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import tensorflow as tf
+
+from mentormix_tf import InputError, networks
+from mentormix_tf.config import DataConfig, RunConfig, StrategyConfig, TrainingConfig
+from mentormix_tf.training import strategies
+from mentormix_tf.training.run import run
+from tests.methods.test_replicas import free_ports
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+TRAIN = [sys.executable, "-m", "mentormix_tf.train"]
+SHORT = ("--train_steps=60", "--eval_every=30", "--steps_per_execution=10")
+
+
+def start(*flags):
+    return subprocess.Popen(
+        [*TRAIN, *map(str, flags)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def start_workers(*flags):
+    hosts = ",".join(f"localhost:{port}" for port in free_ports(2))
+    flags = ("--strategy=multi_worker", f"--worker_hosts={hosts}", *flags)
+    return [start(*flags, f"--task_index={i}") for i in range(2)]
+
+
+def test_mirrored(tmp_path, digits, data_dir):
+    flags = (f"--data_dir={data_dir}", f"--model_dir={tmp_path}/run", *SHORT)
+    devices = ("--strategy=mirrored", "--num_virtual_devices=2")
+    process = start(*devices, "--compare=vanilla", *flags)
+    output, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    assert ", 2 replicas\n" in output
+    for method, bar in [("vanilla", 0.6), ("mentormix", 0.8)]:
+        result = json.loads((tmp_path / "run" / method / "result.json").read_text())
+        assert result["final_accuracy"] > bar
+        assert result["device"].endswith("2 replicas")
+
+
+def test_two_workers_write_one_set_of_results(tmp_path, digits, data_dir):
+    workers = start_workers(f"--data_dir={data_dir}", f"--model_dir={tmp_path}/run", *SHORT)
+    outputs = [worker.communicate(timeout=200) for worker in workers]
+    for worker, (_, errors) in zip(workers, outputs, strict=True):
+        assert worker.returncode == 0, errors
+        assert "Traceback" not in errors
+    assert "mentormix" in outputs[0][0] and "the first worker reports" in outputs[1][0]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    assert written == {"flags.txt", "metrics.csv", "result.json", "tensorboard"}
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["final_accuracy"] > 0.85 and result["device"].startswith("2 hosts, 2 replicas")
+
+
+def test_when_the_first_worker_dies_the_other_says_so_and_ends(tmp_path, digits, data_dir):
+    model_dir = tmp_path / "run"
+    endless = ("--train_steps=1000000", "--eval_every=10")
+    workers = start_workers(f"--data_dir={data_dir}", f"--model_dir={model_dir}", *endless)
+    try:
+        deadline = time.monotonic() + 150
+        while not (model_dir / "metrics.csv").exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        workers[0].send_signal(signal.SIGKILL)
+        _, errors = workers[1].communicate(timeout=60)
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert workers[1].returncode == 1
+    assert "error: Another worker has gone" in errors
+
+
+def test_a_remote_file_system(digits, data_dir):
+    command = [sys.executable, "-m", "tests.training.remote_run", data_dir]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+CLUSTER = {"cluster": {"worker": ["localhost:1", "localhost:2"]}}
+
+
+@pytest.mark.parametrize(
+    ("tf_config", "message"),
+    [
+        (None, "strategy=multi_worker needs TF_CONFIG like"),
+        ("{bad", "TF_CONFIG={bad can't be read"),
+        ("[]", "can't be read"),
+        (json.dumps(CLUSTER), "can't be read"),
+        (json.dumps({**CLUSTER, "task": {"type": "worker", "index": 2}}), "task index 2 with 2"),
+        (json.dumps({**CLUSTER, "task": {"type": "ps", "index": 0}}), "tasks other than workers"),
+        (
+            json.dumps({"cluster": {"worker": ["host"]}, "task": {"type": "worker", "index": 0}}),
+            "can't be read",
+        ),
+    ],
+)
+def test_bad_tf_config(monkeypatch, tf_config, message):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if tf_config is not None:
+        monkeypatch.setenv("TF_CONFIG", tf_config)
+    with pytest.raises(InputError, match=message):
+        strategies.get(StrategyConfig(strategy="multi_worker"))
+
+
+def test_absent_worker(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "")  # which worker_hosts replaces
+    first, second = (f"localhost:{port}" for port in free_ports(2))
+    config = StrategyConfig(
+        strategy="multi_worker", worker_hosts=(first, second), task_index=1, worker_timeout=1
+    )
+    with pytest.raises(InputError, match=f"worker_timeout=1: no answer from {first} in"):
+        strategies.get(config)
+
+
+def test_port_in_use(monkeypatch):
+    import socket
+
+    monkeypatch.setenv("TF_CONFIG", "")
+    with socket.create_server(("", 0)) as server:
+        mine = f"localhost:{server.getsockname()[1]}"
+        config = StrategyConfig(strategy="multi_worker", worker_hosts=(mine, "localhost:1"))
+        with pytest.raises(InputError, match=f"can't listen on {mine}: Address already in use"):
+            strategies.get(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "reason"),
+    [
+        ("", ValueError("Please provide a TPU Name to connect to."), "Please provide a TPU Name"),
+        ("local", tf.errors.NotFoundError(None, None, "TPUs not found. More."), "TPUs not found"),
+        ("mine", RuntimeError("No such TPU\nand so on"), "No such TPU"),
+        ("mine", OSError("unreachable"), "unreachable"),
+    ],
+)
+def test_no_tpu(monkeypatch, name, error, reason):
+    def connect(tpu):
+        assert tpu == (name or None)
+        raise error
+
+    monkeypatch.setattr(tf.distribute.cluster_resolver.TPUClusterResolver, "connect", connect)
+    with pytest.raises(InputError) as raised:
+        strategies.get(StrategyConfig(strategy="tpu", tpu=name))
+    message = str(raised.value)
+    assert f"({reason}" in message and "tpu/README.md" in message
+    assert "\n" not in message and "More" not in message
+    assert message.startswith(f"tpu={name}:" if name else "strategy=tpu:")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {"strategy": "mirrored", "num_virtual_devices": 10000},
+            "num_virtual_devices=10000 is more",
+        ),
+        ({"strategy": "cpu", "num_virtual_devices": 2}, "num_virtual_devices=2 .* strategy=cpu"),
+        ({"num_virtual_devices": -1}, "num_virtual_devices=-1 must not be negative"),
+        ({"task_index": -1}, "task_index=-1 must not be negative"),
+        ({"worker_timeout": 0}, "worker_timeout=0 must be at least 1"),
+    ],
+)
+def test_bad_devices(config, message):
+    with pytest.raises(InputError, match=message):
+        strategies.get(StrategyConfig(**config))
+
+
+@pytest.mark.parametrize(
+    ("environment", "devices", "config", "expected"),
+    [
+        ({}, {}, {}, "cpu"),
+        ({}, {"GPU": 1}, {}, "one_device"),
+        ({}, {"GPU": 8}, {}, "mirrored"),
+        ({}, {"GPU": 8, "TPU": 4}, {}, "tpu"),
+        ({"TPU_NAME": "mine"}, {}, {}, "tpu"),
+        ({}, {}, {"tpu": "local"}, "tpu"),
+        ({"TF_CONFIG": "{}"}, {"GPU": 8}, {}, "multi_worker"),
+        ({}, {}, {"worker_hosts": ("a:1", "b:1")}, "multi_worker"),
+        ({}, {}, {"num_virtual_devices": 2}, "mirrored"),
+    ],
+)
+def test_auto(monkeypatch, environment, devices, config, expected):
+    for name in ("TPU_NAME", "TF_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", lambda kind: ["device"] * devices.get(kind, 0)
+    )
+    assert strategies.choose(StrategyConfig(**config)) == expected
+
+
+def test_one_device_is_plain_tensorflow():
+    strategy = strategies.get(StrategyConfig(strategy="cpu"))
+    assert strategy.num_replicas_in_sync == 1 and strategies.is_chief(strategy)
+    assert strategies.describe(strategy) == f"CPU, {os.cpu_count()} cores"
+    strategies.wait_for_all(strategy)
+
+
+def test_an_operation_that_xla_lacks(tmp_path, monkeypatch, data_dir):
+    import keras
+
+    @keras.saving.register_keras_serializable("tests")
+    class Gamma(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs + tf.random.stateless_gamma(tf.shape(inputs), [1, 2], alpha=1.0)
+
+    def network(image_shape, num_classes):
+        flat = [keras.layers.Flatten(), keras.layers.Dense(num_classes)]
+        return keras.Sequential([keras.layers.Input(image_shape), Gamma(), *flat])
+
+    monkeypatch.setitem(networks.NETWORKS, "noisy", network)
+    config = RunConfig(
+        data=DataConfig(data_dir=data_dir),
+        training=TrainingConfig(network="noisy", train_steps=1, jit_compile="true"),
+    )
+    message = "jit_compile=true: XLA has no kernel for StatelessRandomGammaV3, .*jit_compile=false"
+    with pytest.raises(InputError, match=message):
+        run(config, tmp_path / "run")

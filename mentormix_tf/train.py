@@ -18,7 +18,8 @@ class MethodConfig:
     """How noisy labels are dealt with.
 
     Args:
-        method: vanilla or mentormix.
+        method: vanilla, weight_decay, dropout, s_model, bootstrap, mixup, mentornet, mentormix,
+            gce, dynamic_bootstrap, data_parameters or o2u; docs/methods.md says what they do.
         compare: methods to train first, with the same data, network and steps, for comparison; as
             in --compare=vanilla.
     """

@@ -7,11 +7,11 @@ What the network is shown (`mix`), what an example costs (`example_losses`) and 
 import inspect
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from mentormix_tf import randomness, replicas
 from mentormix_tf.errors import InputError
+from mentormix_tf.methods import labels as label_forms
 
 
 class NoisyLabelModel(replicas.ReplicatedModel):
@@ -103,6 +103,36 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         """
         return tf.ones_like(losses)
 
+    def regularization(self):
+        """What is added to the mean of the losses: a scalar, once for the global batch.
+
+        Asked after each pass through the network; here it is the network's own.
+        """
+        return tf.add_n(self.losses) if self.losses else tf.constant(0.0)
+
+    def after_step(self, labels, logits):
+        """Learns what the method keeps besides the network, at the end of each step; nothing here.
+
+        A method with `uses_index` takes `index`, too, as in `example_losses`.
+
+        Args:
+            labels: `[batch, num_classes]`, float32, as `mix` made them.
+            logits: `[batch, num_classes]`, float32, as the step computed them.
+        """
+
+    def shape_schedule(self, schedule, learning_rate, train_steps):
+        """Lets a method shape the learning rate of the train command.
+
+        Args:
+            schedule: what it would be otherwise, a `LearningRateSchedule`.
+            learning_rate: the rate to start from.
+            train_steps: how many steps there will be.
+
+        Returns:
+            A `keras.optimizers.schedules.LearningRateSchedule`; here the one given.
+        """
+        return schedule
+
     # What methods build their answers from.
 
     def progress(self):
@@ -117,8 +147,8 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         by_step = randomness.fold_in([self.seed, 0], self.step)
         return randomness.fold_in(by_step, replica)
 
-    def first_pass_losses(self, images, labels):
-        """Losses of a batch under its own batch statistics, leaving no trace.
+    def first_pass_logits(self, images):
+        """Logits of a batch under its own batch statistics, leaving no trace.
 
         The network runs as in training, but the updates of BatchNorm's moving statistics and of
         seed generators are thrown away (released code); so Dropout draws the same mask in the pass
@@ -126,12 +156,15 @@ class NoisyLabelModel(replicas.ReplicatedModel):
 
         Args:
             images: `[batch, ...]`, float32.
-            labels: `[batch, num_classes]`, float32.
 
         Returns:
-            `[batch]`, float32.
+            `[batch, num_classes]`, float32.
         """
-        return self.example_losses(labels, self._first_pass(images))
+        return self._first_pass(images)
+
+    def first_pass_losses(self, images, labels):
+        """Losses of a batch, `[batch]`, by its `first_pass_logits` and its labels."""
+        return self.example_losses(labels, self.first_pass_logits(images))
 
     # Keras's own interface.
 
@@ -166,9 +199,9 @@ class NoisyLabelModel(replicas.ReplicatedModel):
                 f"{type(self).__name__} defines its own loss: call compile without loss="
                 f"{self.loss!r}."
             )
-        for labels in (y, *_labels_of(kwargs.get("validation_data"))):
+        for labels in (y, *label_forms.of(kwargs.get("validation_data"))):
             if labels is not None:
-                self._check_labels(labels)
+                label_forms.check(labels, self.num_classes)
         length = _TrainingLength(kwargs.get("initial_epoch", 0))
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.append(length)
@@ -181,7 +214,7 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         index = self._index(data)
         self._seed_layers()
         # Mixed before the tape starts, so that no gradient can flow through it.
-        mixed_images, mixed_labels = self.mix(images, self._one_hot(labels))
+        mixed_images, mixed_labels = self.mix(images, label_forms.one_hot(labels, self.num_classes))
         with tf.GradientTape() as tape:
             logits, regularization = self._learning_pass(mixed_images)
             losses = self.example_losses(mixed_labels, logits, **index)
@@ -193,6 +226,7 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         gradients = tape.gradient(loss, self.trainable_weights)
         replicas.apply_gradients(self.optimizer, gradients, self.trainable_weights)
         replicas.average(self._statistics())
+        self.after_step(mixed_labels, logits, **index)
         self.step.assign_add(1)
         self._update_metrics(losses + regularization, mixed_labels, labels, logits)
         return self.get_metrics_result()
@@ -200,9 +234,9 @@ class NoisyLabelModel(replicas.ReplicatedModel):
     def test_step(self, data):
         images, labels = self._unpack(data)
         weights = data.get("weight") if isinstance(data, dict) else None
-        one_hot = self._one_hot(labels)
+        one_hot = label_forms.one_hot(labels, self.num_classes)
         logits = self._logits(images, training=False)
-        losses = NoisyLabelModel.example_losses(self, one_hot, logits) + self._regularization()
+        losses = NoisyLabelModel.example_losses(self, one_hot, logits) + self.regularization()
         self._update_metrics(losses, one_hot, labels, logits, weights)
         return self.get_test_result()
 
@@ -262,13 +296,9 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         """Logits in float32, whatever the network computes in."""
         return tf.cast(self(images, training=training), tf.float32)
 
-    def _regularization(self):
-        """The network's regularization of its last pass, scalar."""
-        return tf.add_n(self.losses) if self.losses else tf.constant(0.0)
-
     def _pass_with_losses(self, images):
         # Together, as what a layer adds to the losses can't leave a compiled pass otherwise.
-        return self._logits(images, training=True), self._regularization()
+        return self._logits(images, training=True), self.regularization()
 
     def _pass_without_trace(self, images):
         with keras.StatelessScope():
@@ -277,7 +307,7 @@ class NoisyLabelModel(replicas.ReplicatedModel):
     def _seed_layers(self):
         """Gives Dropout and the like seeds of their own for each step and replica."""
         seed = randomness.fold_in(self.step_seed(), 2)
-        states = [v for v in self.network.variables if v.name == "seed_generator_state"]
+        states = [v for v in self.variables if v.name == "seed_generator_state"]
         for i, state in enumerate(states):
             state.assign(tf.cast(randomness.fold_in(seed, i), state.dtype))
 
@@ -288,15 +318,6 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         variables = self.network.non_trainable_variables
         return [v for v in variables if id(v) not in frozen and "float" in v.dtype]
 
-    def _one_hot(self, labels):
-        """Labels as `[batch, num_classes]`; NaN where out of range, so that it can't go unseen."""
-        if _is_one_hot(labels):
-            self._check_columns(labels.shape[-1])
-            return tf.cast(labels, tf.float32)
-        labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
-        in_range = (labels >= 0) & (labels < self.num_classes)
-        return tf.where(in_range[:, None], tf.one_hot(labels, self.num_classes), np.nan)
-
     def _update_metrics(self, losses, mixed_labels, labels, logits, weights=None):
         """Adds a batch to the loss and to the metrics that `compile` was given.
 
@@ -305,7 +326,7 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         loss = next(metric for metric in self.metrics if metric.name == "loss")
         loss.update_state(losses, weights)
         likeliest = tf.argmax(mixed_labels, axis=-1, output_type=tf.int32)
-        if _is_one_hot(labels):
+        if label_forms.is_one_hot(labels):
             likeliest = tf.one_hot(likeliest, self.num_classes)
         self.compute_metrics(None, likeliest, logits, weights)
 
@@ -324,25 +345,6 @@ class NoisyLabelModel(replicas.ReplicatedModel):
             raise InputError(
                 f"The network's output has shape {tuple(output_shape)}, but num_classes="
                 f"{self.num_classes} needs logits of shape (batch, {self.num_classes})."
-            )
-
-    def _check_columns(self, columns):
-        if columns not in (None, self.num_classes):
-            raise InputError(
-                f"One-hot labels have {columns} columns, but num_classes is {self.num_classes}."
-            )
-
-    def _check_labels(self, labels):
-        """Refuses arrays of labels before training starts, where a batch could only say NaN."""
-        labels = np.asarray(labels)
-        if _is_one_hot(labels):
-            self._check_columns(labels.shape[-1])
-        elif not np.issubdtype(labels.dtype, np.number):
-            raise InputError(f"Labels are {labels.dtype}: they must be integers, or one-hot.")
-        elif labels.size and not (labels.min() >= 0 and labels.max() < self.num_classes):
-            raise InputError(
-                f"Labels run from {labels.min()} to {labels.max()}, but num_classes="
-                f"{self.num_classes} needs them in [0, {self.num_classes})."
             )
 
 
@@ -376,13 +378,3 @@ class _TrainingLength(keras.callbacks.Callback):
         steps = steps or 0
         self.model.train_steps.assign(self.params["epochs"] * steps)
         self.model.first_step.assign(self.model.step - self.initial_epoch * steps)
-
-
-def _labels_of(validation_data):
-    """The labels of `(images, labels)`, as a tuple that is empty for anything else."""
-    return validation_data[1:2] if isinstance(validation_data, tuple) else ()
-
-
-def _is_one_hot(labels):
-    """Whether labels are `[batch, classes]`; `[batch]` and `[batch, 1]` are class numbers."""
-    return len(labels.shape) == 2 and labels.shape[-1] != 1

@@ -5,10 +5,8 @@ import math
 import keras
 import tensorflow as tf
 
-from mentormix_tf import mixing, randomness
+from mentormix_tf import mentors, mixing, randomness
 from mentormix_tf.errors import InputError
-from mentormix_tf.mentors import ThresholdMentor
-from mentormix_tf.mentors.base import Interpolation
 from mentormix_tf.methods.base import NoisyLabelModel
 
 
@@ -30,10 +28,13 @@ class MentorMix(NoisyLabelModel):
         gamma_p: percentile of the losses that γ follows, in [0, 1]: about the share of labels
             that are right.
         alpha: λ ~ Beta(alpha, alpha); a large alpha mixes half and half, 0 or less mixes nothing.
-        burn_in: fraction of training, in [0, 1], in which every example is trusted.
+        burn_in: fraction of training, in [0, 1], in which every label is trusted.
         loss_ema_decay: in [0, 1), how slowly γ follows the percentile.
         percentile_interpolation: the percentile between two losses, as in numpy.percentile.
         second_reweight: whether the mixed examples are weighed again; for high noise levels.
+        mentor: threshold, or mentornet_pd, a network that was taught how far to trust a loss.
+        mentornet_checkpoint: weights of mentornet_pd, an .npz file or a TF1 checkpoint's path
+            without .index; left out, those of this package.
         seed: see `NoisyLabelModel`.
     """
 
@@ -48,8 +49,10 @@ class MentorMix(NoisyLabelModel):
         alpha: float = 8.0,
         burn_in: float = 0.09,
         loss_ema_decay: float = 0.5,
-        percentile_interpolation: Interpolation = "nearest",
+        percentile_interpolation: mentors.Interpolation = "nearest",
         second_reweight: bool = False,
+        mentor: mentors.Kind = "threshold",
+        mentornet_checkpoint: str = "",
         **kwargs,
     ):
         super().__init__(network, num_classes, **kwargs)
@@ -61,14 +64,17 @@ class MentorMix(NoisyLabelModel):
         self.loss_ema_decay = loss_ema_decay
         self.percentile_interpolation = percentile_interpolation
         self.second_reweight = second_reweight
-        mentor = dict(
+        self.mentornet_checkpoint = mentornet_checkpoint
+        self.mentor_kind = mentor
+        settings = dict(
             gamma_p=gamma_p,
             loss_ema_decay=loss_ema_decay,
             percentile_interpolation=percentile_interpolation,
             burn_in=burn_in,
         )
-        self.mentor = ThresholdMentor(**mentor, name="mentor")
-        self.second_mentor = ThresholdMentor(**mentor, name="second_mentor")
+        build = mentors.build
+        self.mentor = build(mentor, mentornet_checkpoint, **settings, name="mentor")
+        self.second_mentor = build(mentor, mentornet_checkpoint, **settings, name="second_mentor")
         if alpha > 0:
             self.gamma_mean = keras.metrics.Mean(name="gamma")
             self.v_mean = keras.metrics.Mean(name="mean_v")
@@ -91,3 +97,12 @@ class MentorMix(NoisyLabelModel):
         if not self.second_reweight:
             return tf.ones_like(losses)
         return self.second_mentor(losses, progress=self.progress())
+
+    def get_config(self):
+        return {**super().get_config(), "mentor": self.mentor_kind}
+
+    @classmethod
+    def from_config(cls, config):
+        # The weights are in the saved model, wherever the checkpoint went.
+        there = mentors.if_there(config["mentornet_checkpoint"])
+        return super().from_config({**config, "mentornet_checkpoint": there})

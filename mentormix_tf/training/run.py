@@ -99,7 +99,7 @@ def _train(config, data, model_dir, strategy):
     test, test_steps = eval_batches("test")
     validation = eval_batches("validation") if "validation" in data else None
     with strategy.scope():
-        model = _build_model(config, image_shape, len(data.class_names))
+        model = _build_model(config, image_shape, len(data.class_names), data.num_examples("train"))
     folder = RunFolder(model_dir, config)
 
     eval_every = min(training.eval_every, training.train_steps)
@@ -151,15 +151,21 @@ def _image_shape(stored, image_size):
     return height, width, channels
 
 
-def _build_model(config, image_shape, num_classes):
+def _build_model(config, image_shape, num_classes, num_examples):
     training = config.training
     keras.utils.set_random_seed(training.seed)
     with _precision(training.precision):
         network = networks.build(training.network, image_shape, num_classes)
-    model = methods.get(config.method)(
-        network, num_classes, seed=training.seed, **config.hyperparameters
+    model = methods.build(
+        config.method,
+        network,
+        num_classes,
+        num_examples,
+        seed=training.seed,
+        **config.hyperparameters,
     )
     schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, training.train_steps)
+    schedule = model.shape_schedule(schedule, training.learning_rate, training.train_steps)
     model.compile(
         keras.optimizers.SGD(schedule, momentum=0.9),
         weighted_metrics=["accuracy"],  # by the weight that evaluation batches have

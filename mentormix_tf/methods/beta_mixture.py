@@ -1,0 +1,97 @@
+"""Two beta distributions fitted to losses: one of right labels, one of wrong ones.
+
+Arazo et al., "Unsupervised Label Noise Modeling and Loss Correction", ICML 2019, section 3.1.
+Pure functions that compile with XLA.
+"""
+
+import tensorflow as tf
+
+EM_STEPS = 10
+EDGE = 1e-3  # a beta density may be 0 or infinite at 0 and at 1
+
+
+def fit(losses):
+    """Fits the mixture to losses, after the lowest and the highest 5 % are put aside.
+
+    Expectation-maximisation from Beta(1, 2) and Beta(2, 1), ten steps, as published; each
+    maximisation matches the weighted mean and variance.
+
+    Args:
+        losses: `[n]`, float32; a negative or NaN one counts as not there.
+
+    Returns:
+        Dict of `shape_a`, `shape_b` and `share`, `[2]` each with the right labels first, and of
+        the scalars `low` and `high`, the losses that became 0 and 1; all float32.
+    """
+    there = losses >= 0.0
+    low, high = _percentile(losses, there, 0.05), _percentile(losses, there, 0.95)
+    used = tf.cast(there & (losses >= low) & (losses <= high), tf.float32)
+    low += 1e-5
+    x = _to_unit(losses, low, high)
+    log_x, log_rest = tf.math.log(x), tf.math.log1p(-x)
+    start = (tf.constant([1.0, 2.0]), tf.constant([2.0, 1.0]), tf.constant([0.5, 0.5]))
+
+    def step(shape_a, shape_b, share):
+        belongs = tf.nn.softmax(_log_densities(shape_a, shape_b, share, log_x, log_rest), axis=0)
+        belongs = used * tf.maximum(belongs, 1e-12)
+        total = tf.reduce_sum(belongs, axis=1)
+        mean = tf.reduce_sum(belongs * x, axis=1) / total
+        variance = tf.reduce_sum(belongs * (x - mean[:, None]) ** 2, axis=1) / total
+        # A lone loss has no variance.
+        shape_a = mean * (mean * (1.0 - mean) / tf.maximum(variance, 1e-6) - 1.0)
+        shape_a = tf.maximum(shape_a, 1e-3)
+        return shape_a, shape_a * (1.0 - mean) / mean, total / tf.reduce_sum(total)
+
+    # A loop of the graph: XLA takes minutes over ten steps written one after the other.
+    shape_a, shape_b, share = tf.while_loop(
+        lambda *_: True, step, start, maximum_iterations=EM_STEPS
+    )
+    return dict(shape_a=shape_a, shape_b=shape_b, share=share, low=low, high=high)
+
+
+def wrong_label_probability(mixture, losses):
+    """The posterior of the second distribution; beyond its highest point, it stays there.
+
+    Args:
+        mixture: as `fit` returns it.
+        losses: `[batch]`, float32, 0 or more.
+
+    Returns:
+        `[batch]`, float32, in [0, 1].
+    """
+    shape_a, shape_b = mixture["shape_a"], mixture["shape_b"]
+    x = _to_unit(losses, mixture["low"], mixture["high"])
+    # The log odds are c + da·log x + db·log(1 - x), highest at da / (da + db) if both are positive.
+    da, db = tf.unstack(tf.stack([shape_a[1] - shape_a[0], shape_b[1] - shape_b[0]]))
+    has_peak = (da > 0.0) & (db > 0.0)
+    peak = tf.where(has_peak, da / tf.where(has_peak, da + db, 1.0), 1.0)
+    x = tf.clip_by_value(tf.minimum(x, peak), EDGE, 1.0 - EDGE)
+    densities = _log_densities(
+        shape_a, shape_b, mixture["share"], tf.math.log(x), tf.math.log1p(-x)
+    )
+    return tf.sigmoid(densities[1] - densities[0])
+
+
+def _log_densities(shape_a, shape_b, share, log_x, log_rest):
+    """`[2, n]`: the logarithm of each distribution's density times its share."""
+    log_beta = tf.math.lgamma(shape_a) + tf.math.lgamma(shape_b) - tf.math.lgamma(shape_a + shape_b)
+    constant = tf.math.log(share) - log_beta
+    return (
+        constant[:, None] + (shape_a - 1.0)[:, None] * log_x + (shape_b - 1.0)[:, None] * log_rest
+    )
+
+
+def _to_unit(losses, low, high):
+    """Losses as numbers between 0 and 1."""
+    x = (losses - low) / (high - low + 1e-6)
+    return tf.clip_by_value(tf.where(tf.math.is_nan(x), 0.0, x), EDGE, 1.0 - EDGE)
+
+
+def _percentile(values, there, fraction):
+    """A percentile of those values that are there, between two of them as NumPy does it."""
+    in_order = tf.sort(tf.where(there, values, float("inf")))
+    last = tf.reduce_sum(tf.cast(there, tf.int32)) - 1
+    place = fraction * tf.cast(last, tf.float32)
+    below = tf.cast(tf.floor(place), tf.int32)
+    low, high = in_order[below], in_order[tf.minimum(below + 1, last)]
+    return low + (place - tf.floor(place)) * (high - low)

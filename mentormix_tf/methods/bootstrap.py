@@ -1,0 +1,58 @@
+"""Bootstrapping: targets that are partly what the network says itself."""
+
+from typing import Literal
+
+import keras
+import tensorflow as tf
+
+from mentormix_tf.errors import InputError
+from mentormix_tf.methods.base import NoisyLabelModel
+
+Mode = Literal["soft", "hard"]
+BETAS = {"soft": 0.95, "hard": 0.8}
+
+
+@keras.saving.register_keras_serializable("mentormix_tf")
+class Bootstrap(NoisyLabelModel):
+    """Bootstrapping (Reed et al., "Training Deep Neural Networks on Noisy Labels", 2014).
+
+    loss = -Σ_k (β·y_k + (1 - β)·z_k) · log p_k, where p is the network's softmax and z is p itself
+    (soft) or one-hot at its likeliest class (hard). In the soft form the gradient flows through z,
+    too, as published: it is cross-entropy with a penalty on entropy.
+
+    Args:
+        network: Keras network that gives logits `[batch, num_classes]`.
+        num_classes: number of classes.
+        bootstrap_mode: soft or hard.
+        beta: share of the label in the target, in [0, 1]; left out, the published 0.95 for soft
+            and 0.8 for hard.
+        seed: see `NoisyLabelModel`.
+
+    Raises:
+        InputError: a mode that is not known, or a share out of range.
+    """
+
+    def __init__(
+        self,
+        network,
+        num_classes: int,
+        *,
+        bootstrap_mode: Mode = "soft",
+        beta: float | None = None,
+        **kwargs,
+    ):
+        super().__init__(network, num_classes, **kwargs)
+        if bootstrap_mode not in BETAS:
+            raise InputError(f"bootstrap_mode={bootstrap_mode} is unknown: choose soft or hard.")
+        if beta is not None and not 0.0 <= beta <= 1.0:
+            raise InputError(f"beta={beta} must lie in [0, 1].")
+        self.bootstrap_mode = bootstrap_mode
+        self.beta = BETAS[bootstrap_mode] if beta is None else beta
+
+    def example_losses(self, labels, logits):
+        if self.bootstrap_mode == "soft":
+            guesses = tf.nn.softmax(logits)
+        else:
+            guesses = tf.one_hot(tf.argmax(logits, axis=1), self.num_classes)
+        targets = self.beta * labels + (1.0 - self.beta) * guesses
+        return super().example_losses(targets, logits)

@@ -1,0 +1,112 @@
+"""Dynamic bootstrapping: a beta mixture on the losses says how far each label is to be believed."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from mentormix_tf import mixing, randomness, replicas
+from mentormix_tf.errors import InputError
+from mentormix_tf.methods import beta_mixture
+from mentormix_tf.methods.base import NoisyLabelModel
+
+
+@keras.saving.register_keras_serializable("mentormix_tf")
+class DynamicBootstrap(NoisyLabelModel):
+    """Mixup with dynamic hard bootstrapping, M-DYR-H (Arazo et al., ICML 2019).
+
+    Two beta distributions are fitted to the losses, see `beta_mixture`; w_i is the posterior that
+    label i is wrong. Each label becomes (1 - w_i)·y_i + w_i·z_i, with z_i one-hot at the network's
+    likeliest class for the unmixed image; then images and labels are mixed up. During burn-in
+    w is 0, so that it is plain mixup. To the cross-entropy comes, after burn-in, `class_balance`
+    times Σ_c 1/C · log(1/C / p̄_c), p̄ being the mean softmax of a replica's batch: it keeps the
+    network from calling everything one class. Published are alpha = 32, class_balance = 1 and a
+    burn-in of 105 of 300 epochs.
+
+    What differs from the published method: there the mixture is fitted once an epoch, to the losses
+    of the whole training set, evaluated anew. Here it is fitted at each step to the last
+    `loss_memory` losses of training, each as it was when its batch came. The losses and z come from
+    a pass with the batch's statistics (see `first_pass_logits`); there the network evaluates.
+    Partners and λ are drawn as in `Mixup`.
+
+    Args:
+        network: Keras network that gives logits `[batch, num_classes]`.
+        num_classes: number of classes.
+        alpha: λ ~ Beta(alpha, alpha); a large alpha mixes half and half, 0 or less mixes nothing.
+        burn_in: fraction of training, in [0, 1], in which every label is trusted.
+        class_balance: weight of the term that keeps the classes equally likely, 0 or more.
+        loss_memory: how many losses the mixture is fitted to, at least 2.
+        seed: see `NoisyLabelModel`.
+
+    Raises:
+        InputError: an argument out of range.
+    """
+
+    train_metrics = ("mean_w",)
+
+    def __init__(
+        self,
+        network,
+        num_classes: int,
+        *,
+        alpha: float = 32.0,
+        burn_in: float = 0.35,
+        class_balance: float = 1.0,
+        loss_memory: int = 4096,
+        **kwargs,
+    ):
+        super().__init__(network, num_classes, **kwargs)
+        if not math.isfinite(alpha):
+            raise InputError(f"alpha={alpha} must be a finite number.")
+        if not 0.0 <= burn_in <= 1.0:
+            raise InputError(f"burn_in={burn_in} must lie in [0, 1]: it is a fraction of training.")
+        if not 0.0 <= class_balance < math.inf:
+            raise InputError(f"class_balance={class_balance} must not be negative.")
+        if loss_memory < 2:
+            raise InputError(f"loss_memory={loss_memory} must be at least 2.")
+        self.alpha = alpha
+        self.burn_in = burn_in
+        self.class_balance = class_balance
+        self.loss_memory = loss_memory
+        # Every replica keeps the losses of all. A negative one stands where there is none yet.
+        self.last_losses = self.add_weight(
+            name="last_losses",
+            shape=[loss_memory],
+            dtype="float32",
+            initializer=keras.initializers.Constant(-1.0),
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+        self.w_mean = keras.metrics.Mean(name="mean_w")
+
+    def mix(self, images, labels):
+        logits = self.first_pass_logits(images)
+        losses = super().example_losses(labels, logits)
+        w = self._wrong_label_probability(losses)[:, None]
+        self.w_mean.update_state(w)
+        guesses = tf.one_hot(tf.argmax(logits, axis=1), self.num_classes)
+        labels = (1.0 - w) * labels + w * guesses
+        if self.alpha <= 0:
+            return images, labels
+        seed, size = self.step_seed(), tf.shape(losses)
+        uniform = tf.fill(size, 1.0 / tf.cast(size[0], tf.float32))
+        partners = mixing.sample_partners(uniform, randomness.fold_in(seed, 0))
+        lam = mixing.sample_beta(size, self.alpha, randomness.fold_in(seed, 1))
+        return mixing.mixup(images, partners, lam), mixing.mixup(labels, partners, lam)
+
+    def example_losses(self, labels, logits):
+        losses = super().example_losses(labels, logits)
+        mean = tf.reduce_mean(tf.nn.softmax(logits), axis=0)
+        imbalance = -math.log(self.num_classes) - tf.reduce_mean(tf.math.log(mean + 1e-30))
+        return losses + self.class_balance * tf.where(self._burns_in(), 0.0, imbalance)
+
+    def _wrong_label_probability(self, losses):
+        """w: `[batch]`, float32; these losses are remembered first."""
+        memory = tf.concat([self.last_losses, replicas.gather(losses)], axis=0)
+        memory = memory[-self.loss_memory :]
+        self.last_losses.assign(memory)
+        w = beta_mixture.wrong_label_probability(beta_mixture.fit(memory), losses)
+        return tf.where(self._burns_in(), 0.0, w)
+
+    def _burns_in(self):
+        return self.progress() < self.burn_in

@@ -20,19 +20,20 @@ def fit(losses):
         losses: `[n]`, float32; a negative or NaN one counts as not there.
 
     Returns:
-        Dict of `shape_a`, `shape_b` and `share`, `[2]` each with the right labels first, and of
-        the scalars `low` and `high`, the losses that became 0 and 1; all float32.
+        Dict of `shape_a`, `shape_b` and `log_scale`, `[2]` each with the right labels first, and of
+        the scalars `low` and `high`, the losses that became 0 and 1; all float32. `log_scale` is
+        the logarithm of each share over its beta function.
     """
     there = losses >= 0.0
     low, high = _percentile(losses, there, 0.05), _percentile(losses, there, 0.95)
     used = tf.cast(there & (losses >= low) & (losses <= high), tf.float32)
     low += 1e-5
     x = _to_unit(losses, low, high)
-    log_x, log_rest = tf.math.log(x), tf.math.log1p(-x)
-    start = (tf.constant([1.0, 2.0]), tf.constant([2.0, 1.0]), tf.constant([0.5, 0.5]))
+    # Times a share of ½ each, both densities' constant factors are 1.
+    start = (tf.constant([1.0, 2.0]), tf.constant([2.0, 1.0]), tf.zeros([2]))
 
-    def step(shape_a, shape_b, share):
-        belongs = tf.nn.softmax(_log_densities(shape_a, shape_b, share, log_x, log_rest), axis=0)
+    def step(shape_a, shape_b, log_scale):
+        belongs = tf.nn.softmax(_log_densities(shape_a, shape_b, log_scale, x), axis=0)
         belongs = used * tf.maximum(belongs, 1e-12)
         total = tf.reduce_sum(belongs, axis=1)
         mean = tf.reduce_sum(belongs * x, axis=1) / total
@@ -40,13 +41,18 @@ def fit(losses):
         # A lone loss has no variance.
         shape_a = mean * (mean * (1.0 - mean) / tf.maximum(variance, 1e-6) - 1.0)
         shape_a = tf.maximum(shape_a, 1e-3)
-        return shape_a, shape_a * (1.0 - mean) / mean, total / tf.reduce_sum(total)
+        shape_b = shape_a * (1.0 - mean) / mean
+        log_beta = (
+            tf.math.lgamma(shape_a) + tf.math.lgamma(shape_b) - tf.math.lgamma(shape_a + shape_b)
+        )
+        return shape_a, shape_b, tf.math.log(total / tf.reduce_sum(total)) - log_beta
 
-    # A loop of the graph: XLA takes minutes over ten steps written one after the other.
-    shape_a, shape_b, share = tf.while_loop(
+    # A loop of the graph, which ends with what takes long to compute: written out, XLA would copy
+    # it into whatever uses it, and compile for minutes.
+    shape_a, shape_b, log_scale = tf.while_loop(
         lambda *_: True, step, start, maximum_iterations=EM_STEPS
     )
-    return dict(shape_a=shape_a, shape_b=shape_b, share=share, low=low, high=high)
+    return dict(shape_a=shape_a, shape_b=shape_b, log_scale=log_scale, low=low, high=high)
 
 
 def wrong_label_probability(mixture, losses):
@@ -66,19 +72,14 @@ def wrong_label_probability(mixture, losses):
     has_peak = (da > 0.0) & (db > 0.0)
     peak = tf.where(has_peak, da / tf.where(has_peak, da + db, 1.0), 1.0)
     x = tf.clip_by_value(tf.minimum(x, peak), EDGE, 1.0 - EDGE)
-    densities = _log_densities(
-        shape_a, shape_b, mixture["share"], tf.math.log(x), tf.math.log1p(-x)
-    )
+    densities = _log_densities(shape_a, shape_b, mixture["log_scale"], x)
     return tf.sigmoid(densities[1] - densities[0])
 
 
-def _log_densities(shape_a, shape_b, share, log_x, log_rest):
+def _log_densities(shape_a, shape_b, log_scale, x):
     """`[2, n]`: the logarithm of each distribution's density times its share."""
-    log_beta = tf.math.lgamma(shape_a) + tf.math.lgamma(shape_b) - tf.math.lgamma(shape_a + shape_b)
-    constant = tf.math.log(share) - log_beta
-    return (
-        constant[:, None] + (shape_a - 1.0)[:, None] * log_x + (shape_b - 1.0)[:, None] * log_rest
-    )
+    by_x = (shape_a - 1.0)[:, None] * tf.math.log(x)
+    return log_scale[:, None] + by_x + (shape_b - 1.0)[:, None] * tf.math.log1p(-x)
 
 
 def _to_unit(losses, low, high):

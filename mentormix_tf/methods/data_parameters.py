@@ -79,7 +79,7 @@ class DataParameters(IndexedModel):
 
     def example_losses(self, labels, logits, index):
         sigma = sum(self._sigmas(labels, index).values())
-        return super().example_losses(labels, logits / sigma[:, None])
+        return super().example_losses(labels, logits / sigma[:, None], index)
 
     def after_step(self, labels, logits, index):
         sigmas = self._sigmas(labels, index)

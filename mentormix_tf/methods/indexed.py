@@ -32,6 +32,15 @@ class IndexedModel(NoisyLabelModel):
             raise InputError(f"num_examples={num_examples} must be at least 1.")
         self.num_examples = num_examples
 
+    def example_losses(self, labels, logits, index):
+        return super().example_losses(labels, logits)
+
+    def example_weights(self, losses, index):
+        return super().example_weights(losses)
+
+    def after_step(self, labels, logits, index):
+        return super().after_step(labels, logits)
+
     def add_state(self, name, shape, value=0.0):
         """A float32 variable that every replica sets to the same values.
 

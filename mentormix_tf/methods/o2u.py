@@ -77,9 +77,6 @@ class O2UNet(IndexedModel):
     def shape_schedule(self, schedule, learning_rate, train_steps):
         return O2USchedule(learning_rate, train_steps, self.burn_in, self.cycling, self.cycles)
 
-    def example_losses(self, labels, logits, index):
-        return super().example_losses(labels, logits)
-
     def example_weights(self, losses, index):
         kept = self.look_up(self._mean_losses(), index) <= self.highest
         return tf.where(self.progress() < self._end_of_cycling(), 1.0, tf.cast(kept, tf.float32))

@@ -78,8 +78,9 @@ class O2UNet(IndexedModel):
         return O2USchedule(learning_rate, train_steps, self.burn_in, self.cycling, self.cycles)
 
     def example_weights(self, losses, index):
-        kept = self.look_up(self._mean_losses(), index) <= self.highest
-        return tf.where(self.progress() < self._end_of_cycling(), 1.0, tf.cast(kept, tf.float32))
+        means = self.look_up(self._mean_losses(), index)
+        kept = (means <= self.highest) | (self.progress() < self._end_of_cycling())
+        return tf.where(tf.math.is_nan(means), means, tf.cast(kept, tf.float32))
 
     def after_step(self, labels, logits, index):
         losses = replicas.gather(self.example_losses(labels, logits, index))

@@ -1,0 +1,209 @@
+"""What every method must do, whatever its loss is."""
+
+import pathlib
+import re
+import runpy
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mentormix_tf import InputError, methods
+from mentormix_tf.mentors.mentornet_pd import SHIPPED
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+
+# A mixture is fitted to fewer losses, since XLA takes long over sorting many.
+SMALL = {"dynamic_bootstrap": dict(loss_memory=64)}
+
+OTHER_HYPERPARAMETERS = {
+    "weight_decay": dict(l2=0.02),
+    "dropout": dict(dropout_rate=0.25),
+    "s_model": dict(expected_noise=0.3),
+    "bootstrap": dict(bootstrap_mode="hard", beta=0.7),
+    "mixup": dict(alpha=0.4),
+    "mentornet": dict(
+        gamma_p=0.4,
+        burn_in=0.2,
+        loss_ema_decay=0.7,
+        percentile_interpolation="linear",
+        mentor="mentornet_pd",
+        mentornet_checkpoint=str(SHIPPED),
+    ),
+    "gce": dict(q=0.5, truncation=0.2, burn_in=0.1),
+    "dynamic_bootstrap": dict(alpha=2.0, burn_in=0.1, class_balance=0.5, loss_memory=64),
+    "data_parameters": dict(
+        temperatures="both", temperature_learning_rate=0.3, temperature_decay=0.01
+    ),
+    "o2u": dict(burn_in=0.2, cycling=0.5, cycles=3, drop_rate=0.1),
+}
+
+BAD_HYPERPARAMETERS = [
+    ("weight_decay", "l2", -1.0),
+    ("weight_decay", "l2", float("nan")),
+    ("dropout", "dropout_rate", 1.0),
+    ("s_model", "expected_noise", 0.0),
+    ("s_model", "expected_noise", float("nan")),
+    ("bootstrap", "bootstrap_mode", "medium"),
+    ("bootstrap", "beta", 1.5),
+    ("mixup", "alpha", float("inf")),
+    ("mentornet", "gamma_p", 1.5),
+    ("mentornet", "mentor", "tormentor"),
+    ("mentornet", "mentornet_checkpoint", "weights.npz"),
+    ("mentormix", "mentor", "tormentor"),
+    ("mentormix", "mentornet_checkpoint", "weights.npz"),
+    ("gce", "q", 0.0),
+    ("gce", "truncation", 1.0),
+    ("gce", "burn_in", -0.1),
+    ("dynamic_bootstrap", "alpha", float("nan")),
+    ("dynamic_bootstrap", "burn_in", 1.1),
+    ("dynamic_bootstrap", "class_balance", -1.0),
+    ("dynamic_bootstrap", "loss_memory", 1),
+    ("data_parameters", "temperatures", "neither"),
+    ("data_parameters", "temperature_learning_rate", -0.1),
+    ("data_parameters", "temperature_decay", float("nan")),
+    ("o2u", "burn_in", 0.0),
+    ("o2u", "cycling", 0.9),
+    ("o2u", "cycles", 0),
+    ("o2u", "drop_rate", 1.0),
+]
+
+
+@pytest.fixture
+def batches(data):
+    images, labels = data
+    columns = {"image": images, "label": labels, "index": np.arange(64)}
+    return tf.data.Dataset.from_tensor_slices(columns).batch(16)
+
+
+def build(name, jit_compile=False, **hyperparameters):
+    """A method on a small network, which is the same each time."""
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.Input((6, 6, 1)), keras.layers.Flatten()]
+    layers += [keras.layers.Dense(16, activation="relu"), keras.layers.Dense(5)]
+    model = methods.build(
+        name, keras.Sequential(layers), 5, 64, **{**SMALL.get(name, {}), **hyperparameters}
+    )
+    optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
+    model.compile(optimizer, metrics=["accuracy"], jit_compile=jit_compile)
+    return model
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_learns_and_comes_back_from_a_file(name, batches, tmp_path):
+    chosen = OTHER_HYPERPARAMETERS.get(name, {})
+    assert name == "mentormix" or chosen.keys() == methods.hyperparameters(methods.get(name)).keys()
+    model = build(name, **chosen)
+    history = model.fit(batches, epochs=12, verbose=0, validation_data=batches).history
+    assert history["val_accuracy"][-1] > 0.6  # of 5 classes
+    assert history["val_loss"][-1] < history["val_loss"][0]
+    assert model.evaluate(batches, verbose=0, return_dict=True).keys() == {"loss", "accuracy"}
+
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    config = loaded.get_config()
+    assert {**config, "network": 0} == {**model.get_config(), "network": 0}
+    assert {key: config[key] for key in chosen} == chosen
+    for variable, other in zip(loaded.variables, model.variables, strict=True):
+        if "seed_generator" not in variable.path:  # Keras does not save Dropout's
+            np.testing.assert_array_equal(variable, other)
+    predictions = model.predict(batches, verbose=0)
+    np.testing.assert_array_equal(loaded.predict(batches, verbose=0), predictions)
+    loaded.fit(batches, epochs=1, verbose=0)
+
+    model.network.save(tmp_path / "network.keras")
+    network = keras.models.load_model(tmp_path / "network.keras")
+    np.testing.assert_allclose(
+        network.predict(batches.map(lambda batch: batch["image"]), verbose=0), predictions
+    )
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_jit_gives_the_same_losses(name, batches):
+    # Keras's dropout masks are not the same under XLA.
+    chosen = dict(dropout_rate=0.0) if name == "dropout" else {}
+    losses = []
+    for jit_compile in (False, True):
+        model = build(name, jit_compile, **chosen)
+        losses.append(model.fit(batches, epochs=4, verbose=0).history["loss"])
+        assert model.jit_compile is jit_compile
+    np.testing.assert_allclose(*losses, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_one_loss_for_each_example(name):
+    model = build(name)
+    index = {"index": tf.range(3, dtype=tf.int64)} if model.uses_index else {}
+    losses = model.example_losses(tf.eye(5)[:3], tf.random.normal([3, 5]), **index)
+    assert losses.shape == (3,) and losses.dtype == tf.float32
+    assert model.example_weights(losses, **index).shape == (3,)
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_foreign_hyperparameters_are_refused(name):
+    with pytest.raises(InputError, match=rf"gamma_q can't be set: {name} has"):
+        methods.resolve(name, {"gamma_q": 0.5})
+    assert methods.resolve(name, {}).keys() == methods.hyperparameters(methods.get(name)).keys()
+
+
+@pytest.mark.parametrize(("name", "hyperparameter", "value"), BAD_HYPERPARAMETERS)
+def test_bad_values_are_refused(name, hyperparameter, value):
+    with pytest.raises(InputError, match=f"{hyperparameter}={value}".replace(".", r"\.")):
+        methods.resolve(name, {hyperparameter: value})
+
+
+@pytest.mark.parametrize("name", ["data_parameters", "o2u"])
+def test_methods_by_index_ask_for_it(name, data):
+    with pytest.raises(InputError, match="num_examples=0"):
+        methods.build(name, keras.Sequential([keras.layers.Dense(2)]), 2, 0)
+    with pytest.raises(InputError, match="keys image, label and index"):
+        build(name).fit(*data, verbose=0)
+
+
+def test_dropout_needs_a_dense_layer_to_stand_before():
+    layers = [keras.layers.Input((2, 2, 1)), keras.layers.Flatten()]
+    with pytest.raises(InputError, match="no last dense layer"):
+        methods.build("dropout", keras.Sequential(layers), 4, 0)
+
+
+@pytest.mark.parametrize("name", ["mentornet", "mentormix"])
+def test_a_saved_model_loads_where_its_checkpoint_is_no_more(name, tmp_path):
+    checkpoint = tmp_path / "weights.npz"
+    with np.load(SHIPPED) as arrays:
+        np.savez(checkpoint, **{key: 2 * arrays[key] for key in arrays})
+    model = build(name, mentor="mentornet_pd", mentornet_checkpoint=str(checkpoint))
+    model.save(tmp_path / "model.keras")
+    checkpoint.unlink()
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for weight, other in zip(loaded.mentor.weights, model.mentor.weights, strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_two_replicas_train_as_one(part):
+    names = list(methods.METHODS)[part::3]
+    command = [sys.executable, "-m", "tests.methods.two_replicas", *names]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == names, done.stderr
+
+
+def test_the_example_in_the_docs_works(batches, tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "methods.md").read_text()
+    code, registry = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[:2]
+    (tmp_path / "example.py").write_text(code)
+    module = runpy.run_path(tmp_path / "example.py")
+    [name, class_name] = re.search(r'"(\w+)": (\w+),', registry).groups()
+    monkeypatch.setitem(methods.METHODS, name, module[class_name])
+    chosen = methods.resolve(name, {})
+    assert chosen
+    weights = [w.copy() for w in build(name).network.get_weights()]
+    model = build(name, **chosen)
+    losses = model.fit(batches.take(3), verbose=0).history["loss"]
+    assert np.isfinite(losses[0])
+    assert not np.allclose(weights[0], model.network.get_weights()[0])
+    [hyperparameter] = chosen
+    with pytest.raises(InputError, match=f"{hyperparameter}=-1"):
+        methods.resolve(name, {hyperparameter: -1.0})

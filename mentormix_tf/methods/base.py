@@ -12,16 +12,17 @@ import tensorflow as tf
 from mentormix_tf import randomness, replicas
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods import labels as label_forms
+from mentormix_tf.methods.training_length import TrainingLength
+from mentormix_tf.methods.weight_average import WeightAverage
 
 
 class NoisyLabelModel(replicas.ReplicatedModel):
     """A Keras model whose `fit` trains a network on noisy labels.
 
     Wraps any Keras network and is used like one, with `compile`, `fit`, `evaluate`, `predict` and
-    `save`, under any `tf.distribute` strategy; the method defines the loss, so `compile` takes
-    none. Batches are `(images, labels)` with labels as integers `[batch]` or one-hot
-    `[batch, num_classes]`, or dicts with the keys `image` and `label`.
-    `model.network` is the trained network alone.
+    `save`, under any strategy; the method defines the loss, so `compile` takes none. Batches are
+    `(images, labels)` with labels as integers `[batch]` or one-hot `[batch, num_classes]`, or dicts
+    with the keys `image` and `label`. `model.network` is the trained network alone.
 
     Args:
         network: Keras network from images `[batch, height, width, channels]` to logits
@@ -29,6 +30,12 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         num_classes: number of classes, at least 2.
         seed: all random draws, those of the network's layers too, come from it, the step and the
             replica.
+        label_smoothing: in [0, 1), share of each training label that is spread over all classes
+            (Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7).
+        weight_decay: adds weight_decay · Σ W² over the kernels of convolutions and dense layers to
+            the loss; biases and BatchNorm go free (released code, whose 2e-4 · Σ ½W² is 1e-4 here).
+        average_decay: in [0, 1), decay of the moving average of the network's weights, which
+            `averaged` shows; 0 keeps none. The network must be built.
         **kwargs: `name` and whatever else `keras.Model` takes.
 
     Raises:
@@ -39,17 +46,32 @@ class NoisyLabelModel(replicas.ReplicatedModel):
     uses_index = False  # whether losses and weights depend on which example is which
     train_metrics = ()  # names of metrics that say nothing of an evaluation
 
-    def __init__(self, network, num_classes: int, seed: int = 0, **kwargs):
+    def __init__(
+        self,
+        network,
+        num_classes: int,
+        seed=0,
+        label_smoothing=0.0,
+        weight_decay=0.0,
+        average_decay=0.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if num_classes < 2:
             raise InputError(f"num_classes={num_classes} must be at least 2.")
         self.network = network
         self.num_classes = num_classes
         self.seed = seed
+        self.label_smoothing = label_smoothing
+        self.weight_decay = weight_decay
         # Of its own: an optimizer that accumulates gradients counts fewer iterations than steps.
         self.step = self._counter("step")
         self.first_step = self._counter("first_step")  # where this `fit` began
         self.train_steps = self._counter("train_steps")  # how long it is; 0 before the first
+        self.average_decay = average_decay
+        if average_decay:
+            self.weight_average = WeightAverage(average_decay, name="weight_average")
+            self.weight_average.start(network.trainable_weights)
         self._first_pass = self._pass_without_trace
         self._learning_pass = self._pass_with_losses
         if network.built and hasattr(network, "output_shape"):
@@ -106,14 +128,15 @@ class NoisyLabelModel(replicas.ReplicatedModel):
     def regularization(self):
         """What is added to the mean of the losses: a scalar, once for the global batch.
 
-        Asked after each pass through the network; here it is the network's own.
+        Asked after each pass through the network; here it is the network's own and weight decay.
         """
-        return tf.add_n(self.losses) if self.losses else tf.constant(0.0)
+        own = tf.add_n(self.losses) if self.losses else tf.constant(0.0)
+        return own + self.weight_decay * self.squared_kernels() if self.weight_decay else own
 
     def after_step(self, labels, logits):
         """Learns what the method keeps besides the network, at the end of each step; nothing here.
 
-        A method with `uses_index` takes `index`, too, as in `example_losses`.
+        A method with `uses_index` takes `index`, too.
 
         Args:
             labels: `[batch, num_classes]`, float32, as `mix` made them.
@@ -136,6 +159,11 @@ class NoisyLabelModel(replicas.ReplicatedModel):
 
     # What methods build their answers from.
 
+    def squared_kernels(self):
+        """Σ W² over the kernels of the network's convolutions and dense layers, float32."""
+        kernels = [w for w in self.network.trainable_weights if w.name.endswith("kernel")]
+        return tf.add_n([tf.reduce_sum(tf.square(tf.cast(w, tf.float32))) for w in kernels])
+
     def progress(self):
         """The fraction of this `fit` that is done, float32 in [0, 1]; 1 before the first."""
         done = tf.cast(self.step - self.first_step, tf.float32)
@@ -151,9 +179,8 @@ class NoisyLabelModel(replicas.ReplicatedModel):
     def first_pass_logits(self, images):
         """Logits of a batch under its own batch statistics, leaving no trace.
 
-        The network runs as in training, but the updates of BatchNorm's moving statistics and of
-        seed generators are thrown away (released code); so Dropout draws the same mask in the pass
-        that learns.
+        The network runs as in training, but its updates of BatchNorm's moving statistics and of
+        seed generators are thrown away (released code): Dropout's mask is that of the other pass.
 
         Args:
             images: `[batch, ...]`, float32.
@@ -166,6 +193,10 @@ class NoisyLabelModel(replicas.ReplicatedModel):
     def first_pass_losses(self, images, labels):
         """Losses of a batch, `[batch]`, by its `first_pass_logits` and its labels."""
         return self.example_losses(labels, self.first_pass_logits(images))
+
+    def averaged(self):
+        """Lets the moving averages take the weights' place: `with model.averaged(): ...`."""
+        return self.weight_average.in_place_of(self.network.trainable_weights)
 
     # Keras's own interface.
 
@@ -203,7 +234,7 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         for labels in (y, *label_forms.of(kwargs.get("validation_data"))):
             if labels is not None:
                 label_forms.check(labels, self.num_classes)
-        length = _TrainingLength(kwargs.get("initial_epoch", 0))
+        length = TrainingLength(kwargs.get("initial_epoch", 0))
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.append(length)
         else:
@@ -211,11 +242,10 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def train_step(self, data):
-        images, labels = self._unpack(data)
-        index = self._index(data)
+        (images, labels), index = self._unpack(data), self._index(data)
         self._seed_layers()
         # Mixed before the tape starts, so that no gradient can flow through it.
-        mixed_images, mixed_labels = self.mix(images, label_forms.one_hot(labels, self.num_classes))
+        mixed_images, mixed_labels = self.mix(images, self._smoothed(labels))
         with tf.GradientTape() as tape:
             logits, regularization = self._learning_pass(mixed_images)
             losses = self.example_losses(mixed_labels, logits, **index)
@@ -228,6 +258,8 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         replicas.apply_gradients(self.optimizer, gradients, self.trainable_weights)
         replicas.average(self._statistics())
         self.after_step(mixed_labels, logits, **index)
+        if self.average_decay:
+            self.weight_average.update(self.network.trainable_weights, self.step)
         self.step.assign_add(1)
         self._update_metrics(losses + regularization, mixed_labels, labels, logits)
         return self.get_metrics_result()
@@ -256,6 +288,9 @@ class NoisyLabelModel(replicas.ReplicatedModel):
             "network": keras.saving.serialize_keras_object(self.network),
             "num_classes": self.num_classes,
             "seed": self.seed,
+            "label_smoothing": self.label_smoothing,
+            "weight_decay": self.weight_decay,
+            "average_decay": self.average_decay,
             **{name: getattr(self, name) for name in hyperparameters(type(self))},
         }
 
@@ -281,6 +316,10 @@ class NoisyLabelModel(replicas.ReplicatedModel):
                 "keys image and label."
             )
         return tf.cast(images, tf.float32), labels
+
+    def _smoothed(self, labels):
+        one_hot = label_forms.one_hot(labels, self.num_classes)
+        return (1.0 - self.label_smoothing) * one_hot + self.label_smoothing / self.num_classes
 
     def _index(self, data):
         """The examples' positions, as the keyword argument that some methods' hooks take."""
@@ -327,8 +366,8 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         loss = next(metric for metric in self.metrics if metric.name == "loss")
         loss.update_state(losses, weights)
         likeliest = tf.argmax(mixed_labels, axis=-1, output_type=tf.int32)
-        if label_forms.is_one_hot(labels):
-            likeliest = tf.one_hot(likeliest, self.num_classes)
+        is_one_hot = label_forms.is_one_hot(labels)
+        likeliest = tf.one_hot(likeliest, self.num_classes) if is_one_hot else likeliest
         self.compute_metrics(None, likeliest, logits, weights)
 
     def _counter(self, name):
@@ -360,22 +399,3 @@ def hyperparameters(method):
     """
     parameters = inspect.signature(method.__init__).parameters
     return {k: p for k, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
-
-
-class _TrainingLength(keras.callbacks.Callback):
-    """Tells the model how many steps `fit` will take, which `burn_in` is a fraction of."""
-
-    def __init__(self, initial_epoch):
-        super().__init__()
-        self.initial_epoch = initial_epoch
-
-    def on_train_begin(self, logs=None):
-        steps = self.params["steps"]
-        if steps is None and self.model.burn_in > 0:
-            raise InputError(
-                f"burn_in={self.model.burn_in} is a fraction of training, whose length is unknown "
-                "for this data set: give steps_per_epoch to fit."
-            )
-        steps = steps or 0
-        self.model.train_steps.assign(self.params["epochs"] * steps)
-        self.model.first_step.assign(self.model.step - self.initial_epoch * steps)

@@ -3,7 +3,6 @@
 import math
 
 import keras
-import tensorflow as tf
 
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
@@ -34,6 +33,4 @@ class WeightDecay(NoisyLabelModel):
         self.l2 = l2
 
     def regularization(self):
-        kernels = [w for w in self.network.trainable_weights if w.name.endswith("kernel")]
-        squares = [tf.reduce_sum(tf.square(tf.cast(kernel, tf.float32))) for kernel in kernels]
-        return super().regularization() + self.l2 * tf.add_n([tf.constant(0.0), *squares])
+        return super().regularization() + self.l2 * self.squared_kernels()

@@ -10,17 +10,20 @@ class Evaluation(keras.callbacks.Callback):
 
     A row has: step, learning_rate, images_per_second, Keras's training metrics since the last row
     (loss, accuracy against the labels as mixed, and the method's own, such as gamma and mean_v),
-    test_loss and test_accuracy on clean labels, and where there is a validation split,
+    test_loss and test_accuracy on clean labels; where a moving average of the weights is kept,
+    averaged_test_loss and averaged_test_accuracy; and where there is a validation split,
     validation_loss and validation_accuracy on its noisy labels.
 
     Args:
+        test: batches with clean labels and how many they are.
         validation: batches with noisy labels and how many they are, or None.
         folder: `RunFolder`.
         batch_size: examples in a training step.
     """
 
-    def __init__(self, validation, folder, batch_size):
+    def __init__(self, test, validation, folder, batch_size):
         super().__init__()
+        self.test = test
         self.validation = validation
         self.folder = folder
         self.batch_size = batch_size
@@ -55,10 +58,16 @@ class Evaluation(keras.callbacks.Callback):
         # Keras's "validation" data is the test split: the paper's clean validation set.
         for name, value in logs.items():
             row[name.replace("val_", "test_", 1) if name.startswith("val_") else name] = value
+        if self.model.average_decay:
+            with self.model.averaged():
+                row |= self._measured("averaged_test", self.test)
         if self.validation is not None:
-            batches, steps = self.validation
-            noisy = self.model.evaluate(batches, steps=steps, verbose=0, return_dict=True)
-            row |= {f"validation_{name}": value for name, value in noisy.items()}
+            row |= self._measured("validation", self.validation)
         # Seven digits are what a float32 holds.
         digits = {name: value and float(f"{value:.7g}") for name, value in row.items()}
         self.folder.write_row({"step": self.steps, **digits})
+
+    def _measured(self, name, data):
+        batches, steps = data
+        values = self.model.evaluate(batches, steps=steps, verbose=0, return_dict=True)
+        return {f"{name}_{key}": value for key, value in values.items()}

@@ -1,7 +1,7 @@
-"""What training is made of besides the method: learning-rate schedules and weight decay.
+"""How the learning rate goes: schedules by name, and warming up.
 
-The released code's recipe is flags/recipes/released.flags; flags/recipes/common.flags is that of most
-later papers.
+Whole recipes are flagfiles: flags/recipes/released.flags is the released code's for CIFAR,
+flags/recipes/common.flags one of those that later papers share.
 """
 
 import keras
@@ -66,24 +66,3 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     def from_config(cls, config):
         after = keras.saving.deserialize_keras_object(config["after"])
         return cls(**{**config, "after": after})
-
-
-def decay_weights(network, rate):
-    """Adds rate · Σ W² over the kernels of convolutions and dense layers to a network's losses.
-
-    Biases and BatchNorm are left alone, as in the released code, whose 2e-4 · Σ ½W² is a rate of 1e-4.
-
-    Args:
-        network: built Keras network.
-        rate: float; 0 adds nothing.
-    """
-    if not rate:
-        return
-    for layer in network._flatten_layers():
-        for name in ("kernel", "depthwise_kernel", "pointwise_kernel"):
-            kernel = getattr(layer, name, None)
-            if isinstance(kernel, keras.Variable):
-                # In the layer's config, which a saved model is built from, and in the variable.
-                regularizer = keras.regularizers.L2(rate)
-                setattr(layer, f"{name.removesuffix('_kernel')}_regularizer", regularizer)
-                kernel.regularizer = regularizer

@@ -13,7 +13,7 @@ import tensorflow as tf
 from mentormix_tf import methods, networks
 from mentormix_tf.data import augment, pipeline, splits
 from mentormix_tf.errors import InputError
-from mentormix_tf.training import strategies
+from mentormix_tf.training import recipe, strategies
 from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.run_folder import RunFolder
 
@@ -96,22 +96,22 @@ def _train(config, data, model_dir, strategy):
         )
         return batches, pipeline.num_eval_batches(data, split, eval_batch_size)
 
-    test, test_steps = eval_batches("test")
+    test = eval_batches("test")
     validation = eval_batches("validation") if "validation" in data else None
     with strategy.scope():
         model = _build_model(config, image_shape, len(data.class_names), data.num_examples("train"))
     folder = RunFolder(model_dir, config)
 
     eval_every = min(training.eval_every, training.train_steps)
-    evaluation = Evaluation(validation, folder, training.batch_size)
+    evaluation = Evaluation(test, validation, folder, training.batch_size)
     verbose = 1 if sys.stdout.isatty() else 2
     model.fit(
         train,
         epochs=training.train_steps // eval_every,
         steps_per_epoch=eval_every,
         shuffle=False,  # the pipeline did
-        validation_data=test,
-        validation_steps=test_steps,
+        validation_data=test[0],
+        validation_steps=test[1],
         callbacks=[_StopOnBadLoss(), evaluation],
         verbose=verbose if strategies.is_chief(strategy) else 0,
     )
@@ -155,19 +155,23 @@ def _build_model(config, image_shape, num_classes, num_examples):
     training = config.training
     keras.utils.set_random_seed(training.seed)
     with _precision(training.precision):
-        network = networks.build(training.network, image_shape, num_classes)
+        network = networks.build(training.network, image_shape, num_classes, training.pretrained)
     model = methods.build(
         config.method,
         network,
         num_classes,
         num_examples,
         seed=training.seed,
+        label_smoothing=training.label_smoothing,
+        weight_decay=training.weight_decay,
+        average_decay=training.average_decay,
         **config.hyperparameters,
     )
-    schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, training.train_steps)
-    schedule = model.shape_schedule(schedule, training.learning_rate, training.train_steps)
+    schedule = model.shape_schedule(
+        recipe.learning_rate(training), training.learning_rate, training.train_steps
+    )
     model.compile(
-        keras.optimizers.SGD(schedule, momentum=0.9),
+        keras.optimizers.SGD(schedule, momentum=training.momentum),
         weighted_metrics=["accuracy"],  # by the weight that evaluation batches have
         jit_compile=_jit_compile(training.jit_compile),
         steps_per_execution=training.steps_per_execution,

@@ -99,6 +99,10 @@ class RunFolder:
             "versions": _versions(),
             "git_revision": _git_revision(),
         }
+        if config.training.average_decay:
+            averaged = [row["averaged_test_accuracy"] for row in rows]
+            result["averaged_peak_accuracy"] = max(averaged)
+            result["averaged_final_accuracy"] = averaged[-1]
         if "validation" in data:
             best = max(rows, key=lambda row: row["validation_accuracy"])
             result["final_validation_accuracy"] = rows[-1]["validation_accuracy"]

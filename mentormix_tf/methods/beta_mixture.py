@@ -17,7 +17,8 @@ def fit(losses):
     maximisation matches the weighted mean and variance.
 
     Args:
-        losses: `[n]`, float32; a negative or NaN one counts as not there.
+        losses: `[n]`, float32; a negative or NaN one counts as not there; if none is,
+            what is returned is NaN or infinite.
 
     Returns:
         Dict of `shape_a`, `shape_b` and `log_scale`, `[2]` each with the right labels first, and of
@@ -91,7 +92,7 @@ def _to_unit(losses, low, high):
 def _percentile(values, there, fraction):
     """A percentile of those values that are there, between two of them as NumPy does it."""
     in_order = tf.sort(tf.where(there, values, float("inf")))
-    last = tf.reduce_sum(tf.cast(there, tf.int32)) - 1
+    last = tf.maximum(tf.reduce_sum(tf.cast(there, tf.int32)) - 1, 0)
     place = fraction * tf.cast(last, tf.float32)
     below = tf.cast(tf.floor(place), tf.int32)
     low, high = in_order[below], in_order[tf.minimum(below + 1, last)]

@@ -24,8 +24,8 @@ class DynamicBootstrap(NoisyLabelModel):
     burn-in of 105 of 300 epochs.
 
     What differs from the published method: there the mixture is fitted once an epoch, to the losses
-    of the whole training set, evaluated anew. Here it is fitted at each step to the last
-    `loss_memory` losses of training, each as it was when its batch came. The losses and z come from
+    of the whole training set, evaluated anew. Here it is fitted at each step to the
+    `loss_memory` losses before it, each as it was when its batch came. The losses and z come from
     a pass with the batch's statistics (see `first_pass_logits`); there the network evaluates.
     Partners and λ are drawn as in `Mixup`.
 
@@ -101,12 +101,13 @@ class DynamicBootstrap(NoisyLabelModel):
         return losses + self.class_balance * tf.where(self._burns_in(), 0.0, imbalance)
 
     def _wrong_label_probability(self, losses):
-        """w: `[batch]`, float32; these losses are remembered first."""
-        memory = tf.concat([self.last_losses, replicas.gather(losses)], axis=0)
-        memory = memory[-self.loss_memory :]
-        self.last_losses.assign(memory)
+        """w: `[batch]`, float32; these losses are remembered for the steps to come."""
+        memory = tf.convert_to_tensor(self.last_losses)
         w = beta_mixture.wrong_label_probability(beta_mixture.fit(memory), losses)
-        return tf.where(self._burns_in(), 0.0, w)
+        everyones = replicas.gather(losses)
+        self.last_losses.assign(tf.concat([memory, everyones], axis=0)[-self.loss_memory :])
+        # Before anything is remembered, the mixture is NaN.
+        return tf.where(self._burns_in() | ~tf.reduce_any(memory >= 0.0), 0.0, w)
 
     def _burns_in(self):
         return self.progress() < self.burn_in

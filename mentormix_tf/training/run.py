@@ -99,7 +99,7 @@ def _train(config, data, model_dir, strategy):
     test = eval_batches("test")
     validation = eval_batches("validation") if "validation" in data else None
     with strategy.scope():
-        model = _build_model(config, image_shape, len(data.class_names), data.num_examples("train"))
+        model = build_model(config, image_shape, len(data.class_names), data.num_examples("train"))
     folder = RunFolder(model_dir, config)
 
     eval_every = min(training.eval_every, training.train_steps)
@@ -151,7 +151,7 @@ def _image_shape(stored, image_size):
     return height, width, channels
 
 
-def _build_model(config, image_shape, num_classes, num_examples):
+def build_model(config, image_shape, num_classes, num_examples):
     training = config.training
     keras.utils.set_random_seed(training.seed)
     with _precision(training.precision):

@@ -1,0 +1,212 @@
+"""What Google's TPU compiler says of a train step, on a machine that has no TPU.
+
+TensorFlow lowers the step to StableHLO, the language that XLA's compilers take; the TPU compiler is
+in the package `libtpu`, which JAX knows how to call without a TPU.
+"""
+
+import dataclasses
+import importlib.metadata
+import os
+import re
+import time
+
+import keras
+import tensorflow as tf
+
+from mentormix_tf.errors import InputError
+from mentormix_tf.training.run import build_model
+
+# GiB of memory of a chip. Source: the pages of the TPU versions in
+# https://cloud.google.com/tpu/docs/system-architecture-tpu-vm
+HBM = {"v4": 32, "v5e": 16, "v5p": 95, "v6e": 32}
+UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}  # of the compiler's messages, as powers of 2
+# Else libtpu looks for a TPU's host on the network, complains that there is none, and refuses to be
+# used by two processes at once.
+ENVIRONMENT = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "true",
+    "JAX_PLATFORMS": "cpu",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """What the compiler says of one step on one core.
+
+    Args:
+        hbm: memory that a core has, in bytes.
+        fits: whether the compiler could place the step in that memory.
+        refusal: the compiler's own words where it could not, else "".
+        seconds: how long it took.
+        flops: floating-point operations of the step; None where it does not fit.
+        bytes_accessed: bytes that it reads and writes; None where it does not fit.
+        memory: bytes of `arguments`, `outputs`, `temporaries` and `code`; of the outputs that are
+            written `in_place` of arguments; and their `total`, which counts those once. Where the
+            step does not fit, the size that the compiler names, as `total`.
+    """
+
+    hbm: int
+    fits: bool
+    refusal: str
+    seconds: float
+    flops: float | None
+    bytes_accessed: float | None
+    memory: dict[str, int]
+
+
+def lower(config, image_shape, num_classes):
+    """Lowers the complete train step: mixing, both passes, optimizer, BatchNorm and metrics.
+
+    Nothing is run, so that a large batch takes no longer than a small one.
+
+    Args:
+        config: `RunConfig`; its batch size is that of one core.
+        image_shape: `(height, width, channels)`.
+        num_classes: number of classes.
+
+    Returns:
+        StableHLO as text.
+
+    Raises:
+        InputError: XLA can't compile something in the step.
+    """
+    model = build_model(config, image_shape, num_classes)
+    size = config.training.batch_size
+    # Batches as the pipeline gives them.
+    names = ["label", "true_label", "is_clean", *(["index"] if model.uses_index else [])]
+    batch = {name: tf.TensorSpec([size], tf.int64) for name in names}
+    batch["image"] = tf.TensorSpec([size, *image_shape], tf.float32)
+    step = tf.function(lambda **batch: model.train_step(batch), jit_compile=True)
+    try:
+        text = step.experimental_get_compiler_ir(**batch)(stage="stablehlo")
+    except tf.errors.InvalidArgumentError as error:
+        lacking = re.search(r"No registered '(\w+)' OpKernel", str(error))
+        if lacking is None:
+            raise
+        raise InputError(
+            f"network={config.training.network} with method={config.method} uses {lacking[1]}, for "
+            "which XLA has no kernel: no TPU can run it."
+        ) from error
+    # TensorFlow writes one operation of a dialect that only its own parser knows.
+    return re.sub(
+        r"mhlo\.copy (%\S+) : (tensor<[^>]*>)", r"stablehlo.reshape \1 : (\2) -> \2", text
+    )
+
+
+def core(topology):
+    """The first core of a topology, and the memory that it has.
+
+    Args:
+        topology: chip and shape, as in "v5e:2x2".
+
+    Returns:
+        JAX's device, and bytes. A core is what the compiler takes for one device: a chip of v5e,
+        v5p and v6e, half a chip of v4.
+
+    Raises:
+        InputError: JAX or libtpu is missing, or the compiler doesn't know the topology.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        import libtpu  # noqa: F401
+        from jax.errors import JaxRuntimeError
+        from jax.experimental import topologies
+    except ImportError as error:
+        raise InputError(
+            f"{error.name} is missing, which the TPU compiler needs: pip install "
+            "'mentormix-tf[aot]', with Python 3.11 or newer."
+        ) from error
+    chip = topology.split(":")[0]
+    try:
+        if chip not in HBM:
+            raise ValueError(f"the chips are {', '.join(HBM)}")
+        described = topologies.get_topology_desc(platform="tpu", topology_name=topology)
+    except (JaxRuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise InputError(
+            f"topology={topology} is unknown to libtpu {importlib.metadata.version('libtpu')} "
+            f"({reason}): give a chip and a shape, as in v4:2x2x1, v5e:2x2, v5p:2x2x1 or v6e:2x2."
+        ) from error
+    first, *others = described.devices
+    cores = 1 + sum(other.coords == first.coords for other in others)
+    return first, HBM[chip] * 2**30 // cores
+
+
+def compile_step(stablehlo, topology):
+    """Compiles a step for one core of a TPU; takes minutes for a large network.
+
+    Args:
+        stablehlo: as `lower` gives it.
+        topology: chip and shape, as in "v5e:2x2".
+
+    Returns:
+        `Compiled`.
+
+    Raises:
+        InputError: as in `core`.
+    """
+    device, hbm = core(topology)
+    # JAX has no public way to compile StableHLO for a device that isn't there.
+    from jax._src import compiler
+    from jax._src.interpreters import mlir
+    from jax._src.lib import xla_client
+    from jax.errors import JaxRuntimeError
+    from jaxlib.mlir import ir
+
+    options = compiler.get_compile_options(
+        num_replicas=1, num_partitions=1, device_assignment=[[device.id]]
+    )
+    started = time.perf_counter()
+    try:
+        with mlir.make_ir_context():
+            module = ir.Module.parse(stablehlo)
+            devices = xla_client.DeviceList((device,))
+            executable = device.client.compile(module, devices, options)
+    except JaxRuntimeError as error:
+        if "Ran out of memory" not in str(error):
+            raise
+        return _refused(str(error), hbm, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    cost = executable.cost_analysis()
+    cost = cost[0] if isinstance(cost, list) else cost
+    return Compiled(
+        hbm=hbm,
+        fits=True,
+        refusal="",
+        seconds=seconds,
+        flops=cost["flops"],
+        bytes_accessed=cost["bytes accessed"],
+        memory=_memory(executable.get_compiled_memory_stats()),
+    )
+
+
+def versions():
+    """The versions of what lowers and compiles: a dict from package to text."""
+    jax_packages = ("jax", "jaxlib", "libtpu")
+    return {
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        **{name: importlib.metadata.version(name) for name in jax_packages},
+    }
+
+
+def _refused(message, hbm, seconds):
+    """`Compiled` of a step that does not fit, whose size is in the compiler's message."""
+    reason = re.search(r"Ran out of memory.*?(?=\. HLO module|\n|$)", message)[0]
+    size = re.search(r"([\d.]+)([KMGT])\b", reason)
+    total = {"total": round(float(size[1]) * 2 ** UNITS[size[2]])} if size else {}
+    return Compiled(hbm, False, reason, seconds, flops=None, bytes_accessed=None, memory=total)
+
+
+def _memory(stats):
+    sizes = {
+        "arguments": stats.argument_size_in_bytes,
+        "outputs": stats.output_size_in_bytes,
+        "temporaries": stats.temp_size_in_bytes,
+        "code": stats.generated_code_size_in_bytes,
+    }
+    in_place = stats.alias_size_in_bytes
+    return {**sizes, "in_place": in_place, "total": sum(sizes.values()) - in_place}

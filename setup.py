@@ -17,6 +17,8 @@ CPU = [
 ]
 GPU = ["tensorflow[and-cuda]>=2.20,<2.22"]
 TPU = ["tensorflow-tpu>=2.20,<2.21"]
+# Only to compile for TPUs without one; through parts of JAX that may change, so tried ones only.
+AOT = ["jax>=0.10.2,<0.13", "libtpu>=0.0.52,<0.0.53"]
 # Only to make Mini-ImageNet from its originals, which TFDS resizes with OpenCV.
 MINI_IMAGENET = ["opencv-python-headless>=4.10,<6"]
 TEST = [
@@ -59,6 +61,7 @@ setup(
         "cpu": CPU,
         "gpu": GPU,
         "tpu": TPU,
+        "aot": [*CPU, *AOT],
         "mini_imagenet": MINI_IMAGENET,
         "test": TEST,
     },

@@ -1,7 +1,8 @@
-"""What train steps take on a TPU: compiles many, and makes a table of them.
+r"""What train steps take on a TPU: compiles many, and makes a table of them.
 
-    python -m benchmarks.aot --methods=mentormix --networks=small_cnn,resnet32
-    python -m benchmarks.aot --methods=        # only writes the table again
+    python -m benchmarks.aot --methods=mentormix --networks=small_cnn,resnet32 --images=32x3 \
+      --batch_sizes=128,1024
+    python -m benchmarks.aot        # only writes the table again
 
 Each step's aot.json goes to docs/results/aot/v5e/; a step whose file is there is not compiled
 again, so that it can be stopped at any time. From all come v5e.csv and v5e.md beside that folder.
@@ -9,6 +10,7 @@ again, so that it can be stopped at any time. From all come v5e.csv and v5e.md b
 
 import csv
 import dataclasses
+import itertools
 import json
 import pathlib
 import subprocess
@@ -44,21 +46,21 @@ COLUMNS = {  # of the CSV file: what each is in aot.json
 
 @dataclasses.dataclass(frozen=True)
 class TableConfig:
-    """What to compile.
+    """What to compile: each method on each network with each image and each batch size.
 
     Args:
-        methods: methods, by name; none, and only the table is written.
+        methods: methods, by name.
         networks: networks, by name.
-        images: image size and channels, as in 8x1 for grey images of 8 x 8 pixels.
+        images: image sizes and channels, as in 8x1 for grey images of 8 x 8 pixels.
         batch_sizes: examples on one core.
         topology: chip and shape of the TPU.
         precision: float32 or bfloat16.
     """
 
-    methods: tuple[str, ...] = ("mentormix",)
-    networks: tuple[str, ...] = ("small_cnn",)
-    images: tuple[str, ...] = ("32x3",)
-    batch_sizes: tuple[str, ...] = ("128", "1024")
+    methods: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    batch_sizes: tuple[str, ...] = ()
     topology: str = "v5e:2x2"
     precision: str = "float32"
 
@@ -69,11 +71,10 @@ def main():
     chip = config.topology.split(":")[0]
     folder = RESULTS / chip
     folder.mkdir(parents=True, exist_ok=True)
-    for method in filter(None, config.methods):
-        for network in config.networks:
-            for image in config.images:
-                for batch_size in config.batch_sizes:
-                    compile_one(folder, config, method, network, image, batch_size)
+    for step in itertools.product(
+        config.methods, config.networks, config.images, config.batch_sizes
+    ):
+        compile_one(folder, config, *step)
     write_table(folder)
 
 
@@ -121,7 +122,7 @@ def write_table(folder):
     ]
     for row in rows:
         cells = [row["method"], f"`{row['network']}`", row["image"], f"{row['batch_size']:,}"]
-        cells.append("" if row["gflop"] is None else f"{row['gflop']:,.1f}")
+        cells.append("" if row["gflop"] is None else f"{row['gflop']:,.2f}")
         cells.append("" if row["total_mib"] is None else f"{row['total_mib']:,.0f}")
         cells += ["yes" if row["fits"] else "no", f"{row['compile_seconds']:.0f} s"]
         lines.append(f"| {' | '.join(cells)} |")

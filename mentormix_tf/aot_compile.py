@@ -64,12 +64,16 @@ def main():
         method=step.method,
         hyperparameters=methods.resolve(step.method, command.read_hyperparameters()),
     )
-    tpu_compiler.core(target.topology)  # refused here rather than after minutes of lowering
-    folder = _new_folder(target.output)
+    folder = _free_folder(target.output)
+    tpu_compiler.core(target.topology)  # refused before anything is made
     image_shape = (step.image_size, step.image_size, step.channels)
     print(f"Lowering the step of {step.method} on {step.network} ...", flush=True)
     stablehlo = tpu_compiler.lower(config, image_shape, step.num_classes)
-    (folder / "step.mlir").write_text(stablehlo)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "step.mlir").write_text(stablehlo)
+    except OSError as error:
+        raise InputError(f"output={folder} can't be written: {error.strerror}.") from error
     print(f"Compiling for {target.topology}: seconds to minutes ...", flush=True)
     compiled = tpu_compiler.compile_step(stablehlo, target.topology)
     print(_report(compiled))
@@ -84,7 +88,8 @@ def main():
     print(f"More in {folder}/")
 
 
-def _new_folder(output):
+def _free_folder(output):
+    """The folder to write to, which holds no other result."""
     folder = pathlib.Path(output or f"runs/aot-{datetime.datetime.now():%Y-%m-%d-%H-%M-%S}")
     folder = folder.expanduser()
     for name in ("aot.json", "step.mlir"):
@@ -92,10 +97,6 @@ def _new_folder(output):
             raise InputError(
                 f"output={folder} holds another {name}: name a new folder, or move that one away."
             )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"output={folder} can't be written: {error.strerror}.") from error
     return folder
 
 

@@ -81,7 +81,7 @@ def lower(config, image_shape, num_classes):
     step = tf.function(lambda **batch: model.train_step(batch), jit_compile=True)
     try:
         text = step.experimental_get_compiler_ir(**batch)(stage="stablehlo")
-    except tf.errors.InvalidArgumentError as error:
+    except (tf.errors.InvalidArgumentError, ValueError) as error:
         lacking = re.search(r"No registered '(\w+)' OpKernel", str(error))
         if lacking is None:
             raise
@@ -121,7 +121,8 @@ def core(topology):
         ) from error
     chip = topology.split(":")[0]
     try:
-        if chip not in HBM:
+        # Other shapes than whole positive numbers end the process.
+        if chip not in HBM or not re.fullmatch(r"\w+:[1-9]\d*(x[1-9]\d*){1,2}", topology):
             raise ValueError(f"the chips are {', '.join(HBM)}")
         described = topologies.get_topology_desc(platform="tpu", topology_name=topology)
     except (JaxRuntimeError, ValueError) as error:

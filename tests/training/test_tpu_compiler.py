@@ -1,0 +1,175 @@
+"""The train step as XLA and the TPU compiler take it; nothing here needs a TPU."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from mentormix_tf import aot_compile, methods, networks
+from mentormix_tf.config import RunConfig, TrainingConfig
+from mentormix_tf.errors import InputError
+from mentormix_tf.training import tpu_compiler
+from mentormix_tf.training.run import build_model
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+
+
+def config(method, network="small_cnn", batch_size=16):
+    return RunConfig(
+        training=TrainingConfig(network=network, batch_size=batch_size),
+        method=method,
+        hyperparameters=methods.resolve(method, {}),
+    )
+
+
+def aot(*flags, cwd):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "mentormix_tf.aot_compile", *flags],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_every_method_lowers(method):
+    text = tpu_compiler.lower(config(method), (8, 8, 1), 10)
+    assert "tensor<16x8x8x1xf32>" in text
+    # One pass forward and back has three convolutions a layer, less that to the images.
+    assert text.count("stablehlo.convolution") >= 4 + 4 + 3
+    dialects = set(re.findall(r"= \"?(\w+)\.\w+", text))
+    assert dialects <= {"stablehlo", "chlo"}, dialects
+
+
+def test_the_step_writes_what_training_changes():
+    """Weights, momenta, BatchNorm, γ, metrics and counters leave the step in their own places."""
+    model = build_model(config("mentormix"), (8, 8, 1), 10)
+    text = tpu_compiler.lower(config("mentormix"), (8, 8, 1), 10)
+    trained = len(model.trainable_variables)
+    moving = len([v for v in model.network.non_trainable_variables if "moving" in v.name])
+    gamma, metrics, counters = 1, 4 * 2, 2
+    written = text.count("may_alias")
+    assert written == 2 * trained + moving + gamma + metrics + counters
+
+
+def test_a_large_batch_is_not_run():
+    text = tpu_compiler.lower(config("mentormix", "resnet32", batch_size=4096), (32, 32, 3), 10)
+    assert "tensor<4096x32x32x512xf32>" in text or "tensor<4096x8x8x512xf32>" in text
+
+
+def test_what_xla_lacks_is_named(monkeypatch):
+    class Gamma(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs + keras.random.gamma((1, 10), 1.0, seed=0)
+
+    def network(image_shape, num_classes):
+        layers = keras.layers
+        return keras.Sequential(
+            [layers.Input(image_shape), layers.Flatten(), layers.Dense(10), Gamma()]
+        )
+
+    monkeypatch.setitem(networks.NETWORKS, "gamma", network)
+    with pytest.raises(InputError, match="network=gamma with method=vanilla uses StatelessRandomG"):
+        tpu_compiler.lower(config("vanilla", "gamma"), (8, 8, 1), 10)
+
+
+def test_refusal_names_the_size():
+    message = (
+        "RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total memory "
+        "required for HLO temporaries (62.97G) exceeds available HBM (15.75G). HLO module: a.1.\n"
+        "See the page."
+    )
+    compiled = tpu_compiler._refused(message, 16 * 2**30, 4.0)
+    assert not compiled.fits and compiled.memory == {"total": round(62.97 * 2**30)}
+    assert "does not fit: a core has 16 GiB; Ran out of memory on HBM" in aot_compile._report(
+        compiled
+    )
+    assert "HLO module" not in compiled.refusal
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--image_size=0", "image_size=0 must be at least 1"),
+        ("--output=used", "output=used holds another aot.json"),
+    ],
+)
+def test_mistakes_get_one_sentence(flag, message, tmp_path):
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "aot.json").write_text("precious")
+    done = aot(flag, cwd=tmp_path)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+    assert (tmp_path / "used" / "aot.json").read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir()] == ["used"]
+
+
+def test_without_jax_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "libtpu", None)
+    with pytest.raises(InputError, match=r"libtpu is missing.*pip install 'mentormix-tf\[aot\]'"):
+        tpu_compiler.core("v5e:2x2")
+
+
+# With the extra [aot], which is too large for every test run: 220 MB to download.
+
+
+def test_compiles_for_a_tpu(tmp_path):
+    pytest.importorskip("libtpu")
+    done = aot("--image_size=8", "--channels=1", "--batch_size=64", "--output=aot", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "aot" / "aot.json").read_text())
+    assert result["fits"] and result["hbm"] == 16 * 2**30 and "fits" in done.stdout
+    # One pass finds losses; one learns, which takes three times that, less what images would need.
+    model = build_model(config("mentormix"), (8, 8, 1), 10)
+    forward = 64 * forward_flops(model.network)
+    assert 3.0 * forward < result["flops"] < 4.0 * forward
+    memory = result["memory"]
+    weights = 4 * model.network.count_params()
+    assert 2 * weights < memory["in_place"] <= memory["outputs"] <= memory["arguments"]
+    parts = sum(memory[name] for name in ("arguments", "outputs", "temporaries", "code"))
+    assert memory["total"] == parts - memory["in_place"]
+    assert "stablehlo.convolution" in (tmp_path / "aot" / "step.mlir").read_text()
+
+
+def test_does_not_fit(tmp_path):
+    pytest.importorskip("libtpu")
+    flags = ["--network=wide_resnet_28_10", "--batch_size=8192", "--output=aot"]
+    done = aot(*flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "does not fit: a core has 16 GiB; Ran out of memory" in done.stdout
+    result = json.loads((tmp_path / "aot" / "aot.json").read_text())
+    assert not result["fits"] and result["memory"]["total"] > result["hbm"]
+
+
+@pytest.mark.parametrize("topology", ["v5e", "v9:2x2", "v5e:0x2", "v5e:3x5"])
+def test_unknown_topology(topology):
+    pytest.importorskip("libtpu")
+    with pytest.raises(InputError, match=f"topology={topology} is unknown to libtpu .*v6e:2x2"):
+        tpu_compiler.core(topology)
+
+
+def test_cores_and_their_memory():
+    pytest.importorskip("libtpu")
+    gib = {
+        name: tpu_compiler.core(name)[1] / 2**30 for name in ("v4:2x2x1", "v5p:2x2x1", "v6e:2x2")
+    }
+    assert gib == {"v4:2x2x1": 16, "v5p:2x2x1": 95, "v6e:2x2": 32}  # v4 has two to a chip
+
+
+def forward_flops(network):
+    """Twice the multiply-additions of a forward pass of one image, by kernels."""
+    total = 0
+    for layer in network._flatten_layers():
+        if isinstance(layer, keras.layers.Conv2D):
+            total += (
+                layer.kernel.shape.num_elements() * layer.output.shape[1] * layer.output.shape[2]
+            )
+        elif isinstance(layer, keras.layers.Dense):
+            total += layer.kernel.shape.num_elements()
+    return 2 * total

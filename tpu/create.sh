@@ -1,0 +1,10 @@
+#!/bin/bash
+# Makes a TPU VM, or a pod of them. It costs money until delete.sh is run.
+#
+#   tpu/create.sh [--dry_run]
+#   POD=1 ACCELERATOR=v5litepod-16 tpu/create.sh
+set -euo pipefail
+# shellcheck source=tpu/settings.sh
+source "$(dirname "$0")/settings.sh"
+
+tpu_vm create "$NAME" --accelerator-type="$ACCELERATOR" --version="$VERSION" ${SPOT:+--spot}

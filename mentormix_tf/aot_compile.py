@@ -17,7 +17,7 @@ class StepConfig:
     """The train step.
 
     Args:
-        method: vanilla or mentormix.
+        method: how noisy labels are dealt with, by name.
         network: the network, by name.
         image_size: pixels a side that the network is shown.
         channels: 1 for grey images, 3 for coloured ones.

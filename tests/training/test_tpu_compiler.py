@@ -40,8 +40,9 @@ def aot(*flags, cwd):
 
 @pytest.mark.parametrize("method", methods.METHODS)
 def test_every_method_lowers(method):
-    text = tpu_compiler.lower(config(method), (8, 8, 1), 10)
-    assert "tensor<16x8x8x1xf32>" in text
+    # So many images fit into no memory: if the step were run, it would show.
+    text = tpu_compiler.lower(config(method, batch_size=10_000_000), (8, 8, 1), 10)
+    assert "tensor<10000000x8x8x1xf32>" in text
     # One pass forward and back has three convolutions a layer, less that to the images.
     assert text.count("stablehlo.convolution") >= 4 + 4 + 3
     dialects = set(re.findall(r"= \"?(\w+)\.\w+", text))
@@ -57,11 +58,6 @@ def test_the_step_writes_what_training_changes():
     gamma, metrics, counters = 1, 4 * 2, 2
     written = text.count("may_alias")
     assert written == 2 * trained + moving + gamma + metrics + counters
-
-
-def test_a_large_batch_is_not_run():
-    text = tpu_compiler.lower(config("mentormix", "resnet32", batch_size=4096), (32, 32, 3), 10)
-    assert "tensor<4096x32x32x512xf32>" in text or "tensor<4096x8x8x512xf32>" in text
 
 
 def test_what_xla_lacks_is_named(monkeypatch):

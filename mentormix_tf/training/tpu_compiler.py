@@ -147,7 +147,7 @@ def compile_step(stablehlo, topology):
         `Compiled`.
 
     Raises:
-        InputError: as in `core`.
+        InputError: as in `core`; or the compiler lacks something that the step uses.
     """
     device, hbm = core(topology)
     # JAX has no public way to compile StableHLO for a device that isn't there.
@@ -167,9 +167,12 @@ def compile_step(stablehlo, topology):
             devices = xla_client.DeviceList((device,))
             executable = device.client.compile(module, devices, options)
     except JaxRuntimeError as error:
-        if "Ran out of memory" not in str(error):
-            raise
-        return _refused(str(error), hbm, time.perf_counter() - started)
+        if "Ran out of memory" in str(error):
+            return _refused(str(error), hbm, time.perf_counter() - started)
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise InputError(
+            f"topology={topology}: the TPU compiler can't compile the step ({reason})."
+        ) from error
     seconds = time.perf_counter() - started
     cost = executable.cost_analysis()
     cost = cost[0] if isinstance(cost, list) else cost

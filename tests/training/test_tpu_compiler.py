@@ -143,6 +143,16 @@ def test_does_not_fit(tmp_path):
     assert not result["fits"] and result["memory"]["total"] > result["hbm"]
 
 
+def test_what_the_tpu_compiler_lacks():
+    pytest.importorskip("libtpu")
+    text = """func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+      %y = stablehlo.custom_call @only_on_gpus(%x) : (tensor<4xf32>) -> tensor<4xf32>
+      return %y : tensor<4xf32>
+    }"""
+    with pytest.raises(InputError, match=r"v5e:2x2: the TPU compiler can't .*only_on_gpus"):
+        tpu_compiler.compile_step(text, "v5e:2x2")
+
+
 @pytest.mark.parametrize("topology", ["v5e", "v9:2x2", "v5e:0x2", "v5e:3x5"])
 def test_unknown_topology(topology):
     pytest.importorskip("libtpu")

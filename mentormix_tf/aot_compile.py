@@ -22,6 +22,7 @@ class StepConfig:
         image_size: pixels a side that the network is shown.
         channels: 1 for grey images, 3 for coloured ones.
         num_classes: number of classes.
+        num_examples: size of the training set, for methods that keep something for each example.
         batch_size: examples in a step on one core; the train command's --batch_size is over all.
         precision: float32, or bfloat16 for the network's arithmetic; its weights stay float32.
     """
@@ -31,11 +32,12 @@ class StepConfig:
     image_size: int = 32
     channels: int = 3
     num_classes: int = 10
+    num_examples: int = 50_000
     batch_size: int = 128
     precision: str = "float32"
 
     def __post_init__(self):
-        for name, least in {"image_size": 1, "channels": 1, "num_classes": 2}.items():
+        for name, least in dict(image_size=1, channels=1, num_classes=2, num_examples=1).items():
             if getattr(self, name) < least:
                 raise InputError(f"{name}={getattr(self, name)} must be at least {least}.")
 
@@ -68,7 +70,7 @@ def main():
     tpu_compiler.core(target.topology)  # refused before anything is made
     image_shape = (step.image_size, step.image_size, step.channels)
     print(f"Lowering the step of {step.method} on {step.network} ...", flush=True)
-    stablehlo = tpu_compiler.lower(config, image_shape, step.num_classes)
+    stablehlo = tpu_compiler.lower(config, image_shape, step.num_classes, step.num_examples)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "step.mlir").write_text(stablehlo)

@@ -56,7 +56,7 @@ class Compiled:
     memory: dict[str, int]
 
 
-def lower(config, image_shape, num_classes):
+def lower(config, image_shape, num_classes, num_examples):
     """Lowers the complete train step: mixing, both passes, optimizer, BatchNorm and metrics.
 
     Nothing is run, so that a large batch takes no longer than a small one.
@@ -65,6 +65,7 @@ def lower(config, image_shape, num_classes):
         config: `RunConfig`; its batch size is that of one core.
         image_shape: `(height, width, channels)`.
         num_classes: number of classes.
+        num_examples: size of the training set.
 
     Returns:
         StableHLO as text.
@@ -72,7 +73,7 @@ def lower(config, image_shape, num_classes):
     Raises:
         InputError: XLA can't compile something in the step.
     """
-    model = build_model(config, image_shape, num_classes)
+    model = build_model(config, image_shape, num_classes, num_examples)
     size = config.training.batch_size
     # Batches as the pipeline gives them.
     names = ["label", "true_label", "is_clean", *(["index"] if model.uses_index else [])]

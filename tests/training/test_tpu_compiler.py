@@ -41,7 +41,7 @@ def aot(*flags, cwd):
 @pytest.mark.parametrize("method", methods.METHODS)
 def test_every_method_lowers(method):
     # So many images fit into no memory: if the step were run, it would show.
-    text = tpu_compiler.lower(config(method, batch_size=10_000_000), (8, 8, 1), 10)
+    text = tpu_compiler.lower(config(method, batch_size=10_000_000), (8, 8, 1), 10, 100)
     assert "tensor<10000000x8x8x1xf32>" in text
     # One pass forward and back has three convolutions a layer, less that to the images.
     assert text.count("stablehlo.convolution") >= 4 + 4 + 3
@@ -51,8 +51,8 @@ def test_every_method_lowers(method):
 
 def test_the_step_writes_what_training_changes():
     """Weights, momenta, BatchNorm, γ, metrics and counters leave the step in their own places."""
-    model = build_model(config("mentormix"), (8, 8, 1), 10)
-    text = tpu_compiler.lower(config("mentormix"), (8, 8, 1), 10)
+    model = build_model(config("mentormix"), (8, 8, 1), 10, 100)
+    text = tpu_compiler.lower(config("mentormix"), (8, 8, 1), 10, 100)
     trained = len(model.trainable_variables)
     moving = len([v for v in model.network.non_trainable_variables if "moving" in v.name])
     gamma, metrics, counters = 1, 4 * 2, 2
@@ -73,7 +73,7 @@ def test_what_xla_lacks_is_named(monkeypatch):
 
     monkeypatch.setitem(networks.NETWORKS, "gamma", network)
     with pytest.raises(InputError, match="network=gamma with method=vanilla uses StatelessRandomG"):
-        tpu_compiler.lower(config("vanilla", "gamma"), (8, 8, 1), 10)
+        tpu_compiler.lower(config("vanilla", "gamma"), (8, 8, 1), 10, 100)
 
 
 def test_refusal_names_the_size():
@@ -122,7 +122,7 @@ def test_compiles_for_a_tpu(tmp_path):
     result = json.loads((tmp_path / "aot" / "aot.json").read_text())
     assert result["fits"] and result["hbm"] == 16 * 2**30 and "fits" in done.stdout
     # One pass finds losses; one learns, which takes three times that, less what images would need.
-    model = build_model(config("mentormix"), (8, 8, 1), 10)
+    model = build_model(config("mentormix"), (8, 8, 1), 10, 100)
     forward = 64 * forward_flops(model.network)
     assert 3.0 * forward < result["flops"] < 4.0 * forward
     memory = result["memory"]

@@ -1,5 +1,6 @@
 # make train   trains on digits with wrong labels; other flags: make train FLAGS="--help"
-# make test    runs all tests
+# make test    runs the tests
+# make nightly runs those, too, that take long and fail seldom
 # make lint    checks style
 # Each makes the virtual environment it needs, and installs again when setup.py has changed.
 
@@ -7,13 +8,16 @@ PYTHON ?= python3
 VENV ?= .venv
 FLAGS ?= --compare=vanilla
 
-.PHONY: train test lint format
+.PHONY: train test nightly lint format
 
 train: $(VENV)/installed-cpu
 	$(VENV)/bin/python -m mentormix_tf.train $(FLAGS)
 
 test: $(VENV)/installed-test
 	$(VENV)/bin/python -m pytest
+
+nightly: $(VENV)/installed-test
+	$(VENV)/bin/python -m pytest -m "slow or not slow"
 
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .

@@ -16,7 +16,7 @@ from mentormix_tf.mentors.mentornet_pd import SHIPPED
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
-# A mixture is fitted to fewer losses, since XLA takes long over sorting many.
+# A mixture is fitted to fewer losses, which is quicker.
 SMALL = {"dynamic_bootstrap": dict(loss_memory=64)}
 
 OTHER_HYPERPARAMETERS = {
@@ -121,7 +121,14 @@ def test_learns_and_comes_back_from_a_file(name, batches, tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", methods.METHODS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # On a CPU, XLA takes long to compile the fit of the mixture.
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "dynamic_bootstrap"))
+        for name in methods.METHODS
+    ],
+)
 def test_jit_gives_the_same_losses(name, batches):
     # Keras's dropout masks are not the same under XLA.
     chosen = dict(dropout_rate=0.0) if name == "dropout" else {}

@@ -50,11 +50,18 @@ def alone(tmp_path_factory):
 @pytest.mark.parametrize(
     ("strategy", "replicas", "jit", "steps_per_execution"),
     [
-        ("cpu", 1, "jit", 10),
         ("mirrored", 2, "plain", 10),
         ("mirrored", 4, "jit", 1),
-        ("multi_worker", 2, "plain", 1),
         ("multi_worker", 2, "jit", 10),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ("cpu", 1, "jit", 10),
+                ("mirrored", 2, "jit", 10),
+                ("mirrored", 4, "plain", 10),
+                ("multi_worker", 2, "plain", 1),
+            ]
+        ),
     ],
 )
 def test_same_loss_gamma_v_and_weights(

@@ -106,6 +106,7 @@ def test_same_seed_same_run_and_another_seed_another(tmp_path, finished, short_r
     assert numbers(tmp_path / "other") != numbers(finished[0])
 
 
+@pytest.mark.slow
 def test_jit_learns_the_same(tmp_path, short_run):
     for name in ("false", "true"):
         # Few and small steps: rounding grows along a run.

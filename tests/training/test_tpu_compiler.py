@@ -46,7 +46,7 @@ def test_every_method_lowers(method):
     # One pass forward and back has three convolutions a layer, less that to the images.
     assert text.count("stablehlo.convolution") >= 4 + 4 + 3
     dialects = set(re.findall(r"= \"?(\w+)\.\w+", text))
-    assert dialects <= {"stablehlo", "chlo"}, dialects
+    assert dialects <= {"stablehlo", "chlo", "func"}, dialects
 
 
 def test_the_step_writes_what_training_changes():

@@ -154,7 +154,8 @@ class StrategyConfig:
 
     Args:
         strategy: cpu, one_device (the first GPU, if any), mirrored (all GPUs), multi_worker
-            (several hosts) or tpu; auto takes a TPU if there is one, else all GPUs, else the CPU.
+            (several hosts) or tpu; auto takes a TPU if there is one, else several hosts if
+            TF_CONFIG or worker_hosts names them, else all GPUs, else the CPU.
         tpu: the TPU: local on a TPU VM, else its name or address.
         num_virtual_devices: parts to split the CPU into, to try --strategy=mirrored without GPUs.
         worker_hosts: address and port of each worker, for --strategy=multi_worker without

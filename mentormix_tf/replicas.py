@@ -9,6 +9,11 @@ import tensorflow as tf
 
 from mentormix_tf.errors import InputError
 
+NO_PART = (
+    "A batch has fewer examples than there are replicas: leave it out, by drop_remainder=True "
+    "where the data set is batched, or choose a batch size that leaves more for the last batch."
+)
+
 
 def count():
     """The number of replicas that take part in the running step; 1 outside of one."""
@@ -31,11 +36,20 @@ def gather(values):
 
 def global_size(values):
     """The number of examples in the global batch, float32, given a replica's `[batch, ...]`."""
-    size = values.shape[0]
-    if size is not None or count() == 1:  # all replicas run the same graph, so have the same size
-        return tf.cast(tf.shape(values)[0] * count(), tf.float32)
     size = tf.cast(tf.shape(values)[0], tf.float32)
+    if _is_shared_out_evenly(values):
+        return size * count()
     return tf.distribute.get_replica_context().all_reduce("SUM", size)
+
+
+def check_part(values):
+    """Makes a step fail in which this replica has no example: BatchNorm would turn to NaN.
+
+    Args:
+        values: `[batch, ...]`, a replica's part of the batch.
+    """
+    if not _is_shared_out_evenly(values):
+        tf.debugging.assert_positive(tf.shape(values)[0], NO_PART)
 
 
 def average(variables):
@@ -51,6 +65,14 @@ def average(variables):
     means = context.all_reduce("MEAN", [tf.identity(variable.value) for variable in variables])
     for variable, mean in zip(variables, means, strict=True):
         variable.assign(mean)
+
+
+def _is_shared_out_evenly(values):
+    """Whether every replica's part is known to be as large as this one's.
+
+    Replicas run one graph: a size that is known in it is the size of all.
+    """
+    return count() == 1 or (values.shape[0] is not None and not tf.executing_eagerly())
 
 
 def apply_gradients(optimizer, gradients, variables):
@@ -86,6 +108,14 @@ class ReplicatedModel(keras.Model):
 
     Build and compile it in the strategy's scope. Metrics are of the global batch.
     """
+
+    def fit(self, *args, **kwargs):
+        try:
+            return super().fit(*args, **kwargs)
+        except tf.errors.InvalidArgumentError as error:
+            if NO_PART not in str(error):
+                raise
+            raise InputError(NO_PART) from error
 
     def make_train_function(self, force=False):
         if self.distribute_strategy.num_replicas_in_sync == 1:

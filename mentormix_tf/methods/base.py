@@ -243,6 +243,7 @@ class NoisyLabelModel(replicas.ReplicatedModel):
 
     def train_step(self, data):
         (images, labels), index = self._unpack(data), self._index(data)
+        replicas.check_part(images)
         self._seed_layers()
         # Mixed before the tape starts, so that no gradient can flow through it.
         mixed_images, mixed_labels = self.mix(images, self._smoothed(labels))

@@ -18,6 +18,13 @@ from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.run_folder import RunFolder
 
 EVAL_BATCH_SIZE = 500
+# What TensorFlow raises when a worker's connection breaks, or its host falls silent.
+LOST_WORKER = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.InternalError,
+    tf.errors.DeadlineExceededError,
+)
 
 
 def run(config, model_dir, strategy=None):
@@ -134,12 +141,13 @@ def _short_errors(config, strategy):
             f"jit_compile={config.training.jit_compile}: XLA has no kernel for {lacking[1]}, which "
             f"network={config.training.network} uses: train with --jit_compile=false."
         ) from error
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
+    except LOST_WORKER as error:
         if not strategies.is_multi_worker(strategy):
             raise
+        reason = str(error).strip().splitlines()[0]
         raise InputError(
             "Another worker has gone, so that training can't go on: see its output, and start "
-            "all workers again."
+            f"all workers again. (TensorFlow: {reason})"
         ) from error
 
 

@@ -43,7 +43,9 @@ def get(config):
 
 
 def choose(config):
-    """What `auto` stands for on this machine: a TPU, else all GPUs, else the CPU.
+    """What `auto` stands for on this machine.
+
+    A TPU, else several hosts if TF_CONFIG or worker_hosts names them, else all GPUs, else the CPU.
 
     Args:
         config: `StrategyConfig`.
@@ -134,6 +136,8 @@ def _split_cpu(number, name):
 
 
 def _tpu(name):
+    if not name and tf.config.list_physical_devices("TPU") and "TPU_NAME" not in os.environ:
+        name = "local"
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(name or None)
         return tf.distribute.TPUStrategy(resolver)
@@ -189,6 +193,8 @@ def _read_tf_config():
         workers, task = config["cluster"]["worker"], config["task"]
         kind, index = task["type"], int(task["index"])
         ports = [int(host.rsplit(":", 1)[1]) for host in workers]
+        if not all(0 < port < 2**16 for port in ports):
+            raise ValueError(ports)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise InputError(
             f"TF_CONFIG={text} can't be read: strategy=multi_worker needs {like}."

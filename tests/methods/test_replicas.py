@@ -152,17 +152,23 @@ seeds = strategy.experimental_local_results(strategy.run(model.step_seed))
 assert len({tuple(seed.numpy()) for seed in seeds}) == 2
 
 refused("on one replica only", model.train_on_batch, images, labels)
+
+refused("fewer examples than there are replicas", model.fit, images[:5], labels[:5], batch_size=4)
 """
 
 UNEVEN = """
 # A batch of five on two replicas: each example counts alike.
 model = compiled(Vanilla, [])
-kernel, bias = (weight.astype(np.float64) for weight in model.network.get_weights())
-model.fit(images[:5], labels[:5], batch_size=5, shuffle=False, verbose=0)
-logits = images[:5] @ kernel + bias
-p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-gradient = images[:5].T @ (p - np.eye(4)[labels[:5]]) / 5
-np.testing.assert_allclose(model.network.get_weights()[0], kernel - 0.5 * gradient, atol=1e-6)
+for run_eagerly in (False, True):
+    model.run_eagerly = run_eagerly
+    model.make_train_function(force=True)
+    kernel, bias = (weight.astype(np.float64) for weight in model.network.get_weights())
+    model.fit(images[:5], labels[:5], batch_size=5, shuffle=False, verbose=0)
+    logits = images[:5] @ kernel + bias
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    gradient = images[:5].T @ (p - np.eye(4)[labels[:5]]) / 5
+    np.testing.assert_allclose(model.network.get_weights()[0], kernel - 0.5 * gradient, atol=1e-6)
+model.run_eagerly = False
 
 # Evaluation counts each example once, whatever is left for the last batch.
 logits = images[:7] @ model.network.get_weights()[0] + model.network.get_weights()[1]

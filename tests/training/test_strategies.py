@@ -97,6 +97,10 @@ CLUSTER = {"cluster": {"worker": ["localhost:1", "localhost:2"]}}
         (None, "strategy=multi_worker needs TF_CONFIG like"),
         ("{bad", "TF_CONFIG={bad can't be read"),
         ("[]", "can't be read"),
+        (
+            '{"cluster": {"worker": ["a:99999", "b:1"]}, "task": {"type": "worker", "index": 0}}',
+            "can't be read",
+        ),
         (json.dumps(CLUSTER), "can't be read"),
         (json.dumps({**CLUSTER, "task": {"type": "worker", "index": 2}}), "task index 2 with 2"),
         (json.dumps({**CLUSTER, "task": {"type": "ps", "index": 0}}), "tasks other than workers"),

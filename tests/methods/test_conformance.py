@@ -121,14 +121,8 @@ def test_learns_and_comes_back_from_a_file(name, batches, tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        # On a CPU, XLA takes long to compile the fit of the mixture.
-        pytest.param(name, marks=[pytest.mark.slow] * (name == "dynamic_bootstrap"))
-        for name in methods.METHODS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", methods.METHODS)
 def test_jit_gives_the_same_losses(name, batches):
     # Keras's dropout masks are not the same under XLA.
     chosen = dict(dropout_rate=0.0) if name == "dropout" else {}

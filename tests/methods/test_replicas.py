@@ -51,13 +51,13 @@ def alone(tmp_path_factory):
     ("strategy", "replicas", "jit", "steps_per_execution"),
     [
         ("mirrored", 2, "plain", 10),
-        ("mirrored", 4, "jit", 1),
         ("multi_worker", 2, "jit", 10),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in [
                 ("cpu", 1, "jit", 10),
                 ("mirrored", 2, "jit", 10),
+                ("mirrored", 4, "jit", 1),
                 ("mirrored", 4, "plain", 10),
                 ("multi_worker", 2, "plain", 1),
             ]

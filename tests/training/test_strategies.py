@@ -41,14 +41,12 @@ def start_workers(*flags):
 def test_mirrored(tmp_path, digits, data_dir):
     flags = (f"--data_dir={data_dir}", f"--model_dir={tmp_path}/run", *SHORT)
     devices = ("--strategy=mirrored", "--num_virtual_devices=2")
-    process = start(*devices, "--compare=vanilla", *flags)
+    process = start(*devices, *flags)
     output, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     assert ", 2 replicas\n" in output
-    for method, bar in [("vanilla", 0.6), ("mentormix", 0.8)]:
-        result = json.loads((tmp_path / "run" / method / "result.json").read_text())
-        assert result["final_accuracy"] > bar
-        assert result["device"].endswith("2 replicas")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["final_accuracy"] > 0.85 and result["device"].endswith("2 replicas")
 
 
 def test_two_workers_write_one_set_of_results(tmp_path, digits, data_dir):

@@ -124,6 +124,36 @@ class ReplicatedModel(keras.Model):
             self._check_optimizer()
             self.train_function = self._loop(self.train_step, self.get_metrics_result)
 
+    def make_training_loop(self):
+        """Makes what `fit` calls over and over, for who writes the loop around it.
+
+        Build the model's metrics first, by `build_for`.
+
+        Returns:
+            Function of an iterator over global batches that takes `steps_per_execution` steps. It
+            returns the metrics' results so far, and the seconds that it waited for batches.
+        """
+        self.make_train_function()
+        step = self.train_step
+        if self.jit_compile and self.distribute_strategy.num_replicas_in_sync == 1:
+            step = tf.function(step, jit_compile=True, reduce_retracing=True)
+        steps = self._steps(step, self.get_metrics_result)
+
+        def function(iterator):
+            _, waited, logs = steps(iterator)
+            return logs, float(waited)
+
+        return function
+
+    def build_for(self, element_spec):
+        """Makes the variables that training needs, those of metrics and the optimizer too.
+
+        Args:
+            element_spec: of a batch, in any of its forms, as a `tf.data.Dataset` has it.
+        """
+        with self.distribute_strategy.scope():
+            self._symbolic_build(data_batch=element_spec)
+
     def make_test_function(self, force=False):
         if self.distribute_strategy.num_replicas_in_sync == 1:
             return super().make_test_function(force)
@@ -154,23 +184,31 @@ class ReplicatedModel(keras.Model):
         compiled = tf.function(function, jit_compile=True, reduce_retracing=True)
         return lambda *inputs: compiled(*inputs)  # Keras would track a tf.function
 
-    def _loop(self, step, results):
+    def _steps(self, step, results):
         """A function that takes `steps_per_execution` steps on an iterator over global batches."""
         strategy = self.distribute_strategy
 
         def steps(iterator):
-            done = 0
+            done, waited = 0, tf.constant(0.0, tf.float64)
             for _ in tf.range(self.steps_per_execution):
-                batch = iterator.get_next_as_optional()
-                if not batch.has_value():
+                asked = tf.timestamp()
+                with tf.control_dependencies([asked]):
+                    batch = iterator.get_next_as_optional()
+                    there = batch.has_value()
+                with tf.control_dependencies([there]):
+                    waited += tf.timestamp() - asked
+                if not there:
                     break
                 strategy.run(step, args=(batch.get_value(),))
                 done += 1
             # Read outside the replicas, metrics are summed over all of them.
-            return done, results()
+            return done, waited, results()
 
-        if not self.run_eagerly:
-            steps = tf.function(steps, reduce_retracing=True)
+        return steps if self.run_eagerly else tf.function(steps, reduce_retracing=True)
+
+    def _loop(self, step, results):
+        """What Keras's `fit` and `evaluate` call."""
+        steps = self._steps(step, results)
 
         def function(iterator):
             if not isinstance(iterator, tf.distribute.DistributedIterator):
@@ -178,7 +216,7 @@ class ReplicatedModel(keras.Model):
                     "train_on_batch and test_on_batch run on one replica only: use fit and "
                     "evaluate, which share each batch out."
                 )
-            done, logs = steps(iterator)
+            done, _, logs = steps(iterator)
             if not done:
                 raise StopIteration
             return logs

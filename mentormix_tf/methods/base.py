@@ -13,6 +13,7 @@ from mentormix_tf import randomness, replicas
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods import labels as label_forms
 from mentormix_tf.methods.training_length import TrainingLength
+from mentormix_tf.methods.watch import Watch
 from mentormix_tf.methods.weight_average import WeightAverage
 
 
@@ -44,7 +45,6 @@ class NoisyLabelModel(replicas.ReplicatedModel):
 
     burn_in = 0.0
     uses_index = False  # whether losses and weights depend on which example is which
-    train_metrics = ()  # names of metrics that say nothing of an evaluation
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         self.step = self._counter("step")
         self.first_step = self._counter("first_step")  # where this `fit` began
         self.train_steps = self._counter("train_steps")  # how long it is; 0 before the first
+        self.watch = Watch(name="watch")
         self.average_decay = average_decay
         if average_decay:
             self.weight_average = WeightAverage(average_decay, name="weight_average")
@@ -157,7 +158,7 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         """
         return schedule
 
-    # What methods build their answers from.
+    # What methods build their answers from; and `watch`, which is told what there is to see.
 
     def squared_kernels(self):
         """Σ W² over the kernels of the network's convolutions and dense layers, float32."""
@@ -193,6 +194,23 @@ class NoisyLabelModel(replicas.ReplicatedModel):
     def first_pass_losses(self, images, labels):
         """Losses of a batch, `[batch]`, by its `first_pass_logits` and its labels."""
         return self.example_losses(labels, self.first_pass_logits(images))
+
+    def mixed(self, batch):
+        """What `mix` would make of a batch at this step, leaving no trace.
+
+        Args:
+            batch: dict with image and label.
+
+        Returns:
+            Images `[batch, height, width, channels]` and labels `[batch, num_classes]`, float32,
+            and `[batch]` λ, float32, NaN where the method draws none.
+        """
+        images, labels = self._unpack(batch)
+        with keras.StatelessScope():
+            self.watch.begin(None)
+            images, labels = self.mix(images, self._smoothed(labels))
+        unknown = tf.fill(tf.shape(labels)[:1], float("nan"))
+        return images, labels, self.watch.seen().get("lambda", unknown)
 
     def averaged(self):
         """Lets the moving averages take the weights' place: `with model.averaged(): ...`."""
@@ -244,6 +262,7 @@ class NoisyLabelModel(replicas.ReplicatedModel):
     def train_step(self, data):
         (images, labels), index = self._unpack(data), self._index(data)
         replicas.check_part(images)
+        self.watch.begin(data.get("is_clean") if isinstance(data, dict) else None)
         self._seed_layers()
         # Mixed before the tape starts, so that no gradient can flow through it.
         mixed_images, mixed_labels = self.mix(images, self._smoothed(labels))
@@ -275,8 +294,12 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         return self.get_test_result()
 
     def get_test_result(self):
-        results = self.get_metrics_result()
-        return {name: results[name] for name in results if name not in self.train_metrics}
+        results = super().get_metrics_result()
+        return {name: results[name] for name in results if name not in self.watch.means}
+
+    def get_metrics_result(self):
+        results = super().get_metrics_result()
+        return {name: results[name] for name in results if name not in self.watch.unknown()}
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         # Keras builds its metrics from a batch's `y`, which a dict holds inside `x`.

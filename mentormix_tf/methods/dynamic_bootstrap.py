@@ -42,8 +42,6 @@ class DynamicBootstrap(NoisyLabelModel):
         InputError: an argument out of range.
     """
 
-    train_metrics = ("mean_w",)
-
     def __init__(
         self,
         network,
@@ -77,13 +75,13 @@ class DynamicBootstrap(NoisyLabelModel):
             trainable=False,
             aggregation="only_first_replica",
         )
-        self.w_mean = keras.metrics.Mean(name="mean_w")
+        self.watch.add("mean_w", *(["lambda"] if alpha > 0 else []))
 
     def mix(self, images, labels):
         logits = self.first_pass_logits(images)
         losses = super().example_losses(labels, logits)
         w = self._wrong_label_probability(losses)[:, None]
-        self.w_mean.update_state(w)
+        self.watch.values(mean_w=w)
         guesses = tf.one_hot(tf.argmax(logits, axis=1), self.num_classes)
         labels = (1.0 - w) * labels + w * guesses
         if self.alpha <= 0:
@@ -92,6 +90,7 @@ class DynamicBootstrap(NoisyLabelModel):
         uniform = tf.fill(size, 1.0 / tf.cast(size[0], tf.float32))
         partners = mixing.sample_partners(uniform, randomness.fold_in(seed, 0))
         lam = mixing.sample_beta(size, self.alpha, randomness.fold_in(seed, 1))
+        self.watch.values(**{"lambda": lam})
         return mixing.mixup(images, partners, lam), mixing.mixup(labels, partners, lam)
 
     def example_losses(self, labels, logits):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from mentormix_tf import mentors, mixing, randomness
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.methods.watch import TRUST
 
 
 @keras.saving.register_keras_serializable("mentormix_tf")
@@ -37,8 +38,6 @@ class MentorMix(NoisyLabelModel):
             without .index; left out, those of this package.
         seed: see `NoisyLabelModel`.
     """
-
-    train_metrics = ("gamma", "mean_v")
 
     def __init__(
         self,
@@ -76,27 +75,33 @@ class MentorMix(NoisyLabelModel):
         self.mentor = build(mentor, mentornet_checkpoint, **settings, name="mentor")
         self.second_mentor = build(mentor, mentornet_checkpoint, **settings, name="second_mentor")
         if alpha > 0:
-            self.gamma_mean = keras.metrics.Mean(name="gamma")
-            self.v_mean = keras.metrics.Mean(name="mean_v")
+            self.watch.add("gamma", *TRUST, "lambda", "loss_before_mixing")
+        if second_reweight:
+            self.watch.add("second_gamma", "second_mean_v")
 
     def mix(self, images, labels):
         if self.alpha <= 0:
             return images, labels
-        v = self.mentor(self.first_pass_losses(images, labels), progress=self.progress())
-        self.gamma_mean.update_state(self.mentor.gamma)
-        self.v_mean.update_state(v)
+        losses = self.first_pass_losses(images, labels)
+        v = self.mentor(losses, progress=self.progress())
 
         seed = self.step_seed()
         probabilities = mixing.partner_probabilities(v)
         partners = mixing.sample_partners(probabilities, randomness.fold_in(seed, 0))
         lam = mixing.sample_beta(tf.shape(v), self.alpha, randomness.fold_in(seed, 1))
         lam = mixing.lean_to_trusted(lam, v)
+
+        self.watch.trust(v)
+        shown = {"gamma": self.mentor.gamma, "lambda": lam, "loss_before_mixing": losses}
+        self.watch.values(**shown)
         return mixing.mixup(images, partners, lam), mixing.mixup(labels, partners, lam)
 
     def example_weights(self, losses):
         if not self.second_reweight:
             return tf.ones_like(losses)
-        return self.second_mentor(losses, progress=self.progress())
+        v = self.second_mentor(losses, progress=self.progress())
+        self.watch.values(second_gamma=self.second_mentor.gamma, second_mean_v=v)
+        return v
 
     def get_config(self):
         return {**super().get_config(), "mentor": self.mentor_kind}

@@ -4,6 +4,7 @@ import keras
 
 from mentormix_tf import mentors
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.methods.watch import TRUST
 
 
 @keras.saving.register_keras_serializable("mentormix_tf")
@@ -31,8 +32,6 @@ class MentorNet(NoisyLabelModel):
     Raises:
         InputError: an argument out of range, or a checkpoint that can't be read.
     """
-
-    train_metrics = ("gamma", "mean_v")
 
     def __init__(
         self,
@@ -63,13 +62,12 @@ class MentorNet(NoisyLabelModel):
             burn_in=burn_in,
             name="mentor",
         )
-        self.gamma_mean = keras.metrics.Mean(name="gamma")
-        self.v_mean = keras.metrics.Mean(name="mean_v")
+        self.watch.add("gamma", *TRUST)
 
     def example_weights(self, losses):
         v = self.mentor(losses, progress=self.progress())
-        self.gamma_mean.update_state(self.mentor.gamma)
-        self.v_mean.update_state(v)
+        self.watch.values(gamma=self.mentor.gamma)
+        self.watch.trust(v)
         return v
 
     def get_config(self):

@@ -35,6 +35,8 @@ class Mixup(NoisyLabelModel):
         if not math.isfinite(alpha):
             raise InputError(f"alpha={alpha} must be a finite number.")
         self.alpha = alpha
+        if alpha > 0:
+            self.watch.add("lambda")
 
     def mix(self, images, labels):
         if self.alpha <= 0:
@@ -43,4 +45,5 @@ class Mixup(NoisyLabelModel):
         uniform = tf.fill(size, 1.0 / tf.cast(size[0], tf.float32))
         partners = mixing.sample_partners(uniform, randomness.fold_in(seed, 0))
         lam = mixing.sample_beta(size, self.alpha, randomness.fold_in(seed, 1))
+        self.watch.values(**{"lambda": lam})
         return mixing.mixup(images, partners, lam), mixing.mixup(labels, partners, lam)

@@ -1,0 +1,90 @@
+"""What a method shows of its steps: γ, λ, and how far it trusts right and wrong labels."""
+
+import threading
+
+import keras
+import tensorflow as tf
+
+TRUST = ("mean_v", "mean_v_clean", "mean_v_wrong", "v_precision", "v_recall")
+NEEDS_TRUTH = TRUST[1:]
+
+
+class _Step(threading.local):
+    """The step that is being traced; each replica is traced by a thread of its own."""
+
+    is_clean = None
+
+    def __init__(self):
+        self.seen = {}
+
+
+_step = _Step()
+
+
+class Watch(keras.layers.Layer):
+    """Means over steps of what a method watches; Keras shows them beside the loss.
+
+    Where batches have `is_clean`, a mentor's weights v are told apart by it: `mean_v_clean` and
+    `mean_v_wrong`; and where v >= 0.5 stands for "this label is right", `v_precision` is the share
+    of those that are, and `v_recall` the share of right labels that are found. The truth goes into
+    these numbers alone.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.means = {}
+        self.knows_truth = False
+        self.built = True
+
+    def add(self, *names):
+        """Says what will be watched.
+
+        Args:
+            *names: of `values`; those of `TRUST` for `trust`.
+        """
+        for name in names:
+            self.means[name] = keras.metrics.Mean(name=name)
+
+    def begin(self, is_clean):
+        """Begins a step.
+
+        Args:
+            is_clean: `[batch]`, 1 for a right label, 0 for a wrong one, -1 for unknown; or None.
+        """
+        self.knows_truth = self.knows_truth or is_clean is not None
+        _step.is_clean, _step.seen = is_clean, {}
+
+    def values(self, **values):
+        """Adds a step's values to their means.
+
+        Args:
+            **values: floats of any shape, by name.
+        """
+        _step.seen.update(values)
+        for name, value in values.items():
+            self.means[name].update_state(value)
+
+    def trust(self, v):
+        """Adds the weights that a mentor gave a step's examples.
+
+        Args:
+            v: `[batch]`, float32, in [0, 1].
+        """
+        self.values(mean_v=v)
+        if _step.is_clean is None:
+            return
+        clean = tf.cast(_step.is_clean == 1, tf.float32)
+        wrong = tf.cast(_step.is_clean == 0, tf.float32)
+        trusted = tf.cast(v >= 0.5, tf.float32)
+        self.means["mean_v_clean"].update_state(v, clean)
+        self.means["mean_v_wrong"].update_state(v, wrong)
+        self.means["v_precision"].update_state(clean, trusted * (clean + wrong))
+        self.means["v_recall"].update_state(trusted, clean)
+
+    def seen(self):
+        """The values of the step that this thread began last, by name."""
+        return _step.seen
+
+    def unknown(self):
+        """Names of the means that need a truth which no batch has told."""
+        return () if self.knows_truth else NEEDS_TRUTH

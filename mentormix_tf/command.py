@@ -7,6 +7,7 @@ is that argument's text in the docstring: each stands once.
 import dataclasses
 import inspect
 import re
+import signal
 import sys
 import textwrap
 import types
@@ -16,7 +17,7 @@ import docstring_parser
 from absl import app, flags, logging
 
 from mentormix_tf import methods
-from mentormix_tf.errors import InputError
+from mentormix_tf.errors import InputError, Preempted
 
 FLAGS = flags.FLAGS
 
@@ -69,7 +70,8 @@ def run(main, summary):
     """Parses the flags, runs a command and ends the process.
 
     Exit status 0 if all went well; 1 for a flag that absl refuses, and for an InputError, whose
-    sentence is printed without a traceback.
+    sentence is printed without a traceback; 143, as of any process that SIGTERM has ended, for a
+    run that has saved its state and can be started again.
 
     Args:
         main: function of no arguments.
@@ -91,6 +93,9 @@ def run(main, summary):
             main()
         except InputError as error:
             sys.exit(f"error: {error}")
+        except Preempted as stop:
+            print(stop, file=sys.stderr)
+            sys.exit(128 + signal.SIGTERM)
         except KeyboardInterrupt:
             sys.exit(130)
 

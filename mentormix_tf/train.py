@@ -6,11 +6,17 @@ import datetime
 from etils import epath
 
 from mentormix_tf import command, methods
-from mentormix_tf.config import DataConfig, RunConfig, StrategyConfig, TrainingConfig
+from mentormix_tf.config import (
+    DataConfig,
+    OutputConfig,
+    RunConfig,
+    StrategyConfig,
+    TrainingConfig,
+)
 from mentormix_tf.data import splits
 from mentormix_tf.training import strategies
 from mentormix_tf.training.run import run
-from mentormix_tf.training.run_folder import refuse_if_taken
+from mentormix_tf.training.run_folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,26 +34,14 @@ class MethodConfig:
     compare: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
-class OutputConfig:
-    """Where results go.
-
-    Args:
-        model_dir: folder for flags.txt, metrics.csv, result.json and tensorboard/; left out, a new
-            one in runs/. With --compare, it holds a folder for each method.
-    """
-
-    model_dir: str = ""
-
-
 def main():
     """Trains as the flags say, one method after the other, and prints how each ended."""
     # First, as TensorFlow's devices can't be changed once it is used.
     strategy = strategies.get(command.read_config(StrategyConfig))
     is_chief = strategies.is_chief(strategy)
     chosen = command.read_config(MethodConfig)
-    model_dir = command.read_config(OutputConfig).model_dir or _new_folder()
-    model_dir = epath.Path(model_dir).expanduser()
+    output = command.read_config(OutputConfig)
+    model_dir = epath.Path(output.model_dir or _new_folder()).expanduser()
     data = splits.resolve(command.read_config(DataConfig))
     runs = {}
     for method in dict.fromkeys([*filter(None, chosen.compare), chosen.method]):
@@ -60,17 +54,16 @@ def main():
             hyperparameters=methods.resolve(method, hyperparameters),
         )
     folders = {method: model_dir / method if len(runs) > 1 else model_dir for method in runs}
-    for folder in folders.values():
-        if is_chief:
-            refuse_if_taken(folder)
+    for method, folder in folders.items():
+        RunFolder(folder, runs[method]).check(output.resume)
 
     results = []
     print(f"On {strategies.describe(strategy)}{'' if is_chief else '; the first worker reports'}")
     for method, config in runs.items():
         if is_chief:
             print(f"Training {method} on {_describe(data)}; results go to {folders[method]}/")
-            print("(val_accuracy: on clean test labels)")
-        results.append(run(config, folders[method], strategy))
+        here = dataclasses.replace(output, model_dir=str(folders[method]))
+        results.append(run(config, here, strategy))
     if is_chief:
         print(_table(results))
         print(f"More in {model_dir}/; tensorboard --logdir={model_dir}")

@@ -63,14 +63,9 @@ def train_batches(
     Raises:
         InputError: there are fewer examples than batch_size, or a file is damaged.
     """
-    size = data.num_examples("train")
-    steps_per_epoch = size // batch_size
-    if steps_per_epoch == 0:
-        raise InputError(
-            f"batch_size={batch_size} is larger than the training data, which has {size} examples."
-        )
+    epoch_steps = steps_per_epoch(data, batch_size)
     seed = tf.constant([seed, 0])
-    first_epoch, first_step = divmod(start_step, steps_per_epoch)
+    first_epoch, first_step = divmod(start_step, epoch_steps)
 
     examples = _Examples(data, "train", memory, columns, context)
     part = batch_size // context.num_input_pipelines
@@ -78,7 +73,7 @@ def train_batches(
 
     def epoch_batches(epoch):
         epoch_seed = randomness.fold_in(seed, epoch)
-        rows = examples.batches(examples.shuffled(epoch_seed), batch_size).take(steps_per_epoch)
+        rows = examples.batches(examples.shuffled(epoch_seed), batch_size).take(epoch_steps)
         return rows.skip(tf.where(epoch == first_epoch, tf.cast(first_step, tf.int64), 0))
 
     batches = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(epoch_batches)
@@ -93,6 +88,26 @@ def train_batches(
     numbered = batches.map(examples.gathered, AUTOTUNE).enumerate(start_step)
     batches = numbered.map(augmented, num_parallel_calls=AUTOTUNE)
     return _for_replicas(batches, batch_size, context).prefetch(AUTOTUNE)
+
+
+def steps_per_epoch(data, batch_size):
+    """How many batches `train_batches` makes of an epoch.
+
+    Raises:
+        InputError: not one.
+    """
+    size = data.num_examples("train")
+    if batch_size > size:
+        raise InputError(
+            f"batch_size={batch_size} is larger than the training data, which has {size} examples."
+        )
+    return size // batch_size
+
+
+def batch_spec(batch_size, image_shape, columns=COLUMNS):
+    """What a batch is like: a dict of `tf.TensorSpec`."""
+    numbers = {name: tf.TensorSpec([batch_size], tf.int64) for name in columns}
+    return {**numbers, "image": tf.TensorSpec([batch_size, *image_shape], tf.float32)}
 
 
 def eval_batches(

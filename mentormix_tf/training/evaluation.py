@@ -1,73 +1,165 @@
-"""What is measured while a network trains."""
+"""What is measured of a network: on clean test labels, on noisy ones, on what it learned from."""
 
-import time
+import numpy as np
+import tensorflow as tf
 
-import keras
+from mentormix_tf import replicas
+from mentormix_tf.data import pipeline
+from mentormix_tf.methods.base import NoisyLabelModel
+
+BATCH_SIZE = 500
+MEMORIZATION_EXAMPLES = 5000
+COLUMNS = ("label", "true_label", "is_clean", "predicted", "rank", "loss", "confidence")
+TOP = 5
+MANY_CLASSES = 20  # more of them are measured by their top 5, too
 
 
-class Evaluation(keras.callbacks.Callback):
-    """Adds a row to the run's folder at every evaluation, which Keras calls the end of an epoch.
+class Examples(dict):
+    """Each example of a split as a network sees it: arrays `[examples]` by name.
 
-    A row has: step, learning_rate, images_per_second, Keras's training metrics since the last row
-    (loss, accuracy against the labels as mixed, and the method's own, such as gamma and mean_v),
-    test_loss and test_accuracy on clean labels; where a moving average of the weights is kept,
-    averaged_test_loss and averaged_test_accuracy; and where there is a validation split,
-    validation_loss and validation_accuracy on its noisy labels.
-
-    Args:
-        test: batches with clean labels and how many they are.
-        validation: batches with noisy labels and how many they are, or None.
-        folder: `RunFolder`.
-        batch_size: examples in a training step.
+    label, true_label (-1 if unknown), is_clean (1, 0 or -1), predicted, rank (how many classes have
+    a higher score than the label), loss (cross-entropy of the label, in nats) and confidence (the
+    probability of the predicted class).
     """
 
-    def __init__(self, test, validation, folder, batch_size):
-        super().__init__()
-        self.test = test
-        self.validation = validation
-        self.folder = folder
-        self.batch_size = batch_size
-        self.steps = 0
-        # Steps and seconds of each execution but the first, which waits for the compiler.
-        self.timed = []
+    def accuracy(self, where=slice(None), of="label"):
+        """The share of some examples whose class is predicted; None if there are none.
 
-    def images_per_second(self, since=0):
-        """Training speed since an execution; None before the second."""
-        steps = sum(steps for steps, _ in self.timed[since:])
-        seconds = sum(seconds for _, seconds in self.timed[since:])
-        return steps * self.batch_size / seconds if steps else None
+        Args:
+            where: which examples, a mask `[examples]`; left out, all.
+            of: the class, label or true_label.
+        """
+        right = (self["predicted"] == self[of])[where]
+        return float(right.mean()) if right.size else None
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.executions_before = len(self.timed)
+    def top(self, k):
+        """The share of examples whose label is among the k likeliest classes."""
+        return float((self["rank"] < k).mean())
 
-    def on_train_batch_begin(self, batch, logs=None):
-        self.first, self.started = batch, time.perf_counter()
+    def mean_loss(self):
+        return float(self["loss"].mean(dtype=np.float64))
 
-    def on_train_batch_end(self, batch, logs=None):
-        # They are done by now: the check of the loss, which comes first, has waited for them.
-        taken = batch - self.first + 1
-        if self.steps > 0:
-            self.timed.append((taken, time.perf_counter() - self.started))
-        self.steps += taken
 
-    def on_epoch_end(self, epoch, logs=None):
-        row = {
-            "learning_rate": float(self.model.optimizer.learning_rate),
-            "images_per_second": self.images_per_second(self.executions_before),
-        }
-        # Keras's "validation" data is the test split: the paper's clean validation set.
-        for name, value in logs.items():
-            row[name.replace("val_", "test_", 1) if name.startswith("val_") else name] = value
+class Evaluation:
+    """Measures a model as it is, on the splits of a run.
+
+    Args:
+        model: `NoisyLabelModel`.
+        data: `NoisySplits`.
+        **shown: augmentation and image_shape, see `pipeline.eval_batches`.
+    """
+
+    def __init__(self, model, data, **shown):
+        self.model = model
+        self._knows_truth = data.manifest["realized_noise_rate"] is not None
+        strategy = model.distribute_strategy
+        count = strategy.num_replicas_in_sync
+        size = count * -(-BATCH_SIZE // count)  # a multiple, so that each replica has an equal part
+
+        def batches(split):
+            made = strategy.distribute_datasets_from_function(
+                lambda context: pipeline.eval_batches(data, split, size, context=context, **shown)
+            )
+            return made, pipeline.num_eval_batches(data, split, size)
+
+        self._test = batches("test")
+        self._validation = batches("validation") if "validation" in data else None
+        sample_size = min(MEMORIZATION_EXAMPLES, data.num_examples("train"))
+        self._sample = batches(f"train[:{sample_size}]")
+        self._measured = tf.function(
+            lambda batch: strategy.run(self._measured_by_replica, args=(batch,))
+        )
+        self._mixed = tf.function(lambda batch: strategy.run(model.mixed, args=(batch,)))
+
+    def row(self):
+        """All that is measured at an evaluation.
+
+        Returns:
+            `(row, sample)`. The row has test_loss and test_accuracy, and test_top5_accuracy where
+            there are many classes; the same for averaged_test, where averages of the weights are
+            kept, and for validation, whose labels are noisy, where there is such a split. Where
+            the truth is known, of at most 5,000 training examples: train_clean_accuracy, of those
+            whose label is right; train_wrong_accuracy, the share of wrong labels that the network
+            repeats, which it has memorised; and train_wrong_true_accuracy, the share of them whose
+            true class it names. The sample is those training examples, as `Examples`.
+        """
+        row = self._on(self.test(), "test")
         if self.model.average_decay:
             with self.model.averaged():
-                row |= self._measured("averaged_test", self.test)
-        if self.validation is not None:
-            row |= self._measured("validation", self.validation)
-        # Seven digits are what a float32 holds.
-        digits = {name: value and float(f"{value:.7g}") for name, value in row.items()}
-        self.folder.write_row({"step": self.steps, **digits})
+                row |= self._on(self.test(), "averaged_test")
+        if self._validation is not None:
+            row |= self._on(self.examples(*self._validation), "validation")
+        sample = self.examples(*self._sample)
+        if self._knows_truth:
+            wrong = sample["is_clean"] == 0
+            row["train_clean_accuracy"] = sample.accuracy(sample["is_clean"] == 1)
+            row["train_wrong_accuracy"] = sample.accuracy(wrong)
+            known = wrong & (sample["true_label"] >= 0)
+            row["train_wrong_true_accuracy"] = sample.accuracy(known, of="true_label")
+        return row, sample
 
-    def _measured(self, name, data):
-        batches, steps = data
-        values = self.model.evaluate(batches, steps=steps, verbose=0, return_dict=True)
-        return {f"{name}_{key}": value for key, value in values.items()}
+    def test(self):
+        """The test split, as `Examples`."""
+        return self.examples(*self._test)
+
+    def mixed(self):
+        """Training examples as the method mixes them at this step; None for one that does not.
+
+        Returns:
+            `(images, labels, lam)`, arrays, see `NoisyLabelModel.mixed`.
+        """
+        if type(self.model).mix is NoisyLabelModel.mix:
+            return None
+        strategy = self.model.distribute_strategy
+        mixed = self._mixed(next(iter(self._sample[0])))
+        return [strategy.experimental_local_results(part)[0].numpy() for part in mixed]
+
+    def examples(self, batches, count):
+        """Shows the network batches of examples.
+
+        Args:
+            batches: as `pipeline.eval_batches` makes them.
+            count: how many.
+
+        Returns:
+            `Examples`.
+        """
+        parts, iterator = [], iter(batches)
+        strategy = self.model.distribute_strategy
+        for _ in range(count):
+            measured = self._measured(next(iterator))
+            # Every replica has gathered those of all.
+            parts.append(strategy.experimental_local_results(measured)[0].numpy())
+        table = np.concatenate(parts)
+        columns = dict(zip((*COLUMNS, "weight"), table.T, strict=True))
+        there = columns.pop("weight") == 1.0
+        is_float = ("loss", "confidence")
+        return Examples(
+            {
+                name: column[there] if name in is_float else column[there].astype(np.int64)
+                for name, column in columns.items()
+            }
+        )
+
+    def _measured_by_replica(self, batch):
+        logits = tf.cast(self.model(batch["image"], training=False), tf.float32)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label"], logits)
+        own = tf.gather(logits, batch["label"], batch_dims=1)[:, None]
+        # Not "higher than": a network that has turned to NaN knows nothing.
+        rank = logits.shape[1] - tf.math.count_nonzero(logits <= own, axis=1)
+        columns = {
+            **batch,
+            "predicted": tf.argmax(logits, axis=1),
+            "rank": rank,
+            "loss": losses,
+            "confidence": tf.reduce_max(tf.nn.softmax(logits), axis=1),
+        }
+        # float32 holds all integers up to 2**24.
+        table = [tf.cast(columns[name], tf.float32) for name in (*COLUMNS, "weight")]
+        return replicas.gather(tf.stack(table, axis=1))
+
+    def _on(self, examples, name):
+        row = {f"{name}_loss": examples.mean_loss(), f"{name}_accuracy": examples.accuracy()}
+        if self.model.num_classes > MANY_CLASSES:
+            row[f"{name}_top5_accuracy"] = examples.top(TOP)
+        return row

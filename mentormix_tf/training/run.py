@@ -2,10 +2,7 @@
 
 import contextlib
 import dataclasses
-import math
 import re
-import sys
-import tempfile
 
 import keras
 import tensorflow as tf
@@ -14,10 +11,13 @@ from mentormix_tf import methods, networks
 from mentormix_tf.data import augment, pipeline, splits
 from mentormix_tf.errors import InputError
 from mentormix_tf.training import recipe, strategies
+from mentormix_tf.training.checkpoints import Checkpoints
 from mentormix_tf.training.evaluation import Evaluation
+from mentormix_tf.training.loop import Loop, Progress
+from mentormix_tf.training.report import Report
 from mentormix_tf.training.run_folder import RunFolder
+from mentormix_tf.training.tensorboard import Profile
 
-EVAL_BATCH_SIZE = 500
 # What TensorFlow raises when a worker's connection breaks, or its host falls silent.
 LOST_WORKER = (
     tf.errors.UnavailableError,
@@ -27,103 +27,135 @@ LOST_WORKER = (
 )
 
 
-def run(config, model_dir, strategy=None):
-    """Trains as a config says and writes the run's folder.
+def run(config, output, strategy=None):
+    """Trains as a config says: from the start, or from the last checkpoint in the run's folder.
 
-    With several workers, each calls it; the first, the chief, writes.
+    With several workers, each calls it; the first, the chief, writes. All must see the folder.
 
     Args:
         config: `RunConfig`.
-        model_dir: folder for flags.txt, metrics.csv, result.json and tensorboard/; made if missing.
+        output: `OutputConfig`; into its model_dir come flags.txt, metrics.csv, result.json,
+            checkpoints/, tensorboard/ and more.
         strategy: `tf.distribute.Strategy`; None for TensorFlow's default, which is one device.
 
     Returns:
-        The contents of result.json, a dict.
+        The contents of result.json, a dict; those that are there, if the run is done already.
 
     Raises:
-        InputError: the config can't be run, the folder holds another run's results, or the loss
-            became infinite or NaN, or a file of the split is damaged, or a worker is lost.
+        InputError: the config can't be run, the folder holds another run, the loss became infinite
+            or NaN, a file of the split is damaged, or a worker is lost.
+        Preempted: the process got SIGTERM, and has saved a checkpoint.
     """
     config = dataclasses.replace(
-        config, hyperparameters=methods.resolve(config.method, config.hyperparameters)
+        config,
+        data=splits.resolve(config.data),
+        hyperparameters=methods.resolve(config.method, config.hyperparameters),
     )
     strategy = strategy or tf.distribute.get_strategy()
-    replicas = strategy.num_replicas_in_sync
-    if config.training.batch_size % replicas:
-        raise InputError(
-            f"batch_size={config.training.batch_size} can't be shared out to {replicas} replicas: "
-            f"choose a multiple of {replicas}."
-        )
-    with contextlib.ExitStack() as stack:
-        if not strategies.is_chief(strategy):
-            model_dir = stack.enter_context(tempfile.TemporaryDirectory())
-        stack.enter_context(_short_errors(config, strategy))
-        data = _prepare(config.data, strategy)
-        result = _train(config, data, model_dir, strategy)
+    _check_steps(config.training, output, strategy)
+    folder = RunFolder(output.model_dir, config)
+    folder.check(output.resume)
+    if folder.result():
+        return folder.result()
+    with _short_errors(config, strategy):
+        data = _prepare(config.data, config.training, strategy)
+        result = _train(config, output, data, folder, strategy)
         strategies.wait_for_all(strategy)
     return result
 
 
-def _prepare(config, strategy):
+def _check_steps(training, output, strategy):
+    replicas = strategy.num_replicas_in_sync
+    if training.batch_size % replicas:
+        raise InputError(
+            f"batch_size={training.batch_size} can't be shared out to {replicas} replicas: "
+            f"choose a multiple of {replicas}."
+        )
+    if output.checkpoint_every % training.steps_per_execution:
+        raise InputError(
+            f"checkpoint_every={output.checkpoint_every} must be a multiple of steps_per_execution="
+            f"{training.steps_per_execution}."
+        )
+
+
+def _prepare(config, training, strategy):
     """The split, made by the chief where it is missing and found by the others."""
     if not strategies.is_chief(strategy):
         strategies.wait_for_all(strategy)
     data = splits.prepare(config)
     if strategies.is_chief(strategy):
         strategies.wait_for_all(strategy)
+    pipeline.steps_per_epoch(data, training.batch_size)
     if "test" not in data:
         raise InputError(f"dataset={config.dataset} has no test split to measure accuracy on.")
     return data
 
 
-def _train(config, data, model_dir, strategy):
-    training, method = config.training, methods.get(config.method)
-    image_shape = _image_shape(data.image_shape, training.image_size)
-    augmentation = augment.get(training.augmentation, data.image_shape)
-    shown = dict(augmentation=augmentation, image_shape=image_shape)
-    train = strategy.distribute_datasets_from_function(
-        lambda context: pipeline.train_batches(
-            data,
-            training.batch_size,
-            training.seed,
-            columns=pipeline.COLUMNS + (("index",) if method.uses_index else ()),
-            context=context,
-            **shown,
-        )
+def _train(config, output, data, folder, strategy):
+    training, is_chief = config.training, strategies.is_chief(strategy)
+    shown = dict(
+        augmentation=augment.get(training.augmentation, data.image_shape),
+        image_shape=_image_shape(data.image_shape, training.image_size),
     )
-    # A multiple of the replicas, so that each has an equal part.
-    replicas = strategy.num_replicas_in_sync
-    eval_batch_size = replicas * math.ceil(EVAL_BATCH_SIZE / replicas)
+    columns = pipeline.COLUMNS + (("index",) if methods.get(config.method).uses_index else ())
+    with strategy.scope():
+        model = build_model(
+            config, shown["image_shape"], len(data.class_names), data.num_examples("train")
+        )
+    model.build_for(pipeline.batch_spec(training.batch_size, shown["image_shape"], columns))
 
-    def eval_batches(split):
+    with folder.held() if is_chief else contextlib.nullcontext():
+        checkpoints = Checkpoints(
+            model, folder.path / "checkpoints", output.keep_checkpoints, writes=is_chief
+        )
+        progress = _resume(model, checkpoints, training, strategy)
+        step = int(model.step.numpy())
         batches = strategy.distribute_datasets_from_function(
-            lambda context: pipeline.eval_batches(
-                data, split, eval_batch_size, context=context, **shown
+            lambda context: pipeline.train_batches(
+                data,
+                training.batch_size,
+                training.seed,
+                start_step=step,
+                columns=columns,
+                context=context,
+                **shown,
             )
         )
-        return batches, pipeline.num_eval_batches(data, split, eval_batch_size)
+        if is_chief:
+            folder.write_model(
+                class_names=data.class_names,
+                image_shape=shown["image_shape"],
+                stored_image_shape=data.image_shape,
+                augmentation=training.augmentation,
+                split_sha256=data.manifest["split_sha256"],
+            )
+        evaluation = Evaluation(model, data, **shown)
+        report = Report(evaluation, folder, data, progress.rows, writes=is_chief)
+        profile = Profile(output.profile_steps if is_chief else (), folder.path / "tensorboard")
+        every = output.checkpoint_every or min(training.eval_every, training.train_steps)
+        Loop(model, training, progress, report.add, checkpoints, every, profile).run(batches)
+        return report.finish(
+            images_per_second=progress.speed(training.batch_size)["images_per_second"]
+        )
 
-    test = eval_batches("test")
-    validation = eval_batches("validation") if "validation" in data else None
-    with strategy.scope():
-        model = build_model(config, image_shape, len(data.class_names), data.num_examples("train"))
-    folder = RunFolder(model_dir, config)
 
-    eval_every = min(training.eval_every, training.train_steps)
-    evaluation = Evaluation(test, validation, folder, training.batch_size)
-    verbose = 1 if sys.stdout.isatty() else 2
-    model.fit(
-        train,
-        epochs=training.train_steps // eval_every,
-        steps_per_epoch=eval_every,
-        shuffle=False,  # the pipeline did
-        validation_data=test[0],
-        validation_steps=test[1],
-        callbacks=[_StopOnBadLoss(), evaluation],
-        verbose=verbose if strategies.is_chief(strategy) else 0,
-    )
-    device = strategies.describe(strategy)
-    return folder.write_result(data, evaluation.images_per_second(), device)
+def _resume(model, checkpoints, training, strategy):
+    """Goes back to the last checkpoint, if there is one. Returns the run's `Progress`."""
+    saved = checkpoints.restore() or {}
+    progress, step = Progress(**saved), int(model.step.numpy())
+    if not strategies.all_agree(strategy, step):
+        raise InputError(
+            f"model_dir={checkpoints.folder.parent}: the workers found different checkpoints: name "
+            "a folder on storage that all of them share."
+        )
+    total, stride = training.train_steps, training.steps_per_execution
+    if step > total:
+        raise InputError(f"train_steps={total} is less than the {step} steps that are done.")
+    if step % stride:
+        raise InputError(f"steps_per_execution={stride} does not divide the {step} steps done.")
+    if step and strategies.is_chief(strategy):
+        print(f"Going on from step {step} of {total}", flush=True)
+    return progress
 
 
 @contextlib.contextmanager
@@ -203,16 +235,3 @@ def _jit_compile(choice):
     if choice == "auto":
         return bool(tf.config.get_visible_devices("GPU"))
     return choice == "true"
-
-
-class _StopOnBadLoss(keras.callbacks.Callback):
-    """Ends training at the first loss that is NaN or infinite."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        loss = float(logs["loss"])
-        if not math.isfinite(loss):
-            raise InputError(
-                f"The loss became {loss} at step {int(self.model.optimizer.iterations.numpy())}: "
-                "most often the learning rate is too high (try a tenth of it), else images hold "
-                "NaN or labels lie outside their range."
-            )

@@ -1,8 +1,11 @@
-"""The folder that a run leaves behind: flags.txt, metrics.csv, result.json, tensorboard/."""
+"""The folder of a run: flags.txt, metrics.csv, result.json; and whether it may be gone on with."""
 
+import contextlib
 import csv
+import fcntl
 import io
 import json
+import os
 import pathlib
 import platform
 import subprocess
@@ -24,112 +27,202 @@ SPLIT_FACTS = (
     "realized_noise_rate",
     "split_sha256",
 )
+# What may change on the way: where the data is, how fast steps are taken, and that there are more.
+HARMLESS = ("data_dir", "steps_per_execution", "jit_compile", "train_steps")
 
 
 class RunFolder:
     """Writes what a run leaves behind, and never over what another run left.
 
     Args:
-        path: the folder, which may be remote (gs://); made if missing.
+        path: the folder, which may be remote (gs://).
         config: `RunConfig` with all hyperparameters.
-
-    Raises:
-        InputError: the folder holds a run's files already, or can't be made.
     """
 
     def __init__(self, path, config):
         self.path = epath.Path(path)
-        self.rows = []
         self.config = config
-        refuse_if_taken(self.path)
-        flags = "".join(f"--{name}={value}\n" for name, value in config.flags().items())
+
+    def check(self, resume="auto"):
+        """Makes sure that this run may write here. See `check`."""
+        check(self.path, self.config, resume)
+
+    @contextlib.contextmanager
+    def held(self):
+        """Makes the folder if it is missing, and keeps other processes from writing to it.
+
+        Raises:
+            InputError: another process writes to it, or it can't be made; or see `check`.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / "flags.txt").write_text(flags)
         except OSError as error:
-            raise InputError(f"model_dir={path} can't be written: {error.strerror}.") from error
-        self._tensorboard = tf.summary.create_file_writer(str(self.path / "tensorboard"))
+            raise InputError(f"model_dir={self.path} can't be made: {error.strerror}.") from error
+        with _only_writer(self.path):
+            self.check()
+            flags = self.config.flags().items()
+            self.write("flags.txt", "".join(f"--{name}={value}\n" for name, value in flags))
+            yield
 
-    def write_row(self, row):
-        """Adds an evaluation to metrics.csv and to TensorBoard.
+    def write_model(self, **facts):
+        """Writes model.json: what it takes to use the network without the data it learned from.
 
         Args:
-            row: dict of numbers, `step` among them; each row of a run has the same keys.
-        """
-        self.rows.append(row)
-        table = io.StringIO()
-        writer = csv.DictWriter(table, row)
-        writer.writeheader()
-        writer.writerows(self.rows)
-        self._write("metrics.csv", table.getvalue())  # whole: remote files can't be added to
-        with self._tensorboard.as_default(step=row["step"]):
-            for name, value in row.items():
-                if name != "step" and value is not None:
-                    tf.summary.scalar(name, value)
-        self._tensorboard.flush()
+            **facts: its contents, `split_sha256` among them.
 
-    def write_result(self, data, images_per_second, device):
+        Raises:
+            InputError: the run was begun with another split.
+        """
+        try:
+            begun = json.loads((self.path / "model.json").read_text())
+        except (OSError, ValueError):
+            begun = facts
+        if begun["split_sha256"] != facts["split_sha256"]:
+            raise InputError(
+                f"model_dir={self.path} holds a run on other labels: the split of dataset="
+                f"{self.config.data.dataset} has changed since. Bring it back, or name a new "
+                "folder."
+            )
+        self.write("model.json", json.dumps(facts, indent=2) + "\n")
+
+    def result(self):
+        """The contents of result.json if all steps of the run are done; None otherwise."""
+        try:
+            result = json.loads((self.path / "result.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return result if result["steps"] == self.config.training.train_steps else None
+
+    def write_rows(self, rows):
+        """Writes metrics.csv, as a whole: remote files can't be added to.
+
+        Args:
+            rows: list of dicts with the same keys.
+        """
+        table = io.StringIO()
+        writer = csv.DictWriter(table, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+        self.write("metrics.csv", table.getvalue())
+
+    def write_result(self, rows, **facts):
         """Writes result.json when the run is done.
 
         Args:
-            data: `NoisySplits`.
-            images_per_second: over the whole run, or None.
-            device: what the run ran on, in words.
+            rows: all evaluations.
+            **facts: what else goes into it.
 
         Returns:
             The file's contents, a dict. Accuracies are fractions; peak and final are on the test
             split's clean labels. No test label chose anything.
         """
-        rows, config = self.rows, self.config
+        config, training = self.config, self.config.training
         accuracies = [row["test_accuracy"] for row in rows]
         result = {
             "method": config.method,
             "hyperparameters": dict(config.hyperparameters),
-            **{name: data.manifest[name] for name in SPLIT_FACTS},
-            "network": config.training.network,
-            "precision": config.training.precision,
-            "batch_size": config.training.batch_size,
-            "seed": config.training.seed,
+            "network": training.network,
+            "precision": training.precision,
+            "batch_size": training.batch_size,
+            "seed": training.seed,
             "steps": rows[-1]["step"],
             "peak_accuracy": max(accuracies),
             "final_accuracy": accuracies[-1],
             "accuracy_drop": max(accuracies) - accuracies[-1],
-            "images_per_second": images_per_second,
-            "device": device,
-            "versions": _versions(),
-            "git_revision": _git_revision(),
         }
-        if config.training.average_decay:
+        if "averaged_test_accuracy" in rows[0]:
             averaged = [row["averaged_test_accuracy"] for row in rows]
             result["averaged_peak_accuracy"] = max(averaged)
             result["averaged_final_accuracy"] = averaged[-1]
-        if "validation" in data:
+        if "validation_accuracy" in rows[0]:
             best = max(rows, key=lambda row: row["validation_accuracy"])
             result["final_validation_accuracy"] = rows[-1]["validation_accuracy"]
             result["best_validation_accuracy"] = best["validation_accuracy"]
+            result["best_validation_step"] = best["step"]
             result["accuracy_at_best_validation"] = best["test_accuracy"]
-        self._write("result.json", json.dumps(result, indent=2) + "\n")
+        for name, value in rows[-1].items():
+            if name.startswith("train_") or name.endswith("_top5_accuracy"):
+                result[f"final_{name}"] = value
+        result |= {**facts, "versions": _versions(), "git_revision": _git_revision()}
+        self.write("result.json", json.dumps(result, indent=2) + "\n")
         return result
 
-    def _write(self, name, text):
-        """Replaces a file as a whole, so that it is never seen half written."""
+    def write(self, name, contents):
+        """Replaces a file as a whole, so that it is never seen half written.
+
+        Args:
+            name: of the file.
+            contents: text or bytes.
+        """
         partial = self.path / f"{name}.partial"
-        partial.write_text(text)
-        partial.replace(self.path / name)
-
-
-def refuse_if_taken(path):
-    """Raises InputError if a folder holds another run's files."""
-    for name in ("flags.txt", "metrics.csv", "result.json", "tensorboard"):
         try:
-            taken = (epath.Path(path) / name).exists()
-        except OSError as error:
-            raise InputError(f"model_dir={path} can't be used: {error.strerror}.") from error
-        if taken:
+            write = partial.write_text if isinstance(contents, str) else partial.write_bytes
+            write(contents)
+            partial.replace(self.path / name)
+        except (OSError, tf.errors.OpError) as error:
+            raise InputError(f"{self.path / name} can't be written: {error}.") from error
+
+
+def check(path, config, resume="auto"):
+    """Makes sure that a run may write to a folder.
+
+    Args:
+        path: the folder, which need not exist.
+        config: `RunConfig` with all hyperparameters.
+        resume: auto, if the folder may hold the same run; never, if it must be empty.
+
+    Raises:
+        InputError: the folder holds something else, or can't be read.
+    """
+    path = epath.Path(path)
+    try:
+        held = sorted(file.name for file in path.iterdir()) if path.exists() else []
+    except OSError as error:
+        raise InputError(f"model_dir={path} can't be used: {error.strerror}.") from error
+    if held and resume == "never":
+        raise InputError(
+            f"model_dir={path} is not empty, and resume=never: name a new folder, or go on with "
+            "--resume=auto."
+        )
+    for name in ("metrics.csv", "result.json", "checkpoints", "tensorboard"):
+        if name in held and "flags.txt" not in held:
             raise InputError(
                 f"model_dir={path} holds another run's {name}: name a new folder, or move that "
                 "one away."
             )
+    if "flags.txt" not in held:
+        return
+    lines = (path / "flags.txt").read_text().splitlines()
+    begun = dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
+    now = config.flags()
+    for name in (*begun, *now):
+        if begun.get(name) != now.get(name) and name not in HARMLESS:
+            raise InputError(
+                f"model_dir={path} holds a run with {_told(name, begun)}, and now it is "
+                f"{_told(name, now)}: give the flags in its flags.txt to go on, or name a new "
+                "folder."
+            )
+
+
+def _told(name, flags):
+    return f"{name}={flags[name]}" if name in flags else f"no {name}"
+
+
+@contextlib.contextmanager
+def _only_writer(path):
+    if "://" in str(path):  # no locks on remote storage
+        yield
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise InputError(
+            f"model_dir={path} is being written by another process: wait for it, or name another."
+        ) from error
+    finally:
+        os.close(descriptor)
 
 
 def _versions():

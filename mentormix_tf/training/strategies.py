@@ -102,8 +102,33 @@ def wait_for_all(strategy):
         strategy: `tf.distribute.Strategy`.
     """
     if is_multi_worker(strategy):
-        one = strategy.run(lambda: tf.ones([]))
-        strategy.reduce("SUM", one, axis=None).numpy()
+        _sum(strategy, 1.0)
+
+
+def any_worker(strategy, flag):
+    """Whether a flag is set on any worker; all of them ask.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+        flag: this worker's, a bool.
+    """
+    if not is_multi_worker(strategy):
+        return flag
+    return bool(_sum(strategy, float(flag)) > 0)
+
+
+def all_agree(strategy, number):
+    """Whether a number is the same on every worker; all of them ask.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+        number: this worker's, an integer that float32 holds.
+    """
+    if not is_multi_worker(strategy):
+        return True
+    chief = float(is_chief(strategy))
+    of_chief = _sum(strategy, chief * number) / _sum(strategy, chief)
+    return not any_worker(strategy, number != of_chief)
 
 
 def is_multi_worker(strategy):
@@ -113,6 +138,12 @@ def is_multi_worker(strategy):
         strategy: `tf.distribute.Strategy`.
     """
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def _sum(strategy, value):
+    """The sum of a float over all replicas of all workers."""
+    values = strategy.run(tf.constant, args=(value,))
+    return strategy.reduce("SUM", values, axis=None).numpy()
 
 
 def _split_cpu(number, name):

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from mentormix_tf import InputError, methods
 from mentormix_tf.mentors.mentornet_pd import SHIPPED
+from mentormix_tf.training.checkpoints import Checkpoints
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
@@ -119,6 +120,26 @@ def test_learns_and_comes_back_from_a_file(name, batches, tmp_path):
     np.testing.assert_allclose(
         network.predict(batches.map(lambda batch: batch["image"]), verbose=0), predictions
     )
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(name, batches, tmp_path):
+    def built():
+        model = build(name, average_decay=0.9)
+        model.build_for(batches.element_spec)
+        return model, Checkpoints(model, tmp_path, keep=1)
+
+    model, checkpoints = built()
+    save = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: epoch or checkpoints.save(4, {"epoch": epoch})
+    )
+    losses = model.fit(batches, epochs=2, verbose=0, callbacks=[save]).history["loss"]
+    other, checkpoints = built()
+    assert checkpoints.restore() == {"epoch": 0}
+    assert other.fit(batches, epochs=2, initial_epoch=1, verbose=0).history["loss"] == losses[1:]
+    for one, two in zip(model.variables, other.variables, strict=True):
+        np.testing.assert_array_equal(one, two, one.path)
+    assert checkpoints.steps() == [4]
 
 
 @pytest.mark.slow

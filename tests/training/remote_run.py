@@ -21,7 +21,13 @@ gpath._PREFIX_TO_BACKEND["ram"] = backend.tf_backend
 gpath.register.register_path_cls("ram://")(gpath.PosixGPath)
 
 from mentormix_tf import InputError  # noqa: E402
-from mentormix_tf.config import DataConfig, RunConfig, StrategyConfig, TrainingConfig  # noqa: E402
+from mentormix_tf.config import (  # noqa: E402
+    DataConfig,
+    OutputConfig,
+    RunConfig,
+    StrategyConfig,
+    TrainingConfig,
+)
 from mentormix_tf.data import splits  # noqa: E402
 from mentormix_tf.training import strategies  # noqa: E402
 from mentormix_tf.training.run import run  # noqa: E402
@@ -41,20 +47,26 @@ def config(batch_size):
     )
 
 
-result = run(config(64), "ram://runs/remote", strategy)
+output = OutputConfig(model_dir="ram://runs/remote", checkpoint_every=1, keep_checkpoints=1)
+result = run(config(64), output, strategy)
 folder = gpath.PosixGPath("ram://runs/remote")
 assert json.loads((folder / "result.json").read_text()) == result
 assert len((folder / "metrics.csv").read_text().splitlines()) == 3
 assert "--batch_size=64" in (folder / "flags.txt").read_text()
 assert list((folder / "tensorboard").iterdir())
 assert result["device"].endswith("2 replicas")
+assert (folder / "checkpoints" / "step-4.index").exists()
+assert not (folder / "checkpoints" / "step-3.index").exists()
+
+(folder / "result.json").unlink()  # goes on from the last checkpoint
+assert run(config(64), output, strategy) == result
 
 for again, message in [
-    (config(64), "holds another run's flags.txt"),
+    (config(32), "holds a run with batch_size=64, and now it is batch_size=32"),
     (config(65), "batch_size=65 can't be shared out to 2 replicas"),
 ]:
     try:
-        run(again, "ram://runs/remote", strategy)
+        run(again, output, strategy)
     except InputError as error:
         assert message in str(error), error
     else:

@@ -12,8 +12,18 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mentormix_tf import InputError, methods, networks
-from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
+from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
 from mentormix_tf.training.run import run
+from mentormix_tf.training.tensorboard import tag
+
+KINDS = ("clean", "wrong")
+OTHER_TAGS = {
+    "flags",
+    "_hparams_/session_start_info",
+    "mixed",
+    "confusion_matrix",
+    *(f"loss_of_training_examples/{name}" for name in KINDS),
+}
 
 
 @pytest.fixture
@@ -21,7 +31,9 @@ def short_run(data_dir):
     return functools.partial(_short_run, data_dir)
 
 
-def _short_run(data_dir, path, method="mentormix", hyperparameters=None, data=None, **training):
+def _short_run(
+    data_dir, path, method="mentormix", hyperparameters=None, data=None, output=None, **training
+):
     training = {"train_steps": 20, "eval_every": 10, **training}
     config = RunConfig(
         data=DataConfig(data_dir=data_dir, **(data or {})),
@@ -29,7 +41,7 @@ def _short_run(data_dir, path, method="mentormix", hyperparameters=None, data=No
         method=method,
         hyperparameters=hyperparameters or {},
     )
-    return run(config, path)
+    return run(config, OutputConfig(model_dir=str(path), **(output or {})))
 
 
 def rows(path):
@@ -73,10 +85,20 @@ def test_metrics(finished):
         "step",
         "learning_rate",
         "images_per_second",
+        "input_wait",
         "loss",
         "accuracy",
+        "loss_before_mixing",
         "gamma",
+        "lambda",
         "mean_v",
+        "mean_v_clean",
+        "mean_v_wrong",
+        "v_precision",
+        "v_recall",
+        "train_clean_accuracy",
+        "train_wrong_accuracy",
+        "train_wrong_true_accuracy",
         "test_loss",
         "test_accuracy",
         "validation_loss",
@@ -89,16 +111,57 @@ def test_metrics(finished):
 def test_tensorboard_reads_the_same(finished):
     path, _ = finished
     events = EventAccumulator(str(path / "tensorboard")).Reload()
-    assert {*events.Tags()["tensors"], "step"} == set(rows(path)[0])
-    for name in events.Tags()["tensors"]:
-        points = [(e.step, float(tf.make_ndarray(e.tensor_proto))) for e in events.Tensors(name)]
+    columns = [name for name in rows(path)[0] if name != "step"]
+    assert {tag(name) for name in columns} | OTHER_TAGS == {*events.Tags()["tensors"]}
+    for name in columns:
+        points = [
+            (e.step, float(tf.make_ndarray(e.tensor_proto))) for e in events.Tensors(tag(name))
+        ]
         expected = [(int(row["step"]), float(row[name])) for row in rows(path)]
         np.testing.assert_allclose(points, expected, rtol=1e-5)
 
 
+def test_tensorboard_shows_losses_pictures_and_settings(finished):
+    path, _ = finished
+    events = EventAccumulator(str(path / "tensorboard")).Reload()
+
+    def arrays(name):
+        return [tf.make_ndarray(event.tensor_proto) for event in events.Tensors(name)]
+
+    # Buckets of (from, to, count): each of the 1,150 training examples is in one.
+    counts = [arrays(f"loss_of_training_examples/{name}")[-1][:, 2].sum() for name in KINDS]
+    assert sum(counts) == 1150 and abs(counts[1] / 1150 - 0.4) < 0.03
+    for name in ("mixed", "confusion_matrix"):
+        width, height, png = arrays(name)[-1]
+        pixels = tf.io.decode_png(png).numpy()
+        assert pixels.shape == (int(height), int(width), 3) and pixels.std() > 10
+    assert "| gamma_p | 0.6 |" in arrays("flags")[0].item().decode()
+    settings = events.SummaryMetadata("_hparams_/session_start_info").plugin_data
+    assert b"gamma_p" in settings.content
+
+
+def test_confusion_matrix(finished):
+    path, result = finished
+    with (path / "confusion_matrix.csv").open() as file:
+        names, *table = csv.reader(file)
+    counts = np.array([row[1:] for row in table], int)
+    assert names[1:] == [row[0] for row in table] == [str(i) for i in range(10)]
+    assert counts.sum() == 360
+    assert abs(counts.trace() / 360 - result["final_accuracy"]) < 1e-6
+    accuracies = counts.diagonal() / counts.sum(axis=1)
+    np.testing.assert_allclose(list(result["class_accuracies"].values()), accuracies)
+    assert (path / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_profile(tmp_path, short_run):
+    short_run(tmp_path, output={"profile_steps": ("2", "3")}, method="vanilla", train_steps=5)
+    assert list((tmp_path / "tensorboard").rglob("*.xplane.pb"))
+
+
 def test_same_seed_same_run_and_another_seed_another(tmp_path, finished, short_run):
     def numbers(path):
-        return [{k: v for k, v in r.items() if k != "images_per_second"} for r in rows(path)]
+        times = ("images_per_second", "input_wait")
+        return [{k: v for k, v in r.items() if k not in times} for r in rows(path)]
 
     for name, seed in [("again", 0), ("other", 1)]:
         short_run(tmp_path / name, data={"validation_fraction": 0.2}, seed=seed)
@@ -116,31 +179,25 @@ def test_jit_learns_the_same(tmp_path, short_run):
         np.testing.assert_allclose(float(plain[name]), float(jit[name]), rtol=1e-4)
 
 
-def test_vanilla_has_no_gamma(tmp_path, short_run):
-    short_run(tmp_path, method="vanilla")
-    assert "gamma" not in rows(tmp_path)[0]
-
-
 def test_fewer_steps_than_an_evaluation_takes(tmp_path, short_run):
     assert short_run(tmp_path, train_steps=3, eval_every=100)["steps"] == 3
 
 
-def test_a_used_folder_is_refused_and_left_alone(finished, short_run):
-    path, _ = finished
-    before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
-    with pytest.raises(InputError, match=r"model_dir=.* holds another run's flags.txt"):
-        short_run(path)
-    assert before == {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path, short_run):
+    (tmp_path / "metrics.csv").write_text("precious")
+    with pytest.raises(InputError, match=r"model_dir=.* holds another run's metrics.csv"):
+        short_run(tmp_path)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
 
 
 def test_folder_that_cannot_be_made(tmp_path, short_run):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"model_dir=.*file/run can't be written"):
+    with pytest.raises(InputError, match=r"model_dir=.*file/run can't be made"):
         short_run(tmp_path / "file" / "run")
 
 
 def test_diverging_loss_stops_the_run(tmp_path, short_run):
-    with pytest.raises(InputError, match=r"loss became (nan|inf) at step \d+: .*learning rate"):
+    with pytest.raises(InputError, match=r"(loss|Weights) became .* at step \d+: .*learning rate"):
         short_run(tmp_path, learning_rate=1e30)
     assert not (tmp_path / "result.json").exists()
 

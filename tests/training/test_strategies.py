@@ -12,7 +12,13 @@ import pytest
 import tensorflow as tf
 
 from mentormix_tf import InputError, networks
-from mentormix_tf.config import DataConfig, RunConfig, StrategyConfig, TrainingConfig
+from mentormix_tf.config import (
+    DataConfig,
+    OutputConfig,
+    RunConfig,
+    StrategyConfig,
+    TrainingConfig,
+)
 from mentormix_tf.training import strategies
 from mentormix_tf.training.run import run
 from tests.methods.test_replicas import free_ports
@@ -58,7 +64,16 @@ def test_two_workers_write_one_set_of_results(tmp_path, digits, data_dir):
     assert "mentormix" in outputs[0][0] and "the first worker reports" in outputs[1][0]
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     written = {path.name for path in (tmp_path / "run").iterdir()}
-    assert written == {"flags.txt", "metrics.csv", "result.json", "tensorboard"}
+    assert written == {
+        "checkpoints",
+        "confusion_matrix.csv",
+        "confusion_matrix.png",
+        "flags.txt",
+        "metrics.csv",
+        "model.json",
+        "result.json",
+        "tensorboard",
+    }
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["final_accuracy"] > 0.85 and result["device"].startswith("2 hosts, 2 replicas")
 
@@ -229,4 +244,4 @@ def test_an_operation_that_xla_lacks(tmp_path, monkeypatch, data_dir):
     )
     message = "jit_compile=true: XLA has no kernel for StatelessRandomGammaV3, .*jit_compile=false"
     with pytest.raises(InputError, match=message):
-        run(config, tmp_path / "run")
+        run(config, OutputConfig(model_dir=str(tmp_path / "run")))

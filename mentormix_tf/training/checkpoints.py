@@ -1,0 +1,191 @@
+"""Checkpoints: all that a run needs to go on as if it had never stopped.
+
+`checkpoints/` has the latest few, `checkpoints/best/` the one with the highest accuracy on the
+noisy validation split. Both are written by `tf.train.CheckpointManager`, and any TensorFlow program
+can read them. TensorFlow writes a checkpoint's index last, and it has a checksum of every value, so
+that what was cut short is not taken for whole.
+"""
+
+import json
+import sys
+
+import numpy as np
+import tensorflow as tf
+from etils import epath
+
+from mentormix_tf import replicas
+from mentormix_tf.errors import InputError
+
+# What TensorFlow raises for files that are missing, damaged or cut short.
+UNREADABLE = (tf.errors.OpError, IndexError, ValueError)
+
+
+class Checkpoints:
+    """Saves and restores a run.
+
+    Args:
+        model: `NoisyLabelModel`, compiled, with all its variables made.
+        folder: where checkpoints are kept, which may be remote.
+        keep: how many of the latest there are.
+        writes: whether this process is the one that writes; all others only read.
+    """
+
+    def __init__(self, model, folder, keep, writes=True):
+        self.folder = epath.Path(folder)
+        self.writes = writes
+        self._progress = _Progress()
+        self._metric_sums = _MetricSums(model)
+        self._checkpoint = tf.train.Checkpoint(**variables(model), progress=self._progress)
+        self._latest, self._best = (
+            tf.train.CheckpointManager(self._checkpoint, str(path), number, checkpoint_name="step")
+            for path, number in [(self.folder, keep), (self.folder / "best", 1)]
+        )
+
+    def steps(self):
+        """The steps of the checkpoints that are kept, the latest last."""
+        return [int(path.rpartition("-")[2]) for path in self._latest.checkpoints]
+
+    def restore(self):
+        """Brings the latest checkpoint that can be read back into the model.
+
+        Returns:
+            What `save` was given as progress; None if there is no checkpoint to read, and the model
+            is as it was.
+
+        Raises:
+            InputError: the checkpoint is of another model.
+        """
+        path = next(filter(_is_whole, reversed(self._latest.checkpoints)), None)
+        if path is None:
+            return None
+        try:
+            self._checkpoint.restore(path).assert_consumed()
+        except (AssertionError, ValueError) as error:
+            raise InputError(
+                f"{path} is not of this model: it was written by another version of the code. Go "
+                "on with that version, or name a new folder."
+            ) from error
+        progress = self._progress.value
+        self._metric_sums.set(progress.pop("metric_sums"))
+        return progress
+
+    def save(self, step, progress):
+        """Saves the model and how far it has come. With several workers, all call it.
+
+        Args:
+            step: how many steps are done.
+            progress: dict that JSON can hold.
+
+        Raises:
+            InputError: it can't be written; earlier checkpoints are as they were.
+        """
+        self._write(self._latest, step, progress)
+
+    def save_best(self, step, progress):
+        """Saves the model as the best so far, just after an evaluation; see `save`."""
+        self._write(self._best, step, progress)
+
+    def _write(self, manager, step, progress):
+        sums = self._metric_sums.get().tolist()
+        if not self.writes:
+            return
+        self._progress.value = {**progress, "metric_sums": sums}
+        try:
+            _remove_leftovers(manager)
+            manager.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            reason = str(error).strip().splitlines()[0]
+            kept = self.steps()
+            raise InputError(
+                f"The checkpoint of step {step} can't be written to {manager.directory} ({reason}):"
+                " make room or mend that, and give the same command again, which goes on from "
+                f"step {kept[-1] if kept else 0}."
+            ) from error
+
+
+def variables(model):
+    """What a checkpoint holds of a model: lists of variables by what they belong to.
+
+    Args:
+        model: `NoisyLabelModel`, compiled.
+
+    Returns:
+        Dict: network, in the order of `model.network.variables`; average, where one is kept, in
+        that of its trainable weights; optimizer; and method, all that is left but the metrics.
+    """
+    parts = {
+        "network": model.network.variables,
+        "average": model.weight_average.averages if model.average_decay else [],
+        "optimizer": model.optimizer.variables,
+    }
+    taken = {id(v) for part in parts.values() for v in part}
+    taken |= {id(v) for metric in model.metrics for v in metric.variables}
+    parts["method"] = [v for v in model.variables if id(v) not in taken]
+    return {name: [v.value for v in part] for name, part in parts.items() if part}
+
+
+class _Progress(tf.train.experimental.PythonState):
+    """A dict that goes into a checkpoint as JSON."""
+
+    value = None
+
+    def serialize(self):
+        return json.dumps(self.value)
+
+    def deserialize(self, text):
+        self.value = json.loads(text)
+
+
+def _is_whole(path):
+    """Whether all of a checkpoint can be read; warns where it can't."""
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)  # checks its checksum
+        return True
+    except UNREADABLE as error:
+        reason = str(error).strip().splitlines()[0]
+        print(f"warning: {path} can't be read ({reason}): going further back", file=sys.stderr)
+        return False
+
+
+def _remove_leftovers(manager):
+    """Deletes what a save that was cut short, or one that can't be read, has left."""
+    folder = epath.Path(manager.directory)
+    kept = {epath.Path(path).name for path in manager.checkpoints}
+    for path in folder.glob("step-*") if folder.exists() else ():
+        if path.name.split(".")[0].split("_temp")[0] not in kept:
+            path.rmtree() if path.is_dir() else path.unlink()
+
+
+class _MetricSums:
+    """What the metrics have summed on each replica since they were reset: `[replicas, sums]`.
+
+    Replicas sum by themselves, and a sum of floats depends on its order: for a run to go on as if
+    it had not stopped, each replica has to go on from its own.
+    """
+
+    def __init__(self, model):
+        self._strategy = model.distribute_strategy
+        self._variables = [v for metric in model.metrics for v in metric.variables]
+        self._read = tf.function(lambda: self._strategy.run(self._read_one))
+        self._write = tf.function(lambda sums: self._strategy.run(self._write_one, args=(sums,)))
+
+    def get(self):
+        return self._strategy.experimental_local_results(self._read())[0].numpy()
+
+    def set(self, sums):
+        """Gives each replica its own; the first has those of all if there were more or fewer."""
+        sums, count = np.asarray(sums, np.float32), self._strategy.num_replicas_in_sync
+        if len(sums) != count:
+            rest = np.zeros([count - 1, sums.shape[1]], np.float32)
+            sums = np.concatenate([sums.sum(axis=0)[None], rest])
+        self._write(tf.constant(sums))
+
+    def _read_one(self):
+        return replicas.gather(tf.stack([tf.convert_to_tensor(v) for v in self._variables])[None])
+
+    def _write_one(self, sums):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        for variable, value in zip(self._variables, tf.unstack(sums[replica]), strict=True):
+            variable.assign(value)

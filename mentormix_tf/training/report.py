@@ -1,0 +1,130 @@
+"""What a run tells of itself: on the console, in its folder, in TensorBoard."""
+
+import csv
+import io
+import math
+
+from tqdm import tqdm
+
+from mentormix_tf.training import measures, strategies
+from mentormix_tf.training.run_folder import SPLIT_FACTS
+from mentormix_tf.training.tensorboard import TensorBoard, draw_mixed
+
+# What the console's line has, where there is such a column: column, text, format.
+LINE = (
+    ("loss", "loss", ".3f"),
+    ("gamma", "γ", ".2f"),
+    ("mean_v", "v", ".2f"),
+    ("mean_v_clean", "of right labels", ".2f"),
+    ("mean_v_wrong", "of wrong", ".2f"),
+    ("test_accuracy", "test accuracy", ".3f"),
+    ("averaged_test_accuracy", "averaged", ".3f"),
+    ("validation_accuracy", "noisy validation", ".3f"),
+    ("train_wrong_accuracy", "memorised", ".3f"),
+    ("images_per_second", "images/s", ",.0f"),
+)
+
+
+class Report:
+    """Tells of each evaluation, and of the run when it is done.
+
+    Args:
+        evaluation: `Evaluation`.
+        folder: `RunFolder`.
+        data: `NoisySplits`.
+        rows: the evaluations so far, which `Loop` adds to.
+        writes: whether this process is the one that tells; others only measure.
+    """
+
+    def __init__(self, evaluation, folder, data, rows, writes=True):
+        self.evaluation = evaluation
+        self.folder = folder
+        self.data = data
+        self.rows = rows
+        self.writes = writes
+        self.class_names = data.class_names
+        if writes:
+            self._tensorboard = TensorBoard(folder.path / "tensorboard")
+            if not rows:
+                self._tensorboard.write_settings(folder.config)
+
+    def add(self, shown):
+        """Measures the network and tells of it.
+
+        Args:
+            shown: what training showed since the last evaluation, a dict with step.
+
+        Returns:
+            The row of metrics.csv, a dict from column to number; None where there is none.
+        """
+        row, sample = self.evaluation.row()
+        # Seven digits are what a float32 holds.
+        row = {k: v if v is None else float(f"{v:.7g}") for k, v in {**shown, **row}.items()}
+        row["step"] = step = shown["step"]
+        mixed = self._is_time_for_a_picture(step) and self.evaluation.mixed()
+        if self.writes:
+            self.folder.write_rows([*self.rows, row])
+            self._tensorboard.write_row(row)
+            self._tensorboard.write_losses(step, sample)
+            if mixed:
+                picture = _png(draw_mixed(*mixed, self.class_names))
+                self._tensorboard.write_picture(step, "mixed", picture)
+            tqdm.write(self._line(row))
+        return row
+
+    def finish(self, **facts):
+        """Tells of a run that is done: confusion_matrix.csv and .png, result.json.
+
+        Args:
+            **facts: what else goes into result.json.
+
+        Returns:
+            The contents of result.json, a dict; None where this process does not tell.
+        """
+        test = self.evaluation.test()
+        if not self.writes:
+            return None
+        label, predicted, names = test["label"], test["predicted"], self.class_names
+        matrix = measures.confusion_matrix(label, predicted, len(names))
+        picture = _png(measures.draw_confusion_matrix(matrix, names))
+        self._tensorboard.write_picture(self.rows[-1]["step"], "confusion_matrix", picture)
+        self.folder.write("confusion_matrix.png", picture)
+        table = io.StringIO()
+        csv.writer(table).writerow(["label", *names])
+        csv.writer(table).writerows([n, *row] for n, row in zip(names, matrix, strict=True))
+        self.folder.write("confusion_matrix.csv", table.getvalue())
+        accuracies = measures.class_accuracies(label, predicted, len(names)).tolist()
+        return self.folder.write_result(
+            self.rows,
+            **{name: self.data.manifest[name] for name in SPLIT_FACTS},
+            # NaN, of a class without a test example, is no JSON.
+            class_accuracies={
+                name: None if math.isnan(accuracy) else accuracy
+                for name, accuracy in zip(names, accuracies, strict=True)
+            },
+            **facts,
+            device=strategies.describe(self.evaluation.model.distribute_strategy),
+        )
+
+    def _is_time_for_a_picture(self, step):
+        """At the first evaluation, and after each quarter of the run."""
+        training = self.folder.config.training
+        every = min(training.eval_every, training.train_steps)
+        quarter = training.train_steps / 4
+        return step == every or step // quarter > (step - every) // quarter
+
+    def _line(self, row):
+        total = self.folder.config.training.train_steps
+        parts = [
+            f"{text} {row[column]:{form}}"
+            for column, text, form in LINE
+            if row.get(column) is not None
+        ]
+        return "  ".join([f"step {row['step']:>{len(str(total))}}/{total}", *parts])
+
+
+def _png(figure):
+    """A `matplotlib.figure.Figure` as the bytes of a PNG file."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    return png.getvalue()

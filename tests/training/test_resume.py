@@ -1,0 +1,246 @@
+"""Runs that are cut short, and go on as if they had not been."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mentormix_tf import InputError
+from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
+from mentormix_tf.training.run import run
+from tests.training.killed_run import left
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+
+
+def config(data_dir, hyperparameters=None, data=None, **training):
+    training = {"train_steps": 12, "eval_every": 4, "batch_size": 32, **training}
+    return RunConfig(
+        data=DataConfig(data_dir=data_dir, **{"validation_fraction": 0.1, **(data or {})}),
+        training=TrainingConfig(**training),
+        method="mixup",
+        hyperparameters=hyperparameters or {},
+    )
+
+
+@pytest.fixture
+def train(data_dir):
+    """Trains as `config` says, into a folder."""
+
+    def train(path, output=None, **settings):
+        return run(config(data_dir, **settings), OutputConfig(str(path), **(output or {})))
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, data_dir):
+    path = tmp_path_factory.mktemp("run")
+    run(config(data_dir), OutputConfig(str(path)))
+    return path
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """The folder of a run whose last evaluation and result are still to come."""
+    path = tmp_path / "copy"
+    path.mkdir()
+    for file in finished.rglob("*"):
+        target = path / file.relative_to(finished)
+        target.mkdir() if file.is_dir() else target.write_bytes(file.read_bytes())
+    (path / "result.json").unlink()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("method", "replicas", "kills"),
+    [
+        ("mentormix", 1, 2),
+        ("s_model", 2, 2),
+        ("data_parameters", 1, 1),
+        *(
+            pytest.param(method, replicas, 20, marks=pytest.mark.slow)
+            for method in ("mentormix", "s_model", "data_parameters")
+            for replicas in (1, 2)
+        ),
+    ],
+)
+def test_killed_runs_end_as_those_left_in_peace(tmp_path, data_dir, method, replicas, kills):
+    arguments = [data_dir, str(tmp_path), method, str(replicas), str(kills), "0"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.training.killed_run", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{method}: {kills} kills" in done.stdout
+
+
+def test_devices_may_change_on_the_way(tmp_path, data_dir, digits):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.training.changed_strategy", data_dir, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_checkpoints_that_are_kept(finished):
+    names = {path.name for path in (finished / "checkpoints").glob("*.index")}
+    assert names == {"step-4.index", "step-8.index", "step-12.index"}
+    assert len(list((finished / "checkpoints" / "best").glob("*.index"))) == 1
+    rows, _, values = left(finished)
+    best = max(rows, key=lambda row: float(row["validation_accuracy"]))
+    assert {name for part, name, _ in values if part == "best"} == {f"step-{best['step']}"}
+
+
+def test_a_finished_run_is_not_run_again(finished, train):
+    before = {file: file.read_bytes() for file in finished.rglob("*") if file.is_file()}
+    assert train(finished) == json.loads((finished / "result.json").read_text())
+    assert before == {file: file.read_bytes() for file in finished.rglob("*") if file.is_file()}
+
+
+def test_more_steps(copy, finished, train):
+    rows, _, _ = left(finished)
+    assert train(copy, train_steps=16)["steps"] == 16
+    more, _, _ = left(copy)
+    assert more[:3] == rows and [row["step"] for row in more] == ["4", "8", "12", "16"]
+    with pytest.raises(InputError, match="train_steps=8 is less than the 16 steps that are done"):
+        train(copy, train_steps=8)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"learning_rate": 0.2}, "learning_rate=0.1, and now it is learning_rate=0.2"),
+        ({"hyperparameters": {"alpha": 2.0}}, "alpha=0.2, and now it is alpha=2.0"),
+        ({"data": {"noise_level": 0.2}}, "noise_level=0.4, and now it is noise_level=0.2"),
+        ({"seed": 1}, "seed=0, and now it is seed=1"),
+        ({"output": {"resume": "never"}}, "is not empty, and resume=never"),
+        ({"output": {"checkpoint_every": 3}, "steps_per_execution": 2}, "checkpoint_every=3 must"),
+    ],
+)
+def test_what_may_not_change(copy, train, change, message):
+    before = {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
+    with pytest.raises(InputError, match=message):
+        train(copy, **change)
+    assert before == {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
+
+
+def test_another_split_of_the_same_name(copy, train):
+    facts = json.loads((copy / "model.json").read_text())
+    (copy / "model.json").write_text(json.dumps({**facts, "split_sha256": "0"}))
+    with pytest.raises(InputError, match="holds a run on other labels"):
+        train(copy)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_a_bit(path):
+    contents = bytearray(path.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    path.write_bytes(contents)
+
+
+INDEX, DATA = "step-12.index", "step-12.data-00000-of-00001"
+
+
+@pytest.mark.parametrize(
+    ("damage", "file"),
+    [(truncate, INDEX), (truncate, DATA), (flip_a_bit, DATA), (pathlib.Path.unlink, DATA)],
+)
+def test_a_damaged_checkpoint_makes_way_for_the_one_before(
+    copy, finished, train, capsys, damage, file
+):
+    damage(copy / "checkpoints" / file)
+    train(copy)
+    output, errors = capsys.readouterr()
+    assert re.search(r"step-12 can't be read \(.*\): going further back", errors)
+    assert "Going on from step 8 of 12" in output
+    before, after = left(finished), left(copy)
+    assert before[:2] == after[:2]
+    for name, value in before[2].items():
+        np.testing.assert_array_equal(value, after[2][name], str(name))
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_starts_anew(copy, finished, train, capsys):
+    for file in (copy / "checkpoints").glob("*.data*"):
+        flip_a_bit(file)
+    train(copy)
+    output, errors = capsys.readouterr()
+    assert errors.count("going further back") == 3 and "Going on" not in output
+    assert left(finished)[0] == left(copy)[0]
+
+
+def test_a_full_disk_loses_nothing(copy, finished, train, monkeypatch):
+    def full(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    before = left(finished)[2]
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    message = "of step 16 can't be written to .* .No space left on device.: .* from step 12"
+    with pytest.raises(InputError, match=message):
+        train(copy, train_steps=16)
+    monkeypatch.undo()
+    assert train(copy)["steps"] == 12
+    for name, value in before.items():
+        np.testing.assert_array_equal(value, left(copy)[2][name])
+
+
+def test_a_bad_loss_leaves_the_last_good_checkpoint(tmp_path, train):
+    with pytest.raises(InputError, match=r"became .* at step \d+: .* No step was saved"):
+        train(tmp_path, learning_rate=1e30)
+    with pytest.raises(InputError, match=r"became .* step [12] is kept"):
+        # The first step of a warm-up has a rate of 0.
+        train(tmp_path / "kept", {"checkpoint_every": 1}, learning_rate=1e30, warmup_steps=11)
+    latest = tf.train.load_checkpoint(tf.train.latest_checkpoint(tmp_path / "kept" / "checkpoints"))
+    names = [name for name in latest.get_variable_to_shape_map() if name.startswith("network/")]
+    assert names and all(np.isfinite(latest.get_tensor(name)).all() for name in names)
+
+
+def test_two_processes_in_one_folder(copy, train):
+    import fcntl
+
+    descriptor = os.open(copy, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(InputError, match="is being written by another process"):
+            train(copy)
+    finally:
+        os.close(descriptor)
+    assert train(copy)["steps"] == 12
+
+
+def test_sigterm_saves_and_asks_to_be_started_again(tmp_path, data_dir, digits):
+    flags = [f"--data_dir={data_dir}", f"--model_dir={tmp_path}/run", "--train_steps=1000000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mentormix_tf.train", *flags, "--eval_every=50", "--method=vanilla"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 100
+        while not (tmp_path / "run" / "metrics.csv").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 143
+    assert "Stopped after step" in errors and "Traceback" not in errors
+    step = int(errors.split("Stopped after step ")[1].split(",")[0])
+    assert (tmp_path / "run" / "checkpoints" / f"step-{step}.index").exists()

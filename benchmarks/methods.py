@@ -11,14 +11,13 @@ import csv
 import itertools
 import json
 import pathlib
-import shutil
 import statistics
 import sys
 
 import keras
 
 from mentormix_tf import methods
-from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
+from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
 from mentormix_tf.training.run import run
 
 # What is tried, on a fifth of the noisy training examples; the first is the method's default.
@@ -51,7 +50,6 @@ def settings(method):
 def result(path, method, hyperparameters, seed, validation_fraction=0.0):
     """The contents of a run's result.json, from a new run where there is none."""
     if not (path / "result.json").exists():
-        shutil.rmtree(path, ignore_errors=True)
         keras.utils.clear_session()
         config = RunConfig(
             data=DataConfig(validation_fraction=validation_fraction),
@@ -59,7 +57,7 @@ def result(path, method, hyperparameters, seed, validation_fraction=0.0):
             hyperparameters=hyperparameters,
             training=TrainingConfig(seed=seed),
         )
-        run(config, path)
+        run(config, OutputConfig(model_dir=str(path)))
     return json.loads((path / "result.json").read_text())
 
 

@@ -81,6 +81,57 @@ def released_cifar(images, seed):
     return distort_color(images, randomness.fold_in(seed, 1))
 
 
+def decode(encoded, channels):
+    """Decodes an image: JPEG, PNG, BMP, or the first frame of a GIF.
+
+    Args:
+        encoded: scalar string.
+        channels: how many the result has; TensorFlow converts to 1 and 3.
+
+    Returns:
+        `[height, width, channels]`, uint8.
+    """
+
+    def converted():
+        return tf.io.decode_image(encoded, channels, expand_animations=False)
+
+    def grey_of_rgb():
+        return tf.image.rgb_to_grayscale(tf.io.decode_image(encoded, 3, expand_animations=False))
+
+    if channels != 1:
+        return converted()
+    # To grey, TensorFlow converts JPEG and PNG only.
+    start = tf.strings.substr(encoded, 0, 2)
+    return tf.cond(tf.reduce_any(start == [b"BM", b"GI"]), grey_of_rgb, converted)
+
+
+def resize_whole(image, image_shape):
+    """Resizes an image where its size is not the one wanted.
+
+    Args:
+        image: `[height, width, channels]`, uint8 or float32.
+        image_shape: `(height, width, channels)` of the result.
+
+    Returns:
+        `[height, width, channels]`, float32, in [0, 255].
+    """
+    same = tf.reduce_all(tf.equal(tf.shape(image)[:2], image_shape[:2]))
+    image = tf.cond(
+        same,
+        lambda: tf.cast(image, tf.float32),
+        lambda: tf.image.resize(image, image_shape[:2], antialias=True),
+    )
+    return tf.ensure_shape(image, image_shape)
+
+
+def resize_center(image, image_shape):
+    """Cuts out the middle 87.5 % of the shorter side and resizes it.
+
+    Args: see `resize_whole`.
+    """
+    return _resize_window(_window(image, *_center(tf.shape(image))), image_shape)
+
+
 def decode_whole(encoded, image_shape, seed=None):
     """Decodes an image, and resizes it where its size is not the one wanted.
 
@@ -92,15 +143,7 @@ def decode_whole(encoded, image_shape, seed=None):
     Returns:
         `[height, width, channels]`, float32, in [0, 255].
     """
-    height, width, channels = image_shape
-    image = tf.io.decode_image(encoded, channels, expand_animations=False)
-    same = tf.reduce_all(tf.equal(tf.shape(image)[:2], [height, width]))
-    image = tf.cond(
-        same,
-        lambda: tf.cast(image, tf.float32),
-        lambda: tf.image.resize(image, [height, width], antialias=True),
-    )
-    return tf.ensure_shape(image, image_shape)
+    return resize_whole(decode(encoded, image_shape[-1]), image_shape)
 
 
 def decode_random_crop(encoded, image_shape, seed):
@@ -115,7 +158,7 @@ def decode_random_crop(encoded, image_shape, seed):
     shape = tf.cond(
         is_jpeg,
         lambda: tf.io.extract_jpeg_shape(encoded),
-        lambda: tf.shape(tf.io.decode_image(encoded, channels, expand_animations=False)),
+        lambda: tf.shape(decode(encoded, channels)),
     )
     whole = tf.constant([0.0, 0.0, 1.0, 1.0], shape=[1, 1, 4])
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
@@ -127,7 +170,12 @@ def decode_random_crop(encoded, image_shape, seed):
         area_range=[0.08, 1.0],
         use_image_if_no_bounding_boxes=True,
     )
-    return _decode_window(encoded, is_jpeg, begin[:2], size[:2], image_shape)
+    window = tf.cond(
+        is_jpeg,
+        lambda: _jpeg_window(encoded, begin[:2], size[:2], channels),
+        lambda: _window(decode(encoded, channels), begin[:2], size[:2]),
+    )
+    return _resize_window(window, image_shape)
 
 
 def decode_center_crop(encoded, image_shape, seed=None):
@@ -135,30 +183,36 @@ def decode_center_crop(encoded, image_shape, seed=None):
 
     Args: see `decode_whole`.
     """
-    is_jpeg = tf.io.is_jpeg(encoded)
-    shape = tf.cond(
-        is_jpeg,
-        lambda: tf.io.extract_jpeg_shape(encoded),
-        lambda: tf.shape(tf.io.decode_image(encoded, image_shape[-1], expand_animations=False)),
-    )
-    side = tf.cast(0.875 * tf.cast(tf.reduce_min(shape[:2]), tf.float32), tf.int32)
-    side = tf.maximum(side, 1)
-    begin = (shape[:2] - side) // 2
-    return _decode_window(encoded, is_jpeg, begin, [side, side], image_shape)
+    channels = image_shape[-1]
 
-
-def _decode_window(encoded, is_jpeg, begin, size, image_shape):
-    height, width, channels = image_shape
-
-    def from_jpeg():
-        return tf.image.decode_and_crop_jpeg(encoded, tf.concat([begin, size], 0), channels)
+    def from_jpeg():  # of which only the middle is decoded
+        begin, size = _center(tf.io.extract_jpeg_shape(encoded))
+        return _jpeg_window(encoded, begin, size, channels)
 
     def from_other():
-        image = tf.io.decode_image(encoded, channels, expand_animations=False)
-        begin3, size3 = tf.concat([begin, [0]], 0), tf.concat([size, [-1]], 0)
-        return tf.slice(image, begin3, size3)
+        image = decode(encoded, channels)
+        return _window(image, *_center(tf.shape(image)))
 
-    window = tf.cond(is_jpeg, from_jpeg, from_other)
+    return _resize_window(tf.cond(tf.io.is_jpeg(encoded), from_jpeg, from_other), image_shape)
+
+
+def _center(shape):
+    """Where the middle 87.5 % of the shorter side begin, and how large they are: `[2]`, int32."""
+    side = tf.cast(0.875 * tf.cast(tf.reduce_min(shape[:2]), tf.float32), tf.int32)
+    side = tf.maximum(side, 1)
+    return (shape[:2] - side) // 2, tf.stack([side, side])
+
+
+def _jpeg_window(encoded, begin, size, channels):
+    return tf.image.decode_and_crop_jpeg(encoded, tf.concat([begin, size], 0), channels)
+
+
+def _window(image, begin, size):
+    return tf.slice(image, tf.concat([begin, [0]], 0), tf.concat([size, [-1]], 0))
+
+
+def _resize_window(window, image_shape):
+    height, width, channels = image_shape
     window = tf.ensure_shape(window, [None, None, channels])
     resized = tf.image.resize(window, [height, width], antialias=True)
     return tf.ensure_shape(tf.clip_by_value(resized, 0.0, 255.0), image_shape)
@@ -166,18 +220,28 @@ def _decode_window(encoded, is_jpeg, begin, size, image_shape):
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How images are decoded for training and for evaluation, and distorted for training."""
+    """How images are decoded for training and for evaluation, and distorted for training.
+
+    Attributes:
+        decode_train: function of encoded bytes, image shape and seed; see `decode_whole`.
+        decode_eval: the same, which uses no seed.
+        distort: function of a batch and a seed; see `keep`.
+        resize_eval: what decode_eval does once an image is decoded; see `resize_whole`.
+    """
 
     decode_train: Callable = decode_whole
     decode_eval: Callable = decode_whole
     distort: Callable = keep
+    resize_eval: Callable = resize_whole
 
 
 AUGMENTATIONS = {
     "none": Augmentation(),
     "cifar": Augmentation(distort=released_cifar),
     "cifar_standard": Augmentation(distort=crop_and_flip(4)),
-    "imagenet": Augmentation(decode_random_crop, decode_center_crop, crop_and_flip(0)),
+    "imagenet": Augmentation(
+        decode_random_crop, decode_center_crop, crop_and_flip(0), resize_center
+    ),
 }
 
 
@@ -206,3 +270,17 @@ def get(name, image_shape):
     if name == "cifar" and channels != 3:
         raise InputError(f"augmentation=cifar distorts colours, but there is {channels} channel.")
     return AUGMENTATIONS[name]
+
+
+def for_evaluation(augmentation, stored_image_shape):
+    """The augmentation to evaluate with: stored images of one size are shown whole.
+
+    Args:
+        augmentation: `Augmentation` of the run.
+        stored_image_shape: `(height, width, channels)` of the stored images, None for differing
+            sides.
+
+    Returns:
+        `Augmentation`, of which decode_eval and resize_eval count.
+    """
+    return augmentation if None in stored_image_shape else AUGMENTATIONS["none"]

@@ -7,6 +7,7 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
+from mentormix_tf.data import augment
 from mentormix_tf.data.sources.base import SourceSplit
 from mentormix_tf.errors import InputError
 
@@ -40,7 +41,7 @@ def check(split, name, skip_bad_images):
         raise InputError(f"None of the {len(split.ids)} {name} images can be decoded.")
 
     def images():
-        return (_storable(im) for im, keep in zip(split.images(), kept, strict=True) if keep)
+        return (storable(im) for im, keep in zip(split.images(), kept, strict=True) if keep)
 
     return SourceSplit(
         ids=[identifier for identifier, keep in zip(split.ids, kept, strict=True) if keep],
@@ -53,15 +54,48 @@ def check(split, name, skip_bad_images):
 
 def _decodes(image):
     try:
-        tf.io.decode_image(_storable(image), channels=3, expand_animations=False)
+        augment.decode(storable(image), channels=3)
         return True
     except (tf.errors.OpError, OSError, ValueError):
         return False
 
 
-def _storable(image):
-    if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
+def storable(image):
+    """An image as TensorFlow decodes it: what it can't, or not well, comes as PNG.
+
+    Args:
+        image: encoded bytes. JPEG, PNG, GIF and BMP stay as they are, except a BMP with a palette,
+            whose colours TensorFlow overlooks; WebP, TIFF and what else Pillow reads do not.
+
+    Returns:
+        Encoded bytes.
+
+    Raises:
+        OSError: it is no image, or a broken one.
+        ValueError: it is too large to be one, or its pixels have more than 8 bits a channel.
+    """
+    has_palette = image.startswith(b"BM") and image[28:29] <= b"\x08"  # bits a pixel
+    known = image.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM"))
+    return image if known and not has_palette else as_png(image)
+
+
+def as_png(image):
+    """An image that Pillow can read, as PNG.
+
+    Args:
+        image: encoded bytes.
+
+    Returns:
+        Encoded bytes, grey where the image is, else RGB; of several frames the first.
+
+    Raises: see `storable`.
+    """
+    try:
+        opened = Image.open(io.BytesIO(image))
+        if opened.mode.startswith(("I", "F")):
+            raise ValueError(f"its pixels are of Pillow's mode {opened.mode}, not of 8 bits")
         png = io.BytesIO()
-        Image.open(io.BytesIO(image)).convert("RGB").save(png, "png")
-        return png.getvalue()
-    return image
+        opened.convert("L" if opened.mode in ("1", "L", "LA") else "RGB").save(png, "png")
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from error
+    return png.getvalue()

@@ -21,6 +21,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from mentormix_tf import randomness
+from mentormix_tf.data import augment
 from mentormix_tf.errors import InputError
 
 MEMORY = 2**31  # bytes of images to hold, at most
@@ -143,11 +144,10 @@ def eval_batches(
     """
     examples = _Examples(data, split, memory, columns, context)
     part = batch_size // context.num_input_pipelines
+    decode = augment.for_evaluation(augmentation, data.image_shape).decode_eval
 
     def decoded(batch):
-        batch = examples.decoded(
-            examples.gathered(batch), augmentation.decode_eval, image_shape, tf.constant([0, 0])
-        )
+        batch = examples.decoded(examples.gathered(batch), decode, image_shape, tf.constant([0, 0]))
         return filled({**batch, "weight": tf.ones(tf.shape(batch["image"])[:1])})
 
     def filled(batch):

@@ -89,7 +89,7 @@ def draw_confusion_matrix(matrix, class_names):
     num_classes = len(class_names)
     fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(0.5 * num_classes + 2, 5, 14))
-    figure = Figure((side + 1, side), dpi=120, layout="constrained")
+    figure = Figure((side + 1, side), dpi=120, layout="compressed")
     axes = figure.add_subplot()
     image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     figure.colorbar(image, label="fraction of the row", shrink=0.8)

@@ -6,6 +6,7 @@ is that argument's text in the docstring: each stands once.
 
 import dataclasses
 import inspect
+import os
 import re
 import signal
 import sys
@@ -24,26 +25,35 @@ FLAGS = flags.FLAGS
 _groups = {}  # title -> names of its flags, as --help shows them
 
 
-def define_config(title, config_class, without=()):
+def define_config(title, config_class, without=(), has_defaults=True):
     """Defines a flag for each field of a dataclass.
 
     Args:
         title: heading of the flags in --help.
         config_class: dataclass whose docstring has an `Args` section.
         without: fields that get no flag.
+        has_defaults: whether a flag that is left out has the field's default; else it is None, for
+            `read_given`.
     """
     helps = _argument_helps(config_class)
     kinds = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
         if field.name in without:
             continue
-        _define(title, field.name, kinds[field.name], field.default, helps[field.name])
+        default = field.default if has_defaults else None
+        _define(title, field.name, kinds[field.name], default, helps[field.name])
 
 
 def read_config(config_class, **given):
     """A dataclass filled from the flags that `define_config` made of it, and from `given`."""
     names = [field.name for field in dataclasses.fields(config_class) if field.name not in given]
     return config_class(**{name: FLAGS[name].value for name in names}, **given)
+
+
+def read_given(config_class):
+    """Those fields of a dataclass that the command line sets: a dict from name to value."""
+    names = [field.name for field in dataclasses.fields(config_class)]
+    return {name: FLAGS[name].value for name in names if FLAGS[name].present}
 
 
 def define_hyperparameters(title):
@@ -66,7 +76,7 @@ def read_hyperparameters():
     return {name: FLAGS[name].value for name in sorted(names) if FLAGS[name].value is not None}
 
 
-def run(main, summary):
+def run(main, summary, arguments=""):
     """Parses the flags, runs a command and ends the process.
 
     Exit status 0 if all went well; 1 for a flag that absl refuses, and for an InputError, whose
@@ -74,13 +84,15 @@ def run(main, summary):
     run that has saved its state and can be started again.
 
     Args:
-        main: function of no arguments.
+        main: function of no arguments, or of the list of those that are no flags.
         summary: what the command does, for --help.
+        arguments: what those are called in --help, such as "IMAGE..."; "" where there are none.
     """
+    FLAGS.set_gnu_getopt(bool(arguments))  # flags may come after them
 
     def parse(argv):
         if any(re.fullmatch(r"--?(h|\?|help(short|full)?(=true)?)", flag) for flag in argv[1:]):
-            print(_help(summary))
+            print(_help(summary, arguments))
             sys.exit(0)
         return app.parse_flags_with_usage(argv)
 
@@ -88,14 +100,20 @@ def run(main, summary):
         if not FLAGS["verbosity"].present:
             logging.set_verbosity(logging.ERROR)  # TFDS warns of much that is meant
         try:
-            if argv[1:]:
+            if arguments:
+                main(argv[1:])
+            elif argv[1:]:
                 raise InputError(f"{argv[1]} is no flag: flags start with -- and are in --help.")
-            main()
+            else:
+                main()
         except InputError as error:
             sys.exit(f"error: {error}")
         except Preempted as stop:
             print(stop, file=sys.stderr)
             sys.exit(128 + signal.SIGTERM)
+        except BrokenPipeError:  # as when `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(130)
 
@@ -128,8 +146,9 @@ def _argument_helps(documented):
     return {p.arg_name: " ".join(p.description.split()) for p in parsed.params}
 
 
-def _help(summary):
-    lines = [summary, "", "Give flags as --name=value, or in a file: --flagfile=PATH."]
+def _help(summary, arguments):
+    given = f"Give {arguments} and flags" if arguments else "Give flags"
+    lines = [summary, "", f"{given} as --name=value, or in a file: --flagfile=PATH."]
     for title, names in _groups.items():
         lines += ["", title]
         for name in names:

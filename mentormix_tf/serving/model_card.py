@@ -1,0 +1,107 @@
+"""The model card: what those who use a model should know of how it came about.
+
+After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, as far as a run can tell.
+"""
+
+UNKNOWN = "unknown"
+
+
+def write(run, trained):
+    """The model card of a trained network.
+
+    Args:
+        run: `SavedRun`.
+        trained: `TrainedNetwork` of that run.
+
+    Returns:
+        Markdown.
+    """
+    return f"""# {run.config.method} on {run.config.data.dataset}
+
+An image classifier that mentormix_tf trained on noisy labels.
+
+## Data
+
+{_list(_data(run))}
+
+## Training
+
+{_list(_training(run, trained))}
+
+The run's flags.txt, beside this file, repeats it:
+`python -m mentormix_tf.train --flagfile=flags.txt`.
+
+## Accuracy
+
+{_list(_accuracies(run, trained))}
+
+Test labels chose nothing. The scores are as well calibrated as
+`python -m mentormix_tf.evaluate` finds; on other images than the training set's they mean little.
+
+## Input and output
+
+Images of any size are shown to the network at {_size(run.image_shape)}. The classes, in the order
+of the scores, are in class_names.txt: {len(run.class_names)} of them.
+"""
+
+
+def _data(run):
+    data, result, model = run.config.data, run.result, run.model
+    level = "" if data.noise_level is None else f", level {data.noise_level:g}"
+    wrong = result.get("realized_noise_rate")
+    return {
+        "Data set": data.dataset,
+        "Label noise": f"{data.noise}{level}, seed {data.noise_seed}",
+        "Wrong training labels": UNKNOWN if wrong is None else f"{wrong:.2%}",
+        "SHA-256 of the split": result.get("split_sha256", UNKNOWN),
+        "Held out for validation": f"{data.validation_fraction:g} of the noisy training examples",
+        "Licence of the data": model.get("license") or f"{UNKNOWN}: ask those who made the data",
+        "Citation": " ".join((model.get("citation") or UNKNOWN).split()),
+    }
+
+
+def _training(run, trained):
+    training = run.config.training
+    own = run.config.hyperparameters.items()
+    own = ", ".join(f"{name}={value}" for name, value in own if value != "")
+    versions = run.result.get("versions", {})
+    return {
+        "Method": f"{run.config.method} ({own})" if own else run.config.method,
+        "Network": training.network + (", from ImageNet weights" if training.pretrained else ""),
+        "Steps": f"{trained.step:,} of {training.train_steps:,}",
+        "Batch size": training.batch_size,
+        "Learning rate": f"{training.learning_rate:g}, {training.schedule}",
+        "Weight decay": f"{training.weight_decay:g}",
+        "Precision": f"{training.precision}; the exported network computes in float32",
+        "Seed": training.seed,
+        "Weights": trained.weights
+        + (f", decay {training.average_decay:g}" if trained.weights == "averaged" else ""),
+        "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()) or UNKNOWN,
+    }
+
+
+def _accuracies(run, trained):
+    """Of these weights, at this step; with what was best of all, which no user should expect."""
+    averaged = trained.weights == "averaged"
+    row = trained.measured
+    accuracies = {
+        "Test accuracy (clean labels)": row.get(("averaged_" if averaged else "") + "test_accuracy")
+    }
+    if not averaged and "validation_accuracy" in row:
+        accuracies["Validation accuracy (noisy labels)"] = row["validation_accuracy"]
+    peak = run.result.get("averaged_peak_accuracy" if averaged else "peak_accuracy")
+    if peak is not None:
+        accuracies["Highest test accuracy at any step, which these weights need not have"] = peak
+    return {
+        name: f"{float(value):.4f}" if value else "not measured at this step"
+        for name, value in accuracies.items()
+    }
+
+
+def _list(facts):
+    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
+
+
+def _size(image_shape):
+    height, width, channels = image_shape
+    return f"{height} x {width} pixels with {channels} channel{'s' if channels > 1 else ''}"

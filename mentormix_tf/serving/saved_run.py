@@ -1,0 +1,214 @@
+"""A run read back from its folder: what it was, and the network that it trained."""
+
+import csv
+import dataclasses
+import json
+import types
+import typing
+
+import keras
+import tensorflow as tf
+from etils import epath
+
+from mentormix_tf import methods, networks
+from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
+from mentormix_tf.data import augment
+from mentormix_tf.errors import InputError
+
+WEIGHTS = ("auto", "last", "best", "averaged")
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedRun:
+    """A run that left its folder behind. Its data set need not be there any more.
+
+    Attributes:
+        path: the folder.
+        config: `RunConfig` that repeats the run.
+        model: what model.json says of the network's input and output.
+        result: what result.json says; empty while the run goes on.
+    """
+
+    path: epath.Path
+    config: RunConfig
+    model: dict
+    result: dict
+
+    @property
+    def class_names(self):
+        return self.model["class_names"]
+
+    @property
+    def image_shape(self):
+        """`(height, width, channels)` of what the network is shown."""
+        return tuple(self.model["image_shape"])
+
+    @property
+    def augmentation(self):
+        """`Augmentation` whose `decode_eval` and `resize_eval` evaluation uses."""
+        stored = tuple(self.model["stored_image_shape"])
+        return augment.for_evaluation(augment.get(self.model["augmentation"], stored), stored)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedNetwork:
+    """A network with the weights of a run.
+
+    Attributes:
+        network: `keras.Model` from images `[batch, height, width, channels]`, float32, in [0, 255],
+            to logits `[batch, num_classes]`. It computes in float32.
+        weights: last, best or averaged.
+        step: the training step that they are of.
+        measured: the row of metrics.csv of that step, a dict of text; empty where there is none.
+    """
+
+    network: keras.Model
+    weights: str
+    step: int
+    measured: dict
+
+
+def read(model_dir):
+    """Opens a run's folder.
+
+    Args:
+        model_dir: the folder, which may be remote.
+
+    Returns:
+        `SavedRun`.
+
+    Raises:
+        InputError: it is no run's folder, or one of its files can't be read.
+    """
+    path = epath.Path(model_dir).expanduser()
+    if not path.exists():
+        raise InputError(f"model_dir={model_dir} does not exist.")
+    for name in ("flags.txt", "model.json"):
+        if not (path / name).exists():
+            inside = sorted(child.name for child in path.iterdir() if (child / name).exists())
+            hint = f": name one of its runs, {', '.join(inside)}" if inside else ""
+            raise InputError(f"model_dir={model_dir} is not a run's folder: no {name}{hint}.")
+    config = read_flags(path / "flags.txt")
+    result = _read_json(path / "result.json") if (path / "result.json").exists() else {}
+    return SavedRun(path, config, _read_json(path / "model.json"), result)
+
+
+def read_flags(path):
+    """The config that a run's flags.txt repeats.
+
+    Args:
+        path: `epath.Path` of the file.
+
+    Returns:
+        `RunConfig`.
+
+    Raises:
+        InputError: the file can't be read, or names no such run.
+    """
+    try:
+        lines = [line.partition("=") for line in path.read_text().splitlines() if line]
+        flags = {name.removeprefix("--"): value for name, _, value in lines}
+        method = flags["method"]
+        hyperparameters = {
+            name: _typed(flags[name], parameter.annotation)
+            for name, parameter in methods.hyperparameters(methods.get(method)).items()
+            if name in flags
+        }
+        return RunConfig(
+            _config(DataConfig, flags), _config(TrainingConfig, flags), method, hyperparameters
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} can't be read as a run's flags: {error}.") from error
+
+
+def load_network(run, weights="auto"):
+    """Builds a run's network in float32, whatever it was trained in, and gives it its weights.
+
+    Args:
+        run: `SavedRun`.
+        weights: `last` of training; `best`, which did best on the validation split; `averaged`, the
+            moving average; `auto` for averaged where it was kept, else last.
+
+    Returns:
+        `TrainedNetwork`.
+
+    Raises:
+        InputError: the run has no such weights, or they can't be read.
+    """
+    if weights not in WEIGHTS:
+        raise InputError(f"weights={weights} is unknown: choose one of {', '.join(WEIGHTS)}.")
+    keeps_average = run.config.training.average_decay > 0
+    if weights == "auto":
+        weights = "averaged" if keeps_average else "last"
+    if weights == "averaged" and not keeps_average:
+        raise InputError(
+            f"weights=averaged: the run in {run.path} kept no average; choose last, or train with "
+            "--average_decay=0.999."
+        )
+    path = _checkpoint(run, weights)
+    network = networks.build(
+        run.config.training.network, run.image_shape, len(run.class_names), pretrained=False
+    )
+    variables = {f"network/{i}": variable for i, variable in enumerate(network.variables)}
+    if weights == "averaged":
+        # The averages stand for the trainable weights; BatchNorm's statistics are not among them.
+        _assign(variables, path)
+        variables = {f"average/{i}": w for i, w in enumerate(network.trainable_weights)}
+    _assign(variables, path)
+    step = int(path.rpartition("-")[2])
+    return TrainedNetwork(network, weights, step, _measured(run, step))
+
+
+def _checkpoint(run, weights):
+    folder = run.path / "checkpoints"
+    if weights == "best":
+        folder = folder / "best"
+        if not folder.exists():
+            raise InputError(
+                f"weights=best: the run in {run.path} had no validation split to choose by; choose "
+                "last, or train with --validation_fraction=0.1."
+            )
+    path = tf.train.latest_checkpoint(str(folder))
+    if path is None:
+        raise InputError(f"model_dir={run.path} has no checkpoint yet: {folder} holds none.")
+    return path
+
+
+def _assign(variables, path):
+    """Reads variables, a dict by their keys in the checkpoint."""
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for key, variable in variables.items():
+            variable.assign(reader.get_tensor(f"{key}/.ATTRIBUTES/VARIABLE_VALUE"))
+    except (ValueError, LookupError, RuntimeError, tf.errors.OpError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{path} can't be read as this run's weights: {reason}") from error
+
+
+def _measured(run, step):
+    path = run.path / "metrics.csv"
+    rows = csv.DictReader(path.read_text().splitlines()) if path.exists() else []
+    return next((row for row in rows if row["step"] == str(step)), {})
+
+
+def _read_json(path):
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} can't be read: {error}.") from error
+
+
+def _config(config_class, flags):
+    kinds = typing.get_type_hints(config_class)
+    return config_class(
+        **{name: _typed(flags[name], kind) for name, kind in kinds.items() if name in flags}
+    )
+
+
+def _typed(text, kind):
+    """A flag's value of the type that its field has."""
+    if isinstance(kind, types.UnionType):  # "float | None": None is not among the flags
+        kind = typing.get_args(kind)[0]
+    if kind is bool:
+        return text == "true"
+    return kind(text) if kind in (int, float) else text

@@ -1,0 +1,238 @@
+"""An exported SavedModel says what the run's network says, where there is only TensorFlow."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from tensorflow.core.framework import tensor_pb2
+
+from mentormix_tf import InputError
+from mentormix_tf.data import splits
+from mentormix_tf.serving import saved_model, scoring
+from mentormix_tf.training import measures
+from tests.serving import small_runs
+from tests.serving.conftest import encode
+
+CLIENT = pathlib.Path(__file__).parent / "client.py"
+
+
+def encoded_images(made, split, count):
+    """Images of a prepared split, as the files that they are stored as."""
+    data = splits.prepare(made.data_config)
+    skip = {"image": tfds.decode.SkipDecoding()}
+    examples = data.builder.as_dataset(split=split, decoders=skip).take(count)
+    return [example["image"].numpy() for example in examples]
+
+
+def scores_elsewhere(export, images, folder):
+    with tf.io.TFRecordWriter(str(folder / "images")) as writer:
+        for image in images:
+            writer.write(image)
+    done = subprocess.run(
+        [sys.executable, CLIENT, export, folder / "images", folder / "scores.npz"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return np.load(folder / "scores.npz")
+
+
+def test_500_digits_where_there_is_only_tensorflow(digits_run, tmp_path):
+    images = encoded_images(digits_run, "test", 360) + encoded_images(digits_run, "train", 140)
+    pixels = np.stack([tf.io.decode_png(image) for image in images]).astype(np.float32)
+    with digits_run.model.averaged():
+        logits = digits_run.model.predict(pixels, verbose=0)
+    expected = tf.nn.softmax(logits).numpy()
+    found = scores_elsewhere(digits_run.export, images, tmp_path)
+    assert len(found.files) == 6
+    for way in found.files:
+        np.testing.assert_allclose(found[way], expected, atol=1e-5, err_msg=way)
+
+
+def test_images_of_many_sizes_and_formats_as_in_evaluation(photos_run, tmp_path):
+    images = encoded_images(photos_run, "test", 100)
+    assert len({image[:2] for image in images}) == 4  # formats
+    found = scores_elsewhere(photos_run.export, images, tmp_path)
+    expected = tf.nn.softmax(photos_run.trained.network(photos_run.images))
+    for way in found.files:
+        np.testing.assert_allclose(found[way], expected, atol=1e-5, err_msg=way)
+
+
+@pytest.mark.parametrize("made", ["digits_run", "photos_run"])
+def test_accuracy_is_that_of_training_and_of_the_export(made, request):
+    made = request.getfixturevalue(made)
+    data = splits.prepare(made.data_config)
+    loaded = saved_model.load(made.export)
+    found = scoring.score(loaded.classify_encoded, loaded.class_names, data, "test", batch_size=7)
+    predicted = tf.argmax(made.trained.network(made.images), axis=1)
+    assert measures.accuracy(found.label, found.predicted) == np.mean(predicted == made.label)
+    np.testing.assert_array_equal(found.label, made.label)
+    np.testing.assert_array_equal(found.predicted, predicted)
+    np.testing.assert_array_equal(found.rank == 0, found.predicted == found.label)
+
+
+def test_outputs_belong_together(digits_run):
+    signature = tf.saved_model.load(str(digits_run.export)).signatures["serving_default"]
+    found = {
+        k: v.numpy() for k, v in signature(images=encoded_images(digits_run, "test", 9)).items()
+    }
+    names = np.array([b"%d" % i for i in range(10)])
+    order = np.argsort(-found["scores"], axis=1)[:, :5]
+    np.testing.assert_array_equal(found["top_classes"], names[order])
+    np.testing.assert_array_equal(
+        found["top_scores"], np.take_along_axis(found["scores"], order, axis=1)
+    )
+    np.testing.assert_array_equal(found["classes"], names[order[:, 0]])
+    np.testing.assert_allclose(found["scores"].sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("made", ["digits_run", "photos_run"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "bmp", "gif", "grey png", "16-bit png"])
+def test_any_format_is_taken(made, kind, request):
+    export = request.getfixturevalue(made).export
+    pixels = np.full([30, 40, 3], 90)
+    if kind == "16-bit png":
+        encoded = tf.io.encode_png(np.full([30, 40, 1], 90 * 257, np.uint16)).numpy()
+    elif kind == "grey png":
+        encoded = encode(pixels[..., 0])
+    else:
+        encoded = encode(pixels, kind)
+    signature = tf.saved_model.load(str(export)).signatures["serving_default"]
+    found, expected = (signature(images=[e])["scores"] for e in (encoded, encode(pixels)))
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_an_image_that_is_none_is_refused(digits_run):
+    signature = tf.saved_model.load(str(digits_run.export)).signatures["serving_default"]
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        signature(images=[b"hello"])
+
+
+def prediction_log():
+    """The message class, from field numbers written down here once more."""
+    field = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(
+        name="prediction_log.proto",
+        package="test",
+        syntax="proto3",
+        dependency=[tensor_pb2.DESCRIPTOR.name],
+    )
+    repeated = {"entry"}
+    for message, fields in {
+        "ModelSpec": [("name", 1, None), ("signature_name", 3, None)],
+        "Entry": [("key", 1, None), ("value", 2, ".tensorflow.TensorProto")],
+        "PredictRequest": [("model_spec", 1, ".test.ModelSpec"), ("entry", 2, ".test.Entry")],
+        "PredictLog": [("request", 1, ".test.PredictRequest")],
+        "PredictionLog": [("predict_log", 6, ".test.PredictLog")],
+    }.items():
+        described = file.message_type.add(name=message)
+        for name, number, kind in fields:
+            described.field.add(
+                name=name,
+                number=number,
+                type=field.TYPE_MESSAGE if kind else field.TYPE_STRING,
+                type_name=kind,
+                label=field.LABEL_REPEATED if name in repeated else field.LABEL_OPTIONAL,
+            )
+    pool = descriptor_pool.Default()
+    pool.Add(file) if hasattr(pool, "Add") else pool.AddSerializedFile(file.SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("test.PredictionLog"))
+
+
+def test_each_warm_up_request_runs(digits_run):
+    signatures = tf.saved_model.load(str(digits_run.export)).signatures
+    parse = prediction_log().FromString
+    path = digits_run.export / "assets.extra" / "tf_serving_warmup_requests"
+    called = []
+    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        log = parse(record)
+        assert log.SerializeToString(deterministic=True) == record  # nothing that is not known
+        request = log.predict_log.request
+        [entry] = request.entry
+        images = tf.make_ndarray(entry.value)
+        scores = signatures[request.model_spec.signature_name](**{entry.key: tf.constant(images)})[
+            "scores"
+        ]
+        assert scores.shape == (len(images), 10)
+        called.append((request.model_spec.signature_name, len(images)))
+    assert set(called) == {
+        ("serving_default", 1),
+        ("arrays", 1),
+        ("serving_default", 8),
+        ("arrays", 8),
+    }
+
+
+def test_versions_are_counted_and_never_written_over(digits_run, tmp_path):
+    def export(version=0):
+        return saved_model.export(digits_run.run, digits_run.trained, tmp_path / "served", version)
+
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "notes").mkdir()  # the user's own
+    assert export().name == "1"
+    assert export(5).name == "5"
+    before = (tmp_path / "served" / "5" / "saved_model.pb").read_bytes()
+    with pytest.raises(InputError, match=r"version=5 is in .* already"):
+        export(5)
+    assert export().name == "6"
+    assert (tmp_path / "served" / "5" / "saved_model.pb").read_bytes() == before
+    assert {p.name for p in (tmp_path / "served").iterdir()} == {"notes", "1", "5", "6"}
+
+
+def test_an_export_that_fails_leaves_nothing(digits_run, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(saved_model.warmup, "write", fail)
+    with pytest.raises(InputError, match=r"export_dir=.* can't be written: No space left"):
+        saved_model.export(digits_run.run, digits_run.trained, tmp_path / "served")
+    assert not list((tmp_path / "served").iterdir())
+
+
+def test_assets_tell_what_it_is(digits_run):
+    assets = digits_run.export / "assets"
+    assert (assets / "class_names.txt").read_text().split() == [str(i) for i in range(10)]
+    flags = (digits_run.path / "flags.txt").read_text()
+    assert (assets / "flags.txt").read_text() == flags
+    card = (assets / "model_card.md").read_text()
+    for fact in ("mentormix", "symmetric, level 0.4", "gamma_p=0.6", "Weights: averaged", "8 x 8"):
+        assert fact in card
+
+
+def test_what_is_no_export_is_said(digits_run, tmp_path):
+    with pytest.raises(InputError, match=r"holds no saved_model.pb: name a version in it, 1"):
+        saved_model.load(digits_run.export.parent)
+    with pytest.raises(InputError, match=r"saved_model=.* holds no saved_model.pb\.$"):
+        saved_model.load(tmp_path)
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    with pytest.raises(InputError, match="can't be used as one that mentormix_tf exported"):
+        saved_model.load(tmp_path / "other")
+
+
+@pytest.mark.slow
+def test_two_replicas_in_bfloat16_become_one_device_in_float32(tmp_path, data_dir):
+    code = f"{small_runs.__name__}"
+    done = subprocess.run(
+        [sys.executable, "-m", code, tmp_path / "run", data_dir], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    from mentormix_tf.serving import saved_run
+
+    run = saved_run.read(tmp_path / "run")
+    assert "bfloat16" in (tmp_path / "run" / "flags.txt").read_text()
+    export = saved_model.export(run, saved_run.load_network(run, "last"), tmp_path / "export")
+    loaded = saved_model.load(export)
+    data = splits.prepare(run.config.data)
+    found = scoring.score(loaded.classify_encoded, loaded.class_names, data, "test")
+    metrics = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
+    row = dict(zip(metrics[0].split(","), metrics[1].split(","), strict=True))
+    accuracy = measures.accuracy(found.label, found.predicted)
+    assert accuracy == pytest.approx(float(row["test_accuracy"]), abs=0.02)
+    assert json.loads((tmp_path / "run" / "model.json").read_text())["image_shape"] == [8, 8, 1]

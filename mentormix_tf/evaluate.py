@@ -16,6 +16,7 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.serving import classifier, saved_model, saved_run, scoring
 from mentormix_tf.training import measures
 
+FILES = ("evaluation.json", "confusion_matrix.csv", "confusion_matrix.png")
 MOST_CLASSES = 20  # in the table; of more, those with the lowest accuracy
 
 
@@ -77,7 +78,7 @@ def main():
     suffix = "-true_labels" if config.true_labels else ""
     folder = root / f"{data.path.parent.name}-{config.split}{suffix}-{name}"
     folder = epath.Path(config.output_dir).expanduser() if config.output_dir else folder
-    _refuse_if_taken(folder, subject)
+    _make_folder(folder, subject)
 
     found = scoring.score(
         classify, class_names, data, config.split, config.true_labels, config.batch_size
@@ -127,20 +128,19 @@ def measured(found, class_names):
     }, matrix
 
 
-def _refuse_if_taken(folder, subject):
-    """Lets an evaluation be repeated, but not replace another."""
-    path = folder / "evaluation.json"
-    if not path.exists():
-        taken = [name for name in ("confusion_matrix.csv", "confusion_matrix.png")]
-        taken = [name for name in taken if (folder / name).exists()]
-    else:
-        try:
-            there = json.loads(path.read_text())
-        except ValueError:
-            there = {}
-        same = {name: there.get(name) for name in subject} == subject
-        taken = [] if same else ["evaluation.json"]
-    if taken:
+def _make_folder(folder, subject):
+    """Makes the folder for the files, in which an evaluation is repeated but replaces no other."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = [name for name in FILES if (folder / name).exists()]
+    except OSError as error:
+        raise InputError(f"output_dir={folder} can't be written: {error.strerror}.") from error
+    try:
+        there = json.loads((folder / FILES[0]).read_text())
+        repeated = {name: there[name] for name in subject} == subject
+    except (OSError, ValueError, KeyError):
+        repeated = False
+    if taken and not repeated:
         raise InputError(
             f"output_dir={folder} holds another {taken[0]}: name a new folder, or move that one "
             "away."
@@ -155,10 +155,12 @@ def _write(folder, report, matrix, class_names):
     picture = io.BytesIO()
     measures.draw_confusion_matrix(matrix, class_names).savefig(picture)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
-        (folder / "confusion_matrix.csv").write_text(table.getvalue())
-        (folder / "confusion_matrix.png").write_bytes(picture.getvalue())
+        for name, content in zip(
+            FILES,
+            (json.dumps(report, indent=2).encode(), table.getvalue().encode(), picture.getvalue()),
+            strict=True,
+        ):
+            (folder / name).write_bytes(content)
     except OSError as error:
         raise InputError(f"output_dir={folder} can't be written: {error.strerror}.") from error
 

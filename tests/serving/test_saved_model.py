@@ -78,6 +78,29 @@ def test_accuracy_is_that_of_training_and_of_the_export(made, request):
     np.testing.assert_array_equal(found.rank == 0, found.predicted == found.label)
 
 
+def test_true_labels_of_a_noisy_split(digits_run):
+    data = splits.prepare(digits_run.data_config)
+    loaded = saved_model.load(digits_run.export)
+    noisy, true = (
+        scoring.score(loaded.classify_encoded, loaded.class_names, data, "train", true_labels)
+        for true_labels in (False, True)
+    )
+    np.testing.assert_array_equal(noisy.predicted, true.predicted)
+    assert np.mean(noisy.label == true.label) == pytest.approx(0.6, abs=0.03)
+
+
+def test_classes_are_matched_by_name(photos_run):
+    data = splits.prepare(photos_run.data_config)
+    classify = saved_model.load(photos_run.export).classify_encoded
+    found = scoring.score(classify, ["blue", "green", "red"], data, "test")
+    expected = np.where(photos_run.label == data.class_names.index("red"), 2, 0)
+    np.testing.assert_array_equal(found.label, expected)
+    with pytest.raises(InputError, match="has the class red, which the network does not know"):
+        scoring.score(classify, ["blue", "green"], data, "test")
+    with pytest.raises(InputError, match=r"split=dev is not in .*: choose one of train, test"):
+        scoring.score(classify, data.class_names, data, "dev")
+
+
 def test_outputs_belong_together(digits_run):
     signature = tf.saved_model.load(str(digits_run.export)).signatures["serving_default"]
     found = {

@@ -147,7 +147,7 @@ def _argument_helps(documented):
 
 
 def _help(summary, arguments):
-    given = f"Give {arguments} and flags" if arguments else "Give flags"
+    given = f"Give {arguments}, and flags" if arguments else "Give flags"
     lines = [summary, "", f"{given} as --name=value, or in a file: --flagfile=PATH."]
     for title, names in _groups.items():
         lines += ["", title]

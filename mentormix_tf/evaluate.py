@@ -150,7 +150,7 @@ def _make_folder(folder, subject):
 def _write(folder, report, matrix, class_names):
     table = io.StringIO()
     writer = csv.writer(table)
-    writer.writerow(["label \\ predicted", *class_names])
+    writer.writerow(["label", *class_names])
     writer.writerows([name, *row] for name, row in zip(class_names, matrix.tolist(), strict=True))
     picture = io.BytesIO()
     measures.draw_confusion_matrix(matrix, class_names).savefig(picture)

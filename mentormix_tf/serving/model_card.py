@@ -53,7 +53,7 @@ def _data(run):
         "Data set": data.dataset,
         "Label noise": f"{data.noise}{level}, seed {data.noise_seed}",
         "Wrong training labels": UNKNOWN if wrong is None else f"{wrong:.2%}",
-        "SHA-256 of the split": result.get("split_sha256", UNKNOWN),
+        "SHA-256 of the split": model.get("split_sha256", UNKNOWN),
         "Held out for validation": f"{data.validation_fraction:g} of the noisy training examples",
         "Licence of the data": model.get("license") or f"{UNKNOWN}: ask those who made the data",
         "Citation": " ".join((model.get("citation") or UNKNOWN).split()),

@@ -25,7 +25,7 @@ class SavedRun:
     Attributes:
         path: the folder.
         config: `RunConfig` that repeats the run.
-        model: what model.json says of the network's input and output.
+        model: what model.json says of the network's input and output, and of the data.
         result: what result.json says; empty while the run goes on.
     """
 

@@ -2,15 +2,16 @@
 
 import io
 import types
+from unittest import mock
 
 import numpy as np
 import pytest
-from etils import epath
 from PIL import Image
 
-from mentormix_tf.config import DataConfig
+from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
+from mentormix_tf.data import pipeline, splits
 from mentormix_tf.serving import saved_model, saved_run
-from tests.serving import small_runs
+from mentormix_tf.training import run
 
 
 def encode(array, kind="png", mode=None, **options):
@@ -22,21 +23,41 @@ def encode(array, kind="png", mode=None, **options):
 
 
 def _made(folder, data_config, **training):
-    model, images, label = small_runs.write(epath.Path(folder), data_config, **training)
+    """Trains, and keeps the model with the test images, as evaluation shows them, and labels."""
+    training = TrainingConfig(train_steps=20, eval_every=20, **training)
+    config = RunConfig(data_config, training)
+    build, models = run.build_model, []
+
+    def build_model(*arguments):
+        models.append(build(*arguments))
+        return models[0]
+
+    with mock.patch.object(run, "build_model", build_model):
+        result = run.run(config, OutputConfig(model_dir=str(folder)))
+    saved = saved_run.read(folder)
+    data = splits.prepare(data_config)
+    batches = list(pipeline.eval_batches(data, "test", 100, saved.augmentation, saved.image_shape))
+    real = np.concatenate([batch["weight"] for batch in batches]) > 0
+    trained = saved_run.load_network(saved)
     return types.SimpleNamespace(
-        path=folder, data_config=data_config, model=model, images=images, label=label
+        path=folder,
+        data_config=data_config,
+        model=models[0],
+        result=result,
+        images=np.concatenate([batch["image"] for batch in batches])[real],
+        label=np.concatenate([batch["label"] for batch in batches])[real],
+        run=saved,
+        trained=trained,
+        export=saved_model.export(saved, trained, folder / "export"),
     )
 
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory, data_dir):
     """A run on digits with every kind of weights, and its averaged weights exported."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
     data_config = DataConfig(data_dir=data_dir, validation_fraction=0.1)
-    made = _made(tmp_path_factory.mktemp("runs") / "digits", data_config, average_decay=0.9)
-    made.run = saved_run.read(made.path)
-    made.trained = saved_run.load_network(made.run)
-    made.export = saved_model.export(made.run, made.trained, made.path / "export")
-    return made
+    return _made(folder, data_config, average_decay=0.9)
 
 
 @pytest.fixture(scope="session")
@@ -57,16 +78,12 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="session")
 def photos_run(tmp_path_factory, data_dir, photos):
     """A run on images of many sizes, of which evaluation shows the middle."""
-    made = _made(
+    return _made(
         tmp_path_factory.mktemp("runs") / "photos",
         DataConfig(dataset=f"folder:{photos}", data_dir=data_dir),
-        steps=4,
-        batch_size=8,
+        batch_size=4,
+        learning_rate=0.001,  # so that no score is 0 or 1, which would compare too easily
         image_size=24,
         precision="bfloat16",
         augmentation="imagenet",
     )
-    made.run = saved_run.read(made.path)
-    made.trained = saved_run.load_network(made.run)
-    made.export = saved_model.export(made.run, made.trained, made.path / "export")
-    return made

@@ -1,6 +1,5 @@
 """An exported SavedModel says what the run's network says, where there is only TensorFlow."""
 
-import json
 import pathlib
 import subprocess
 import sys
@@ -14,9 +13,9 @@ from tensorflow.core.framework import tensor_pb2
 
 from mentormix_tf import InputError
 from mentormix_tf.data import splits
-from mentormix_tf.serving import saved_model, scoring
+from mentormix_tf.serving import saved_model, saved_run, scoring
 from mentormix_tf.training import measures
-from tests.serving import small_runs
+from tests.serving import commands
 from tests.serving.conftest import encode
 
 CLIENT = pathlib.Path(__file__).parent / "client.py"
@@ -60,7 +59,8 @@ def test_images_of_many_sizes_and_formats_as_in_evaluation(photos_run, tmp_path)
     images = encoded_images(photos_run, "test", 100)
     assert len({image[:2] for image in images}) == 4  # formats
     found = scores_elsewhere(photos_run.export, images, tmp_path)
-    expected = tf.nn.softmax(photos_run.trained.network(photos_run.images))
+    expected = tf.nn.softmax(photos_run.trained.network(photos_run.images)).numpy()
+    assert np.ptp(expected[:, 0]) > 0.01 and np.median(expected.max(axis=1)) < 0.99
     for way in found.files:
         np.testing.assert_allclose(found[way], expected, atol=1e-5, err_msg=way)
 
@@ -75,6 +75,9 @@ def test_accuracy_is_that_of_training_and_of_the_export(made, request):
     assert measures.accuracy(found.label, found.predicted) == np.mean(predicted == made.label)
     np.testing.assert_array_equal(found.label, made.label)
     np.testing.assert_array_equal(found.predicted, predicted)
+    if made.trained.weights == "averaged":
+        expected = pytest.approx(made.result["averaged_final_accuracy"], abs=1e-6)
+        assert measures.accuracy(found.label, found.predicted) == expected
     np.testing.assert_array_equal(found.rank == 0, found.predicted == found.label)
 
 
@@ -227,6 +230,10 @@ def test_assets_tell_what_it_is(digits_run):
     card = (assets / "model_card.md").read_text()
     for fact in ("mentormix", "symmetric, level 0.4", "gamma_p=0.6", "Weights: averaged", "8 x 8"):
         assert fact in card
+    accuracy = digits_run.result["averaged_final_accuracy"]
+    assert f"Test accuracy (clean labels): {accuracy:.4f}" in card
+    sha256 = splits.prepare(digits_run.data_config).manifest["split_sha256"]
+    assert f"SHA-256 of the split: {sha256}" in card
 
 
 def test_what_is_no_export_is_said(digits_run, tmp_path):
@@ -241,21 +248,15 @@ def test_what_is_no_export_is_said(digits_run, tmp_path):
 
 @pytest.mark.slow
 def test_two_replicas_in_bfloat16_become_one_device_in_float32(tmp_path, data_dir):
-    code = f"{small_runs.__name__}"
-    done = subprocess.run(
-        [sys.executable, "-m", code, tmp_path / "run", data_dir], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    from mentormix_tf.serving import saved_run
-
+    flags = ("--strategy=mirrored", "--num_virtual_devices=2", "--precision=bfloat16")
+    short = ("--train_steps=60", "--eval_every=60", f"--data_dir={data_dir}", "--model_dir=run")
+    ((status, _, errors),) = commands.run(["train", *flags, *short], cwd=tmp_path)
+    assert status == 0, errors
     run = saved_run.read(tmp_path / "run")
-    assert "bfloat16" in (tmp_path / "run" / "flags.txt").read_text()
-    export = saved_model.export(run, saved_run.load_network(run, "last"), tmp_path / "export")
+    export = saved_model.export(run, saved_run.load_network(run), tmp_path / "export")
     loaded = saved_model.load(export)
     data = splits.prepare(run.config.data)
     found = scoring.score(loaded.classify_encoded, loaded.class_names, data, "test")
-    metrics = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
-    row = dict(zip(metrics[0].split(","), metrics[1].split(","), strict=True))
     accuracy = measures.accuracy(found.label, found.predicted)
-    assert accuracy == pytest.approx(float(row["test_accuracy"]), abs=0.02)
-    assert json.loads((tmp_path / "run" / "model.json").read_text())["image_shape"] == [8, 8, 1]
+    assert run.result["precision"] == "bfloat16" and run.result["final_accuracy"] > 0.5
+    assert accuracy == pytest.approx(run.result["final_accuracy"], abs=0.01)

@@ -12,6 +12,8 @@ from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingCon
 from mentormix_tf.data import pipeline, splits
 from mentormix_tf.serving import saved_model, saved_run
 from mentormix_tf.training import run
+from mentormix_tf.training.checkpoints import Checkpoints
+from mentormix_tf.training.run_folder import RunFolder
 
 
 def encode(array, kind="png", mode=None, **options):
@@ -22,28 +24,18 @@ def encode(array, kind="png", mode=None, **options):
     return file.getvalue()
 
 
-def _made(folder, data_config, **training):
-    """Trains, and keeps the model with the test images, as evaluation shows them, and labels."""
-    training = TrainingConfig(train_steps=20, eval_every=20, **training)
-    config = RunConfig(data_config, training)
-    build, models = run.build_model, []
-
-    def build_model(*arguments):
-        models.append(build(*arguments))
-        return models[0]
-
-    with mock.patch.object(run, "build_model", build_model):
-        result = run.run(config, OutputConfig(model_dir=str(folder)))
+def read_back(folder, model, data_config):
+    """A run, with its model and with the test images, as evaluation shows them, and labels."""
     saved = saved_run.read(folder)
     data = splits.prepare(data_config)
-    batches = list(pipeline.eval_batches(data, "test", 100, saved.augmentation, saved.image_shape))
+    shown = dict(augmentation=saved.augmentation, image_shape=saved.image_shape)
+    batches = list(pipeline.eval_batches(data, "test", 100, **shown))
     real = np.concatenate([batch["weight"] for batch in batches]) > 0
     trained = saved_run.load_network(saved)
     return types.SimpleNamespace(
         path=folder,
         data_config=data_config,
-        model=models[0],
-        result=result,
+        model=model,
         images=np.concatenate([batch["image"] for batch in batches])[real],
         label=np.concatenate([batch["label"] for batch in batches])[real],
         run=saved,
@@ -56,8 +48,19 @@ def _made(folder, data_config, **training):
 def digits_run(tmp_path_factory, data_dir):
     """A run on digits with every kind of weights, and its averaged weights exported."""
     folder = tmp_path_factory.mktemp("runs") / "digits"
-    data_config = DataConfig(data_dir=data_dir, validation_fraction=0.1)
-    return _made(folder, data_config, average_decay=0.9)
+    config = RunConfig(
+        DataConfig(data_dir=data_dir, validation_fraction=0.1),
+        TrainingConfig(train_steps=20, eval_every=20, average_decay=0.9),
+    )
+    build, models = run.build_model, []
+
+    def build_model(*arguments):
+        models.append(build(*arguments))
+        return models[0]
+
+    with mock.patch.object(run, "build_model", build_model):
+        run.run(config, OutputConfig(model_dir=str(folder)))
+    return read_back(folder, models[0], config.data)
 
 
 @pytest.fixture(scope="session")
@@ -77,13 +80,25 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def photos_run(tmp_path_factory, data_dir, photos):
-    """A run on images of many sizes, of which evaluation shows the middle."""
-    return _made(
-        tmp_path_factory.mktemp("runs") / "photos",
-        DataConfig(dataset=f"folder:{photos}", data_dir=data_dir),
-        batch_size=4,
-        learning_rate=0.001,  # so that no score is 0 or 1, which would compare too easily
-        image_size=24,
-        precision="bfloat16",
-        augmentation="imagenet",
+    """A run in bfloat16 on images of many sizes, of which evaluation shows the middle.
+
+    It has not begun to learn: scores of 0 and 1 would be the same too easily.
+    """
+    folder = tmp_path_factory.mktemp("runs") / "photos"
+    config = RunConfig(
+        splits.resolve(DataConfig(dataset=f"folder:{photos}", data_dir=data_dir)),
+        TrainingConfig(image_size=24, precision="bfloat16", augmentation="imagenet"),
+        method="vanilla",
     )
+    model = run.build_model(config, (24, 24, 3), 2, 32)
+    written = RunFolder(folder, config)
+    with written.held():
+        written.write_model(
+            class_names=["blue", "red"],
+            image_shape=[24, 24, 3],
+            stored_image_shape=[None, None, 3],
+            augmentation="imagenet",
+            split_sha256="",
+        )
+        Checkpoints(model, folder / "checkpoints", keep=1).save(0, {})
+    return read_back(folder, model, config.data)

@@ -76,7 +76,7 @@ def test_accuracy_is_that_of_training_and_of_the_export(made, request):
     np.testing.assert_array_equal(found.label, made.label)
     np.testing.assert_array_equal(found.predicted, predicted)
     if made.trained.weights == "averaged":
-        expected = pytest.approx(made.result["averaged_final_accuracy"], abs=1e-6)
+        expected = pytest.approx(made.run.result["averaged_final_accuracy"], abs=1e-6)
         assert measures.accuracy(found.label, found.predicted) == expected
     np.testing.assert_array_equal(found.rank == 0, found.predicted == found.label)
 
@@ -230,7 +230,7 @@ def test_assets_tell_what_it_is(digits_run):
     card = (assets / "model_card.md").read_text()
     for fact in ("mentormix", "symmetric, level 0.4", "gamma_p=0.6", "Weights: averaged", "8 x 8"):
         assert fact in card
-    accuracy = digits_run.result["averaged_final_accuracy"]
+    accuracy = digits_run.run.result["averaged_final_accuracy"]
     assert f"Test accuracy (clean labels): {accuracy:.4f}" in card
     sha256 = splits.prepare(digits_run.data_config).manifest["split_sha256"]
     assert f"SHA-256 of the split: {sha256}" in card

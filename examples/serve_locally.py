@@ -25,7 +25,7 @@ def make_server(saved_model, name, port):
                     return self.answer(404, {"error": f"Servable not found for {self.path}"})
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 self.answer(200, predict(model, json.loads(body)))
-            except (ValueError, KeyError, tf.errors.InvalidArgumentError) as error:
+            except (ValueError, TypeError, KeyError, tf.errors.InvalidArgumentError) as error:
                 self.answer(400, {"error": str(error)})
 
         def answer(self, status, content):

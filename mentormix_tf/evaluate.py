@@ -29,7 +29,7 @@ class EvaluateConfig:
         saved_model: instead of model_dir, an exported SavedModel: a version's folder.
         weights: last of training, best on the validation split, or their moving average; auto for
             averaged where the run kept it, else last.
-        split: train, validation or test.
+        split: train, validation or test, or several, as in train+test.
         true_labels: compare with the true labels, where they are known, rather than with those
             that training sees; on test splits they are the same.
         batch_size: images that are classified at once.
@@ -174,7 +174,8 @@ def _table(subject, report):
         heading = f"the {MOST_CLASSES} lowest of {len(accuracies)} classes"
     row = "{:<32}{:>10}{:>10}".format
     lines = [
-        f"{subject['data']}, {subject['split']}: {report['num_examples']:,} images",
+        f"{subject['data']}, {subject['split']}: {report['num_examples']:,} images, compared with "
+        f"their {subject['compared_with'].replace('_', ' ')}s",
         f"{subject['weights']} weights of step {subject['step']:,}"
         if "step" in subject
         else subject["saved_model"],

@@ -30,7 +30,7 @@ def score(classify_encoded, class_names, data, split, true_labels=False, batch_s
             `[batch, num_classes]`: a `Classifier`'s, or a SavedModel's signature.
         class_names: the names of the classes that it gives scores for.
         data: `NoisySplits`, whose class names are among these.
-        split: name of the split.
+        split: name of the split, or of several, joined by "+".
         true_labels: whether to compare with the true labels, and leave out images whose true label
             is not known, rather than with those that training sees.
         batch_size: images that are classified at once.
@@ -43,7 +43,7 @@ def score(classify_encoded, class_names, data, split, true_labels=False, batch_s
             class; or a file or an image is damaged.
     """
     splits = list(data.builder.info.splits)
-    if split not in splits:
+    if not set(split.split("+")) <= set(splits):
         raise InputError(f"split={split} is not in {data.path}: choose one of {', '.join(splits)}.")
     foreign = [name for name in data.class_names if name not in class_names]
     if foreign:

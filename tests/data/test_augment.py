@@ -119,6 +119,31 @@ def test_auto_goes_by_the_images(shape, name):
     assert augment.get("auto", shape) is augment.AUGMENTATIONS[name]
 
 
+@pytest.mark.parametrize("kind", ["png", "jpeg", "bmp", "gif"])
+def test_colours_become_grey(kind):
+    pixels = np.tile([[[200, 50, 20]]], (8, 12, 1))
+    grey = augment.decode(encode(pixels, kind), 1)
+    assert grey.shape == (8, 12, 1) and grey.dtype == tf.uint8
+    luminance = 0.299 * 200 + 0.587 * 50 + 0.114 * 20
+    # PNG's own weights are those of other primaries.
+    np.testing.assert_allclose(grey, luminance, atol=10 if kind == "png" else 2)
+
+
+def test_decoding_is_reading_then_resizing():
+    image = np.random.RandomState(2).randint(256, size=(40, 60, 3))
+    for name, augmentation in augment.AUGMENTATIONS.items():
+        decoded = augmentation.decode_eval(encode(image), (16, 16, 3))
+        resized = augmentation.resize_eval(tf.constant(image, tf.uint8), (16, 16, 3))
+        np.testing.assert_allclose(decoded, resized, atol=1e-4, err_msg=name)
+
+
+def test_images_of_one_size_are_evaluated_whole():
+    imagenet = augment.AUGMENTATIONS["imagenet"]
+    assert augment.for_evaluation(imagenet, (None, None, 3)) is imagenet
+    whole = augment.for_evaluation(imagenet, (84, 84, 3))
+    assert (whole.decode_eval, whole.resize_eval) == (augment.decode_whole, augment.resize_whole)
+
+
 def test_bad_names():
     with pytest.raises(InputError, match="augmentation=mixup is unknown: choose one of auto"):
         augment.get("mixup", (32, 32, 3))

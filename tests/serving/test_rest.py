@@ -59,4 +59,5 @@ def test_bad_requests_are_answered(port):
         return json.loads(done.stdout)
 
     assert "Unknown image file format" in post('{"instances": [{"b64": "aGVsbG8="}]}')["error"]
+    assert "dtype string" in post('{"instances": [1]}')["error"]
     assert "error" in post("{") and "error" in post("{}") and "error" in post("{}", "other")

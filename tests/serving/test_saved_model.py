@@ -98,6 +98,8 @@ def test_classes_are_matched_by_name(photos_run):
     found = scoring.score(classify, ["blue", "green", "red"], data, "test")
     expected = np.where(photos_run.label == data.class_names.index("red"), 2, 0)
     np.testing.assert_array_equal(found.label, expected)
+    everything = scoring.score(classify, data.class_names, data, "train+test")
+    assert len(everything.label) == 40
     with pytest.raises(InputError, match="has the class red, which the network does not know"):
         scoring.score(classify, ["blue", "green"], data, "test")
     with pytest.raises(InputError, match=r"split=dev is not in .*: choose one of train, test"):

@@ -2,13 +2,13 @@
 
 import io
 import types
-from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
+from mentormix_tf import methods
+from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import pipeline, splits
 from mentormix_tf.serving import saved_model, saved_run
 from mentormix_tf.training import run
@@ -24,10 +24,40 @@ def encode(array, kind="png", mode=None, **options):
     return file.getvalue()
 
 
-def read_back(folder, model, data_config):
-    """A run, with its model and with the test images, as evaluation shows them, and labels."""
+def _made(folder, data_config, **training):
+    """A run's folder as training leaves it, of a model whose weights were drawn, not learned.
+
+    Returns:
+        The model, the test images, as evaluation shows them, with their labels, the run as it is
+        read back, its network and its export.
+    """
+    config = RunConfig(
+        splits.resolve(data_config),
+        TrainingConfig(train_steps=20, eval_every=20, **training),
+        hyperparameters=methods.resolve("mentormix", {}),
+    )
+    data, side = splits.prepare(data_config), config.training.image_size
+    image_shape = (side, side, 3) if side else data.image_shape
+    model = run.build_model(config, image_shape, len(data.class_names), data.num_examples("train"))
+    draws = np.random.RandomState(0)
+    averages = model.weight_average.averages if config.training.average_decay else []
+    for variable in (*model.network.variables, *averages):
+        variable.assign(variable * draws.uniform(0.5, 1.5, variable.shape))
+    written = RunFolder(folder, config)
+    checkpoints = Checkpoints(model, folder / "checkpoints", keep=1)
+    with written.held():
+        written.write_model(
+            class_names=data.class_names,
+            image_shape=image_shape,
+            stored_image_shape=data.image_shape,
+            augmentation=config.training.augmentation,
+            split_sha256=data.manifest["split_sha256"],
+        )
+        checkpoints.save(20, {})
+        if "validation" in data:
+            checkpoints.save_best(20, {})
+        written.write_rows([{"step": 20, "test_accuracy": 0.25, "averaged_test_accuracy": 0.125}])
     saved = saved_run.read(folder)
-    data = splits.prepare(data_config)
     shown = dict(augmentation=saved.augmentation, image_shape=saved.image_shape)
     batches = list(pipeline.eval_batches(data, "test", 100, **shown))
     real = np.concatenate([batch["weight"] for batch in batches]) > 0
@@ -48,19 +78,8 @@ def read_back(folder, model, data_config):
 def digits_run(tmp_path_factory, data_dir):
     """A run on digits with every kind of weights, and its averaged weights exported."""
     folder = tmp_path_factory.mktemp("runs") / "digits"
-    config = RunConfig(
-        DataConfig(data_dir=data_dir, validation_fraction=0.1),
-        TrainingConfig(train_steps=20, eval_every=20, average_decay=0.9),
-    )
-    build, models = run.build_model, []
-
-    def build_model(*arguments):
-        models.append(build(*arguments))
-        return models[0]
-
-    with mock.patch.object(run, "build_model", build_model):
-        run.run(config, OutputConfig(model_dir=str(folder)))
-    return read_back(folder, models[0], config.data)
+    data_config = DataConfig(data_dir=data_dir, validation_fraction=0.1)
+    return _made(folder, data_config, average_decay=0.9)
 
 
 @pytest.fixture(scope="session")
@@ -80,25 +99,11 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def photos_run(tmp_path_factory, data_dir, photos):
-    """A run in bfloat16 on images of many sizes, of which evaluation shows the middle.
-
-    It has not begun to learn: scores of 0 and 1 would be the same too easily.
-    """
-    folder = tmp_path_factory.mktemp("runs") / "photos"
-    config = RunConfig(
-        splits.resolve(DataConfig(dataset=f"folder:{photos}", data_dir=data_dir)),
-        TrainingConfig(image_size=24, precision="bfloat16", augmentation="imagenet"),
-        method="vanilla",
+    """A run in bfloat16 on images of many sizes, of which evaluation shows the middle."""
+    return _made(
+        tmp_path_factory.mktemp("runs") / "photos",
+        DataConfig(dataset=f"folder:{photos}", data_dir=data_dir),
+        image_size=24,
+        precision="bfloat16",
+        augmentation="imagenet",
     )
-    model = run.build_model(config, (24, 24, 3), 2, 32)
-    written = RunFolder(folder, config)
-    with written.held():
-        written.write_model(
-            class_names=["blue", "red"],
-            image_shape=[24, 24, 3],
-            stored_image_shape=[None, None, 3],
-            augmentation="imagenet",
-            split_sha256="",
-        )
-        Checkpoints(model, folder / "checkpoints", keep=1).save(0, {})
-    return read_back(folder, model, config.data)

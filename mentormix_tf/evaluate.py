@@ -1,8 +1,6 @@
 """python -m mentormix_tf.evaluate: measures a run's network, or an exported one, on a split."""
 
-import csv
 import dataclasses
-import io
 import json
 from typing import Literal
 
@@ -148,18 +146,11 @@ def _make_folder(folder, subject):
 
 
 def _write(folder, report, matrix, class_names):
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(["label", *class_names])
-    writer.writerows([name, *row] for name, row in zip(class_names, matrix.tolist(), strict=True))
-    picture = io.BytesIO()
-    measures.draw_confusion_matrix(matrix, class_names).savefig(picture)
+    table = measures.confusion_csv(matrix, class_names)
+    picture = measures.png(measures.draw_confusion_matrix(matrix, class_names))
+    contents = (json.dumps(report, indent=2).encode(), table.encode(), picture)
     try:
-        for name, content in zip(
-            FILES,
-            (json.dumps(report, indent=2).encode(), table.getvalue().encode(), picture.getvalue()),
-            strict=True,
-        ):
+        for name, content in zip(FILES, contents, strict=True):
             (folder / name).write_bytes(content)
     except OSError as error:
         raise InputError(f"output_dir={folder} can't be written: {error.strerror}.") from error

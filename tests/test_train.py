@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-import pytest
+from tests import commands
 
 ROOT = pathlib.Path(__file__).parent.parent
 SHORT = ["--train_steps=20", "--eval_every=10"]
@@ -47,17 +47,18 @@ def test_the_demo_shows_what_the_method_is_for(tmp_path):
 
 
 def test_flags_txt_repeats_the_run(tmp_path):
-    first = train(*SHORT, "--seed=3", "--alpha=2", "--second_reweight", cwd=tmp_path)
-    assert first.returncode == 0, first.stderr
-    [folder] = (tmp_path / "runs").iterdir()  # a new one, named by the time
-    second = train(f"--flagfile={folder}/flags.txt", "--model_dir=again", cwd=tmp_path)
-    assert second.returncode == 0, second.stderr
-    results = [json.loads((d / "result.json").read_text()) for d in (folder, tmp_path / "again")]
+    common = ["train", f"--data_dir={tmp_path / 'data'}"]
+    first = [*common, *SHORT, "--seed=3", "--alpha=2", "--second_reweight", "--model_dir=first"]
+    again = [*common, "--flagfile=first/flags.txt", "--model_dir=again"]
+    for status, _, errors in commands.run(first, again, cwd=tmp_path):
+        assert status == 0, errors
+    results = [json.loads((tmp_path / d / "result.json").read_text()) for d in ("first", "again")]
     for result in results:
         assert result.pop("images_per_second") > 0
         assert result["hyperparameters"]["second_reweight"] is True
     assert results[0] == results[1]
-    assert (folder / "flags.txt").read_text() == (tmp_path / "again" / "flags.txt").read_text()
+    texts = [(tmp_path / d / "flags.txt").read_text() for d in ("first", "again")]
+    assert texts[0] == texts[1]
 
 
 def test_help_is_grouped_and_complete(tmp_path):
@@ -69,26 +70,30 @@ def test_help_is_grouped_and_complete(tmp_path):
     assert "mentormix: 0.6" in " ".join(done.stdout.split())
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--compare=mentormax"], "method=mentormax is unknown: choose one of"),
-        (["--noise=blue"], "noise=blue is unknown for dataset=digits"),
-        (["--gamma_p=1.5"], "gamma_p=1.5 must lie in [0, 1]"),
-        (["--alpha=much"], "--alpha=much"),
-        (["--method=vanilla", "--gamma_p=0.5"], "gamma_p can't be set: vanilla has"),
-        (["--gama_p=0.5"], "gama_p"),
-        (["--model_dir=used", "--compare=vanilla"], "model_dir=used/vanilla holds another run's"),
-        (["--learning_rate=1e30", *SHORT, "--model_dir=new"], "loss became"),
-    ],
-)
-def test_bad_input_gets_one_sentence(tmp_path, flags, message):
+BAD = {
+    "method=mentormax is unknown: choose one of": ["--compare=mentormax"],
+    "noise=blue is unknown for dataset=digits": ["--noise=blue"],
+    "gamma_p=1.5 must lie in [0, 1]": ["--gamma_p=1.5"],
+    "--alpha=much": ["--alpha=much"],
+    "gamma_p can't be set: vanilla has": ["--method=vanilla", "--gamma_p=0.5"],
+    "gama_p": ["--gama_p=0.5"],
+    "model_dir=used/vanilla holds another run's": ["--model_dir=used", "--compare=vanilla"],
+    "model_dir=used is not empty, and resume=never": ["--model_dir=used", "--resume=never"],
+    "profile_steps=9 must be two steps": ["--profile_steps=9"],
+    "profile_steps=9,1 must be two steps": ["--profile_steps=9,1"],
+    "keep_checkpoints=0 must be at least 1": ["--keep_checkpoints=0"],
+    "became": ["--learning_rate=1e30", *SHORT, "--model_dir=new"],
+}
+
+
+def test_bad_input_gets_one_sentence(tmp_path):
     for folder in (tmp_path / "used", tmp_path / "used" / "vanilla"):
         folder.mkdir()
         (folder / "result.json").write_text("precious")
-    done = train(*flags, cwd=tmp_path)
-    assert done.returncode in (1, 2)
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    flags = [f"--data_dir={tmp_path / 'data'}"]
+    ended = commands.run(*(["train", *flags, *bad] for bad in BAD.values()), cwd=tmp_path)
+    for message, (status, _, errors) in zip(BAD, ended, strict=True):
+        assert status in (1, 2)
+        assert message in errors and "Traceback" not in errors
     assert (tmp_path / "used" / "result.json").read_text() == "precious"
     assert not (tmp_path / "runs").exists()

@@ -5,6 +5,9 @@ with the highest score; `rank` `[n]`, how many classes score higher than the lab
 `[n]`, the probability of the class that was predicted, in [0, 1]. All have n of at least 1.
 """
 
+import csv
+import io
+
 import numpy as np
 import sklearn.metrics
 from matplotlib.figure import Figure
@@ -71,6 +74,22 @@ def confusion_matrix(label, predicted, num_classes):
         `[num_classes, num_classes]`, int64: a row for each label, a column for each prediction.
     """
     return sklearn.metrics.confusion_matrix(label, predicted, labels=np.arange(num_classes))
+
+
+def confusion_csv(matrix, class_names):
+    """A confusion matrix as the text of a CSV file: a row for each label, with its class's name."""
+    table = io.StringIO()
+    csv.writer(table).writerow(["label", *class_names])
+    rows = zip(class_names, matrix.tolist(), strict=True)
+    csv.writer(table).writerows([name, *row] for name, row in rows)
+    return table.getvalue()
+
+
+def png(figure):
+    """A `matplotlib.figure.Figure` as the bytes of a PNG file."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
 
 
 def draw_confusion_matrix(matrix, class_names):

@@ -1,7 +1,5 @@
 """What a run tells of itself: on the console, in its folder, in TensorBoard."""
 
-import csv
-import io
 import math
 
 from tqdm import tqdm
@@ -67,7 +65,7 @@ class Report:
             self._tensorboard.write_row(row)
             self._tensorboard.write_losses(step, sample)
             if mixed:
-                picture = _png(draw_mixed(*mixed, self.class_names))
+                picture = measures.png(draw_mixed(*mixed, self.class_names))
                 self._tensorboard.write_picture(step, "mixed", picture)
             tqdm.write(self._line(row))
         return row
@@ -86,13 +84,10 @@ class Report:
             return None
         label, predicted, names = test["label"], test["predicted"], self.class_names
         matrix = measures.confusion_matrix(label, predicted, len(names))
-        picture = _png(measures.draw_confusion_matrix(matrix, names))
+        picture = measures.png(measures.draw_confusion_matrix(matrix, names))
         self._tensorboard.write_picture(self.rows[-1]["step"], "confusion_matrix", picture)
         self.folder.write("confusion_matrix.png", picture)
-        table = io.StringIO()
-        csv.writer(table).writerow(["label", *names])
-        csv.writer(table).writerows([n, *row] for n, row in zip(names, matrix, strict=True))
-        self.folder.write("confusion_matrix.csv", table.getvalue())
+        self.folder.write("confusion_matrix.csv", measures.confusion_csv(matrix, names))
         accuracies = measures.class_accuracies(label, predicted, len(names)).tolist()
         return self.folder.write_result(
             self.rows,
@@ -121,10 +116,3 @@ class Report:
             if row.get(column) is not None
         ]
         return "  ".join([f"step {row['step']:>{len(str(total))}}/{total}", *parts])
-
-
-def _png(figure):
-    """A `matplotlib.figure.Figure` as the bytes of a PNG file."""
-    png = io.BytesIO()
-    figure.savefig(png, format="png")
-    return png.getvalue()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.serving import commands
+from tests import commands
 from tests.serving.conftest import encode
 
 # Each is a command, and what it says; {run} is a run's folder.

@@ -15,7 +15,7 @@ from mentormix_tf import InputError
 from mentormix_tf.data import splits
 from mentormix_tf.serving import saved_model, saved_run, scoring
 from mentormix_tf.training import measures
-from tests.serving import commands
+from tests import commands
 from tests.serving.conftest import encode
 
 CLIENT = pathlib.Path(__file__).parent / "client.py"

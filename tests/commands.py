@@ -9,7 +9,7 @@ import pathlib
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
+ROOT = pathlib.Path(__file__).parent.parent
 
 
 def run(*commands, cwd):
@@ -58,6 +58,7 @@ if __name__ == "__main__":
     import traceback
 
     import mentormix_tf.serving.saved_model
-    import mentormix_tf.serving.scoring  # noqa: F401
+    import mentormix_tf.serving.scoring
+    import mentormix_tf.training.run  # noqa: F401
 
     print(json.dumps([_run(*command) for command in json.load(sys.stdin)]))

@@ -50,7 +50,7 @@ class TensorBoard:
         table = ["| flag | value |", "|---|---|", *(f"| {k} | {v} |" for k, v in flags.items())]
         with self._writer.as_default(step=0):
             tf.summary.text("flags", "\n".join(table))
-            hparams.hparams(flags)
+            hparams.hparams({name: _number(value) for name, value in flags.items()})
         self._writer.flush()
 
     def write_row(self, row):
@@ -90,6 +90,14 @@ class TensorBoard:
         with self._writer.as_default(step=step):
             tf.summary.image(name, tf.io.decode_png(png, channels=3)[None])
         self._writer.flush()
+
+
+def _number(text):
+    """A flag's value as a number, by which TensorBoard can sort runs; as text where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def draw_mixed(images, labels, lam, class_names):

@@ -76,7 +76,9 @@ def main():
     suffix = "-true_labels" if config.true_labels else ""
     folder = root / f"{data.path.parent.name}-{config.split}{suffix}-{name}"
     folder = epath.Path(config.output_dir).expanduser() if config.output_dir else folder
-    _make_folder(folder, subject)
+    # In a folder of its own choice it may be reached by another path the next time.
+    paths = () if config.output_dir else ("model_dir", "saved_model", "data")
+    _make_folder(folder, {k: v for k, v in subject.items() if k not in paths})
 
     found = scoring.score(
         classify, class_names, data, config.split, config.true_labels, config.batch_size

@@ -18,12 +18,14 @@ class ExportConfig:
         weights: last of training, best on the validation split, or their moving average; auto for
             averaged where the run kept it, else last.
         version: number of the version, at least 1; left out, the next that is free.
+        license: licence of the model, for its card; mind that of the data.
     """
 
     model_dir: str = ""
     export_dir: str = ""
     weights: Literal["auto", "last", "best", "averaged"] = "auto"
     version: int = 0
+    license: str = ""
 
     def __post_init__(self):
         if not self.model_dir:
@@ -38,7 +40,7 @@ def main():
     run = saved_run.read(config.model_dir)
     trained = saved_run.load_network(run, config.weights)
     export_dir = config.export_dir or run.path / "export"
-    path = saved_model.export(run, trained, export_dir, config.version)
+    path = saved_model.export(run, trained, export_dir, config.version, config.license)
     print(f"Exported the {trained.weights} weights of step {trained.step:,} to {path}/")
     print(f"See them with: saved_model_cli show --dir {path} --all")
 

@@ -10,21 +10,12 @@ import time
 
 import numpy as np
 
+from mentormix_tf.config import DataConfig
+from mentormix_tf.data import splits
 from tests import commands
 
 ROOT = pathlib.Path(__file__).parent.parent
 FASHION = ("train", 3000), ("t10k", 500)
-
-
-def command(module, *flags, cwd):
-    return [sys.executable, "-m", f"mentormix_tf.{module}", f"--data_dir={cwd / 'data'}", *flags]
-
-
-def run(module, *flags, cwd):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        command(module, *flags, cwd=cwd), cwd=cwd, env=environment, capture_output=True, text=True
-    )
 
 
 def manifests(cwd):
@@ -68,7 +59,7 @@ def test_killed_and_started_again(tmp_path):
     flags = ["--dataset=fashion_mnist"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
-        command("prepare", *flags, cwd=tmp_path),
+        [sys.executable, "-m", "mentormix_tf.prepare", f"--data_dir={tmp_path / 'data'}", *flags],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -80,27 +71,29 @@ def test_killed_and_started_again(tmp_path):
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert not manifests(tmp_path)
-    missing = run("doctor", *flags, cwd=tmp_path)
-    assert missing.returncode == 1 and "does not exist: make it with" in missing.stderr
-    assert run("prepare", *flags, cwd=tmp_path).returncode == 0
-    assert not list(folder.glob("incomplete*"))
-    found = run("doctor", *flags, cwd=tmp_path)
-    assert found.returncode == 0 and "Nothing is wrong." in found.stdout
-    assert "realised 0.4000" in found.stdout
+    flags.append(f"--data_dir={tmp_path / 'data'}")
+    names = ("doctor", "prepare", "doctor")
+    missing, made, found = commands.run(*([name, *flags] for name in names), cwd=tmp_path)
+    assert missing[0] == 1 and "does not exist: make it with" in missing[2]
+    assert made[0] == 0 and not list(folder.glob("incomplete*"))
+    assert found[0] == 0 and "Nothing is wrong." in found[1] and "realised 0.4000" in found[1]
 
 
 def test_doctor_names_the_damaged_file(tmp_path):
-    assert run("prepare", cwd=tmp_path).returncode == 0
+    data_dir = str(tmp_path / "data")
+    splits.prepare(DataConfig(data_dir=data_dir))
     [file] = (tmp_path / "data").rglob("*train.tfrecord*")
     content = bytearray(file.read_bytes())
     content[100_000] ^= 1
     file.write_bytes(bytes(content))
-    found = run("doctor", cwd=tmp_path)
-    assert found.returncode == 1
-    assert str(file) in found.stdout and "of 1437 records can be read" in found.stdout
-    trained = run("train", "--model_dir=run", cwd=tmp_path)
-    assert trained.returncode == 1 and "Traceback" not in trained.stderr
-    assert file.name in trained.stderr and "prepare it again" in trained.stderr
+    flags = [f"--data_dir={data_dir}"]
+    found, trained = commands.run(
+        ["doctor", *flags], ["train", *flags, "--model_dir=run"], cwd=tmp_path
+    )
+    assert found[0] == 1
+    assert str(file) in found[1] and "of 1437 records can be read" in found[1]
+    assert trained[0] == 1 and "Traceback" not in trained[2]
+    assert file.name in trained[2] and "prepare it again" in trained[2]
     assert not (tmp_path / "run" / "metrics.csv").exists()
 
 

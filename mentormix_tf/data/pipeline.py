@@ -208,9 +208,11 @@ class _Examples:
     def __init__(self, data, split, memory, columns, context):
         self.data, self.split, self.names, self.context = data, split, columns, context
         info, shape = data.builder.info.splits[split], data.image_shape
+        whole = data.builder.info.splits[split.partition("[")[0]]  # parts do not know their bytes
+        encoded_bytes = whole.num_bytes * info.num_examples / whole.num_examples
         decoded_bytes = math.inf if None in shape else info.num_examples * math.prod(shape)
         self.is_decoded = decoded_bytes <= memory
-        self.in_memory = self.is_decoded or info.num_bytes <= memory
+        self.in_memory = self.is_decoded or encoded_bytes <= memory
         if not self.in_memory and context.num_input_pipelines > 1:
             share = tfds.even_splits(split, context.num_input_pipelines)[context.input_pipeline_id]
             info = data.builder.info.splits[share]

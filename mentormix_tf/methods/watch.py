@@ -5,6 +5,8 @@ import threading
 import keras
 import tensorflow as tf
 
+from mentormix_tf import replicas
+
 TRUST = ("mean_v", "mean_v_clean", "mean_v_wrong", "v_precision", "v_recall")
 NEEDS_TRUTH = TRUST[1:]
 
@@ -62,7 +64,9 @@ class Watch(keras.layers.Layer):
         """
         _step.seen.update(values)
         for name, value in values.items():
-            self.means[name].update_state(value)
+            # A scalar, like γ, comes from each replica, yet counts once.
+            weight = None if value.shape.rank else 1.0 / replicas.count()
+            self.means[name].update_state(value, weight)
 
     def trust(self, v):
         """Adds the weights that a mentor gave a step's examples.
@@ -84,6 +88,10 @@ class Watch(keras.layers.Layer):
     def seen(self):
         """The values of the step that this thread began last, by name."""
         return _step.seen
+
+    def is_empty(self, name):
+        """Whether a mean has nothing to be of, as v of wrong labels where no label is wrong."""
+        return name in self.means and float(tf.convert_to_tensor(self.means[name].count)) == 0.0
 
     def unknown(self):
         """Names of the means that need a truth which no batch has told."""

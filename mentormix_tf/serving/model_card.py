@@ -6,12 +6,13 @@ After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, as far as a
 UNKNOWN = "unknown"
 
 
-def write(run, trained):
+def write(run, trained, license=""):
     """The model card of a trained network.
 
     Args:
         run: `SavedRun`.
         trained: `TrainedNetwork` of that run.
+        license: of the model; "" where nobody has said.
 
     Returns:
         Markdown.
@@ -42,21 +43,23 @@ Test labels chose nothing. The scores are as well calibrated as
 
 Images of any size are shown to the network at {_size(run.image_shape)}. The classes, in the order
 of the scores, are in class_names.txt: {len(run.class_names)} of them.
+
+## Licence
+
+{license or "Not stated. Ask those who made the model, and the data that it learned from."}
 """
 
 
 def _data(run):
-    data, result, model = run.config.data, run.result, run.model
+    data, model = run.config.data, run.model
     level = "" if data.noise_level is None else f", level {data.noise_level:g}"
-    wrong = result.get("realized_noise_rate")
+    wrong = model.get("realized_noise_rate")
     return {
         "Data set": data.dataset,
         "Label noise": f"{data.noise}{level}, seed {data.noise_seed}",
         "Wrong training labels": UNKNOWN if wrong is None else f"{wrong:.2%}",
         "SHA-256 of the split": model.get("split_sha256", UNKNOWN),
         "Held out for validation": f"{data.validation_fraction:g} of the noisy training examples",
-        "Licence of the data": model.get("license") or f"{UNKNOWN}: ask those who made the data",
-        "Citation": " ".join((model.get("citation") or UNKNOWN).split()),
     }
 
 
@@ -93,7 +96,7 @@ def _accuracies(run, trained):
     if peak is not None:
         accuracies["Highest test accuracy at any step, which these weights need not have"] = peak
     return {
-        name: f"{float(value):.4f}" if value else "not measured at this step"
+        name: f"{float(value):.4f}" if value not in (None, "") else "not measured at this step"
         for name, value in accuracies.items()
     }
 

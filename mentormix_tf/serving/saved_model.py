@@ -16,7 +16,7 @@ ENCODED, ARRAYS = "serving_default", "arrays"  # the signatures
 WARMUP_BATCH_SIZES = (1, 8)
 
 
-def export(run, trained, export_dir, version=0):
+def export(run, trained, export_dir, version=0, license=""):
     """Writes a run's network, with what decodes images and names classes, as a SavedModel.
 
     It appears whole or not at all: it is written beside its place and moved there at the end.
@@ -26,6 +26,7 @@ def export(run, trained, export_dir, version=0):
         trained: `TrainedNetwork` of that run.
         export_dir: folder for the numbered versions of the model; made if missing.
         version: number of this one; 0 for the next after the highest that is there.
+        license: of the model, for its card.
 
     Returns:
         `epath.Path` of the version's folder. It holds the SavedModel; in assets/ class_names.txt,
@@ -37,8 +38,8 @@ def export(run, trained, export_dir, version=0):
     export_dir = epath.Path(export_dir).expanduser()
     try:
         export_dir.mkdir(parents=True, exist_ok=True)
-        taken = [int(child.name) for child in export_dir.iterdir() if child.name.isdigit()]
-        if version in taken:
+        taken = [int(child.name) for child in export_dir.iterdir() if child.name.isdecimal()]
+        if version and version in taken:
             raise InputError(
                 f"version={version} is in {export_dir} already: choose another, or leave --version "
                 "out for the next one."
@@ -46,17 +47,18 @@ def export(run, trained, export_dir, version=0):
         path = export_dir / str(version or max(taken, default=0) + 1)
         partial = export_dir / f"partial-{path.name}-{os.getpid()}"
         try:
-            _write(run, trained, partial)
+            _write(run, trained, license, partial)
             partial.rename(path)
         finally:
             if partial.exists():
                 partial.rmtree()
-    except OSError as error:
-        raise InputError(f"export_dir={export_dir} can't be written: {error.strerror}.") from error
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"export_dir={export_dir} can't be written: {reason}.") from error
     return path
 
 
-def _write(run, trained, path):
+def _write(run, trained, license, path):
     classify = classifier.of_run(run, trained)
     # Not the Keras network itself: only TensorFlow's variables and functions are to be stored.
     module = tf.Module()
@@ -67,7 +69,7 @@ def _write(run, trained, path):
     assets.mkdir(exist_ok=True)
     (assets / "class_names.txt").write_text("".join(f"{name}\n" for name in run.class_names))
     (assets / "flags.txt").write_text((run.path / "flags.txt").read_text())
-    (assets / "model_card.md").write_text(model_card.write(run, trained))
+    (assets / "model_card.md").write_text(model_card.write(run, trained, license))
     warmup.write(path, _warmup_requests(run.image_shape))
 
 

@@ -14,6 +14,7 @@ from mentormix_tf import methods, networks
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import augment
 from mentormix_tf.errors import InputError
+from mentormix_tf.training import checkpoints
 
 WEIGHTS = ("auto", "last", "best", "averaged")
 
@@ -155,7 +156,7 @@ def load_network(run, weights="auto"):
         _assign(variables, path)
         variables = {f"average/{i}": w for i, w in enumerate(network.trainable_weights)}
     _assign(variables, path)
-    step = int(path.rpartition("-")[2])
+    step = checkpoints.step_of(path)
     return TrainedNetwork(network, weights, step, _measured(run, step))
 
 
@@ -168,10 +169,10 @@ def _checkpoint(run, weights):
                 f"weights=best: the run in {run.path} had no validation split to choose by; choose "
                 "last, or train with --validation_fraction=0.1."
             )
-    path = tf.train.latest_checkpoint(str(folder))
-    if path is None:
+    paths = checkpoints.saved(folder)
+    if not paths:
         raise InputError(f"model_dir={run.path} has no checkpoint yet: {folder} holds none.")
-    return path
+    return paths[-1]
 
 
 def _assign(variables, path):

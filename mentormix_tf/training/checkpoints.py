@@ -36,14 +36,12 @@ class Checkpoints:
         self._progress = _Progress()
         self._metric_sums = _MetricSums(model)
         self._checkpoint = tf.train.Checkpoint(**variables(model), progress=self._progress)
-        self._latest, self._best = (
-            tf.train.CheckpointManager(self._checkpoint, str(path), number, checkpoint_name="step")
-            for path, number in [(self.folder, keep), (self.folder / "best", 1)]
-        )
+        self._keep = keep
+        self._managers = {}
 
     def steps(self):
         """The steps of the checkpoints that are kept, the latest last."""
-        return [int(path.rpartition("-")[2]) for path in self._latest.checkpoints]
+        return [step_of(path) for path in saved(self.folder)]
 
     def restore(self):
         """Brings the latest checkpoint that can be read back into the model.
@@ -55,7 +53,7 @@ class Checkpoints:
         Raises:
             InputError: the checkpoint is of another model.
         """
-        path = next(filter(_is_whole, reversed(self._latest.checkpoints)), None)
+        path = next(filter(_is_whole, reversed(saved(self.folder))), None)
         if path is None:
             return None
         try:
@@ -79,28 +77,44 @@ class Checkpoints:
         Raises:
             InputError: it can't be written; earlier checkpoints are as they were.
         """
-        self._write(self._latest, step, progress)
+        self._write(self.folder, self._keep, step, progress)
 
     def save_best(self, step, progress):
         """Saves the model as the best so far, just after an evaluation; see `save`."""
-        self._write(self._best, step, progress)
+        self._write(self.folder / "best", 1, step, progress)
 
-    def _write(self, manager, step, progress):
+    def _write(self, folder, keep, step, progress):
         sums = self._metric_sums.get().tolist()
         if not self.writes:
             return
         self._progress.value = {**progress, "metric_sums": sums}
         try:
-            _remove_leftovers(manager)
-            manager.save(checkpoint_number=step)
+            if folder not in self._managers:
+                self._managers[folder] = _manager(self._checkpoint, folder, keep)
+            self._managers[folder].save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
             reason = str(error).strip().splitlines()[0]
             kept = self.steps()
             raise InputError(
-                f"The checkpoint of step {step} can't be written to {manager.directory} ({reason}):"
+                f"The checkpoint of step {step} can't be written to {folder} ({reason}):"
                 " make room or mend that, and give the same command again, which goes on from "
                 f"step {kept[-1] if kept else 0}."
             ) from error
+
+
+def saved(folder):
+    """The checkpoints in a folder, by what is there: paths without their endings, latest last.
+
+    Args:
+        folder: `epath.Path`.
+    """
+    indexes = folder.glob("step-*.index") if folder.exists() else ()
+    return sorted((str(path).removesuffix(".index") for path in indexes), key=step_of)
+
+
+def step_of(path):
+    """The step of a checkpoint, from its path."""
+    return int(path.rpartition("-")[2])
 
 
 def variables(model):
@@ -149,13 +163,15 @@ def _is_whole(path):
         return False
 
 
-def _remove_leftovers(manager):
-    """Deletes what a save that was cut short, or one that can't be read, has left."""
-    folder = epath.Path(manager.directory)
-    kept = {epath.Path(path).name for path in manager.checkpoints}
-    for path in folder.glob("step-*") if folder.exists() else ():
-        if path.name.split(".")[0].split("_temp")[0] not in kept:
-            path.rmtree() if path.is_dir() else path.unlink()
+def _manager(checkpoint, folder, keep):
+    """A manager of all that is in a folder, cleared of what a save that was cut short has left."""
+    paths = saved(folder)
+    for file in folder.glob("step-*") if folder.exists() else ():
+        if not any(file.name.startswith(f"{epath.Path(path).name}.") for path in paths):
+            file.rmtree() if file.is_dir() else file.unlink()
+    if paths:  # the manager goes by a file that lists them, which may be lost, or lag behind
+        tf.compat.v1.train.update_checkpoint_state(str(folder), paths[-1], paths)
+    return tf.train.CheckpointManager(checkpoint, str(folder), keep, checkpoint_name="step")
 
 
 class _MetricSums:

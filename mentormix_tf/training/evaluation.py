@@ -6,6 +6,7 @@ import tensorflow as tf
 from mentormix_tf import replicas
 from mentormix_tf.data import pipeline
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.training import measures
 
 BATCH_SIZE = 500
 MEMORIZATION_EXAMPLES = 5000
@@ -18,8 +19,8 @@ class Examples(dict):
     """Each example of a split as a network sees it: arrays `[examples]` by name.
 
     label, true_label (-1 if unknown), is_clean (1, 0 or -1), predicted, rank (how many classes have
-    a higher score than the label), loss (cross-entropy of the label, in nats) and confidence (the
-    probability of the predicted class).
+    a higher score than the label; of equal ones the first is higher), loss (cross-entropy of the
+    label, in nats) and confidence (the probability of the predicted class).
     """
 
     def accuracy(self, where=slice(None), of="label"):
@@ -34,7 +35,7 @@ class Examples(dict):
 
     def top(self, k):
         """The share of examples whose label is among the k likeliest classes."""
-        return float((self["rank"] < k).mean())
+        return measures.top_k_accuracy(self["rank"], k)
 
     def mean_loss(self):
         return float(self["loss"].mean(dtype=np.float64))
@@ -46,26 +47,28 @@ class Evaluation:
     Args:
         model: `NoisyLabelModel`.
         data: `NoisySplits`.
+        batch_size: examples in a training batch.
         **shown: augmentation and image_shape, see `pipeline.eval_batches`.
     """
 
-    def __init__(self, model, data, **shown):
+    def __init__(self, model, data, batch_size, **shown):
         self.model = model
         self._knows_truth = data.manifest["realized_noise_rate"] is not None
         strategy = model.distribute_strategy
         count = strategy.num_replicas_in_sync
         size = count * -(-BATCH_SIZE // count)  # a multiple, so that each replica has an equal part
 
-        def batches(split):
+        def batches(split, size):
             made = strategy.distribute_datasets_from_function(
                 lambda context: pipeline.eval_batches(data, split, size, context=context, **shown)
             )
             return made, pipeline.num_eval_batches(data, split, size)
 
-        self._test = batches("test")
-        self._validation = batches("validation") if "validation" in data else None
+        self._test = batches("test", size)
+        self._validation = batches("validation", size) if "validation" in data else None
         sample_size = min(MEMORIZATION_EXAMPLES, data.num_examples("train"))
-        self._sample = batches(f"train[:{sample_size}]")
+        self._sample = batches(f"train[:{sample_size}]", size)
+        self._to_mix = batches(f"train[:{batch_size}]", batch_size)
         self._measured = tf.function(
             lambda batch: strategy.run(self._measured_by_replica, args=(batch,))
         )
@@ -103,7 +106,9 @@ class Evaluation:
         return self.examples(*self._test)
 
     def mixed(self):
-        """Training examples as the method mixes them at this step; None for one that does not.
+        """A training batch as the method would mix it at this step; None for one that does not.
+
+        It is always the same batch, and not augmented.
 
         Returns:
             `(images, labels, lam)`, arrays, see `NoisyLabelModel.mixed`.
@@ -111,7 +116,7 @@ class Evaluation:
         if type(self.model).mix is NoisyLabelModel.mix:
             return None
         strategy = self.model.distribute_strategy
-        mixed = self._mixed(next(iter(self._sample[0])))
+        mixed = self._mixed(next(iter(self._to_mix[0])))
         return [strategy.experimental_local_results(part)[0].numpy() for part in mixed]
 
     def examples(self, batches, count):
@@ -145,8 +150,10 @@ class Evaluation:
         logits = tf.cast(self.model(batch["image"], training=False), tf.float32)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label"], logits)
         own = tf.gather(logits, batch["label"], batch_dims=1)[:, None]
-        # Not "higher than": a network that has turned to NaN knows nothing.
-        rank = logits.shape[1] - tf.math.count_nonzero(logits <= own, axis=1)
+        # Not "own < logits": a network that has turned to NaN knows nothing.
+        higher = ~(logits <= own)
+        earlier = tf.range(logits.shape[1], dtype=tf.int64) < batch["label"][:, None]
+        rank = tf.math.count_nonzero(higher | (earlier & (logits == own)), axis=1)
         columns = {
             **batch,
             "predicted": tf.argmax(logits, axis=1),

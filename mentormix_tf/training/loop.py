@@ -63,6 +63,7 @@ class Loop:
         self.checkpoints = checkpoints
         self.checkpoint_every = checkpoint_every
         self.profile = profile
+        self._metrics = tf.function(model.get_metrics_result)
 
     def run(self, batches):
         """Takes the steps that are left.
@@ -81,43 +82,55 @@ class Loop:
         before = dataclasses.replace(progress)
         bar = tqdm(initial=step, total=config.train_steps, unit="step", disable=None)
         with bar, _StopSignal(model.distribute_strategy) as stop, self.profile:
-            while step < config.train_steps:
+            while True:
+                is_asked_to_stop = stop.is_asked()
+                # Who is asked to stop has little time: the evaluation is made up for later.
+                if self._is_evaluation_due(step) and not is_asked_to_stop:
+                    self._evaluate(step, progress.since(before))
+                    before = dataclasses.replace(progress)
+                    is_asked_to_stop = stop.is_asked()
+                is_last = step == config.train_steps
+                if step > first and (
+                    step % self.checkpoint_every == 0 or is_last or is_asked_to_stop
+                ):
+                    self._save(self.checkpoints.save, step)
+                if is_last and not self._is_evaluation_due(step):
+                    return
+                if is_asked_to_stop:
+                    raise Preempted(step)
+
                 self.profile.next_steps(step + 1, step + config.steps_per_execution)
                 started = time.perf_counter()
                 logs, waited = advance(iterator)
-                logs = {name: float(value) for name, value in logs.items()}  # when they are done
+                loss = float(logs["loss"])  # when the steps are done
                 if step > first:
                     progress.steps += config.steps_per_execution
                     progress.seconds += time.perf_counter() - started
                     progress.waited += waited
                 step += config.steps_per_execution
-                if not math.isfinite(logs["loss"]):
-                    raise self._bad(f"The loss became {logs['loss']}", step)
+                if not math.isfinite(loss):
+                    raise self._bad(f"The loss became {loss}", step)
                 bar.update(config.steps_per_execution)
 
-                if step % min(config.eval_every, config.train_steps) == 0:
-                    self._evaluate(step, logs, progress.since(before))
-                    before = dataclasses.replace(progress)
-                is_asked_to_stop = stop.is_asked()
-                is_last = step == config.train_steps
-                if step % self.checkpoint_every == 0 or is_last or is_asked_to_stop:
-                    self._save(self.checkpoints.save, step)
-                if is_asked_to_stop and not is_last:
-                    raise Preempted(step)
+    def _is_evaluation_due(self, step):
+        every = min(self.config.eval_every, self.config.train_steps)
+        done = self.progress.rows[-1]["step"] if self.progress.rows else 0
+        return step % every == 0 and step > done
 
-    def _evaluate(self, step, logs, timed):
+    def _evaluate(self, step, timed):
         rate = float(self.model.optimizer.learning_rate)
-        shown = {"step": step, "learning_rate": rate, **timed.speed(self.config.batch_size), **logs}
-        rows = self.progress.rows
-        best = max((row.get("validation_accuracy", 1.0) for row in rows), default=0.0)
-        rows.append(self.evaluate(shown))
+        shown = {"step": step, "learning_rate": rate, **timed.speed(self.config.batch_size)}
+        for name, value in self._metrics().items():
+            shown[name] = None if self.model.watch.is_empty(name) else float(value)
+        *earlier, row = self.progress.rows = [*self.progress.rows, self.evaluate(shown)]
         self.model.reset_metrics()
-        if rows[-1].get("validation_accuracy", 0.0) > best:
+        accuracy = row.get("validation_accuracy")
+        if accuracy is not None and all(accuracy > r["validation_accuracy"] for r in earlier):
             self._save(self.checkpoints.save_best, step)
 
     def _save(self, save, step):
         # The loss of a step is that before its gradients were added, which may break the weights.
-        weights = self.model.network.trainable_weights
+        weights = [w for w in self.model.network.variables if "float" in w.dtype]
         if not all(bool(tf.reduce_all(tf.math.is_finite(weight))) for weight in weights):
             raise self._bad("Weights became infinite or NaN", step)
         save(step, dataclasses.asdict(self.progress))
@@ -125,8 +138,8 @@ class Loop:
     def _bad(self, what, step):
         kept = self.checkpoints.steps()
         return InputError(
-            f"{what} at step {step}: most often the learning rate is too high (try a tenth of it), "
-            "else images hold NaN or labels lie outside their range. "
+            f"{what} at step {step}: most often the learning rate is too high (try a tenth of it, "
+            "in a new folder), else images hold NaN or labels lie outside their range. "
             + (f"The checkpoint of step {kept[-1]} is kept." if kept else "No step was saved.")
         )
 

@@ -30,20 +30,20 @@ class Report:
         evaluation: `Evaluation`.
         folder: `RunFolder`.
         data: `NoisySplits`.
-        rows: the evaluations so far, which `Loop` adds to.
+        progress: `Progress`, whose rows `Loop` adds to.
         writes: whether this process is the one that tells; others only measure.
     """
 
-    def __init__(self, evaluation, folder, data, rows, writes=True):
+    def __init__(self, evaluation, folder, data, progress, writes=True):
         self.evaluation = evaluation
         self.folder = folder
         self.data = data
-        self.rows = rows
+        self.progress = progress
         self.writes = writes
         self.class_names = data.class_names
         if writes:
             self._tensorboard = TensorBoard(folder.path / "tensorboard")
-            if not rows:
+            if not progress.rows:
                 self._tensorboard.write_settings(folder.config)
 
     def add(self, shown):
@@ -61,7 +61,7 @@ class Report:
         row["step"] = step = shown["step"]
         mixed = self._is_time_for_a_picture(step) and self.evaluation.mixed()
         if self.writes:
-            self.folder.write_rows([*self.rows, row])
+            self.folder.write_rows([*self.progress.rows, row])
             self._tensorboard.write_row(row)
             self._tensorboard.write_losses(step, sample)
             if mixed:
@@ -82,15 +82,17 @@ class Report:
         test = self.evaluation.test()
         if not self.writes:
             return None
-        label, predicted, names = test["label"], test["predicted"], self.class_names
+        rows, names = self.progress.rows, self.class_names
+        label, predicted = test["label"], test["predicted"]
         matrix = measures.confusion_matrix(label, predicted, len(names))
         picture = measures.png(measures.draw_confusion_matrix(matrix, names))
-        self._tensorboard.write_picture(self.rows[-1]["step"], "confusion_matrix", picture)
+        self._tensorboard.write_picture(rows[-1]["step"], "confusion_matrix", picture)
+        self.folder.write_rows(rows)
         self.folder.write("confusion_matrix.png", picture)
         self.folder.write("confusion_matrix.csv", measures.confusion_csv(matrix, names))
         accuracies = measures.class_accuracies(label, predicted, len(names)).tolist()
         return self.folder.write_result(
-            self.rows,
+            rows,
             **{name: self.data.manifest[name] for name in SPLIT_FACTS},
             # NaN, of a class without a test example, is no JSON.
             class_accuracies={

@@ -97,7 +97,9 @@ def _train(config, output, data, folder, strategy):
         augmentation=augment.get(training.augmentation, data.image_shape),
         image_shape=_image_shape(data.image_shape, training.image_size),
     )
-    columns = pipeline.COLUMNS + (("index",) if methods.get(config.method).uses_index else ())
+    columns = ["image", "label"]
+    columns += ["is_clean"] if data.manifest["realized_noise_rate"] is not None else []
+    columns += ["index"] if methods.get(config.method).uses_index else []
     with strategy.scope():
         model = build_model(
             config, shown["image_shape"], len(data.class_names), data.num_examples("train")
@@ -128,9 +130,11 @@ def _train(config, output, data, folder, strategy):
                 stored_image_shape=data.image_shape,
                 augmentation=training.augmentation,
                 split_sha256=data.manifest["split_sha256"],
+                realized_noise_rate=data.manifest["realized_noise_rate"],
             )
-        evaluation = Evaluation(model, data, **shown)
-        report = Report(evaluation, folder, data, progress.rows, writes=is_chief)
+            folder.begin()
+        evaluation = Evaluation(model, data, training.batch_size, **shown)
+        report = Report(evaluation, folder, data, progress, writes=is_chief)
         profile = Profile(output.profile_steps if is_chief else (), folder.path / "tensorboard")
         every = output.checkpoint_every or min(training.eval_every, training.train_steps)
         Loop(model, training, progress, report.add, checkpoints, every, profile).run(batches)

@@ -27,6 +27,8 @@ SPLIT_FACTS = (
     "realized_noise_rate",
     "split_sha256",
 )
+AT_THE_END = ("result.json", "confusion_matrix.csv", "confusion_matrix.png")
+WRITTEN = ("metrics.csv", *AT_THE_END, "checkpoints", "tensorboard")
 # What may change on the way: where the data is, how fast steps are taken, and that there are more.
 HARMLESS = ("data_dir", "steps_per_execution", "jit_compile", "train_steps")
 
@@ -60,9 +62,14 @@ class RunFolder:
             raise InputError(f"model_dir={self.path} can't be made: {error.strerror}.") from error
         with _only_writer(self.path):
             self.check()
-            flags = self.config.flags().items()
-            self.write("flags.txt", "".join(f"--{name}={value}\n" for name, value in flags))
             yield
+
+    def begin(self):
+        """Writes flags.txt, and takes away what a run with fewer steps told at its end."""
+        flags = self.config.flags().items()
+        self.write("flags.txt", "".join(f"--{name}={value}\n" for name, value in flags))
+        for name in AT_THE_END:
+            (self.path / name).unlink(missing_ok=True)
 
     def write_model(self, **facts):
         """Writes model.json: what it takes to use the network without the data it learned from.
@@ -75,9 +82,11 @@ class RunFolder:
         """
         try:
             begun = json.loads((self.path / "model.json").read_text())
-        except (OSError, ValueError):
+        except FileNotFoundError:
             begun = facts
-        if begun["split_sha256"] != facts["split_sha256"]:
+        except ValueError:
+            begun = {}
+        if begun.get("split_sha256") != facts["split_sha256"]:
             raise InputError(
                 f"model_dir={self.path} holds a run on other labels: the split of dataset="
                 f"{self.config.data.dataset} has changed since. Bring it back, or name a new "
@@ -184,8 +193,8 @@ def check(path, config, resume="auto"):
             f"model_dir={path} is not empty, and resume=never: name a new folder, or go on with "
             "--resume=auto."
         )
-    for name in ("metrics.csv", "result.json", "checkpoints", "tensorboard"):
-        if name in held and "flags.txt" not in held:
+    for name in held if "flags.txt" not in held else ():
+        if name in WRITTEN:
             raise InputError(
                 f"model_dir={path} holds another run's {name}: name a new folder, or move that "
                 "one away."
@@ -215,12 +224,15 @@ def _only_writer(path):
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(OSError):  # some file systems of clusters have no locks either
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"model_dir={path} is being written by another process: wait for it, or name "
+                    "another."
+                ) from error
         yield
-    except BlockingIOError as error:
-        raise InputError(
-            f"model_dir={path} is being written by another process: wait for it, or name another."
-        ) from error
     finally:
         os.close(descriptor)
 

@@ -1,10 +1,14 @@
 """What TensorBoard shows of a run: curves, histograms, pictures, settings, a profile."""
 
+import contextlib
+
 import numpy as np
 import tensorflow as tf
 from etils import epath
 from matplotlib.figure import Figure
 from tensorboard.plugins.hparams import api as hparams
+
+from mentormix_tf.errors import InputError
 
 COLUMNS = 4  # and rows of mixed images in a picture
 # TensorBoard draws the curves whose names begin alike on one page.
@@ -38,7 +42,18 @@ class TensorBoard:
     """
 
     def __init__(self, folder):
+        self._folder = folder
         self._writer = tf.summary.create_file_writer(str(folder))
+
+    @contextlib.contextmanager
+    def _at(self, step):
+        """Takes summaries of a step, and writes them."""
+        try:
+            with self._writer.as_default(step=step):
+                yield
+            self._writer.flush()
+        except tf.errors.OpError as error:
+            raise InputError(f"{self._folder} can't be written: {error.message}.") from error
 
     def write_settings(self, config):
         """Shows the flags as text, and lets runs be compared by them (HParams).
@@ -48,10 +63,9 @@ class TensorBoard:
         """
         flags = config.flags()
         table = ["| flag | value |", "|---|---|", *(f"| {k} | {v} |" for k, v in flags.items())]
-        with self._writer.as_default(step=0):
+        with self._at(0):
             tf.summary.text("flags", "\n".join(table))
             hparams.hparams({name: _number(value) for name, value in flags.items()})
-        self._writer.flush()
 
     def write_row(self, row):
         """Adds an evaluation to the curves.
@@ -59,11 +73,10 @@ class TensorBoard:
         Args:
             row: dict from column to number or None, `step` among them.
         """
-        with self._writer.as_default(step=row["step"]):
+        with self._at(row["step"]):
             for column, value in row.items():
                 if column != "step" and value is not None:
                     tf.summary.scalar(tag(column), value)
-        self._writer.flush()
 
     def write_losses(self, step, examples):
         """Adds the histograms of losses: of examples with right labels, and with wrong ones.
@@ -72,12 +85,11 @@ class TensorBoard:
             step: the step.
             examples: `Examples`.
         """
-        with self._writer.as_default(step=step):
+        with self._at(step):
             for name, is_clean in [("clean", 1), ("wrong", 0)]:
                 losses = examples["loss"][examples["is_clean"] == is_clean]
                 if losses.size:
                     tf.summary.histogram(f"loss_of_training_examples/{name}", losses)
-        self._writer.flush()
 
     def write_picture(self, step, name, png):
         """Adds a picture.
@@ -87,9 +99,8 @@ class TensorBoard:
             name: its name.
             png: its PNG file, bytes.
         """
-        with self._writer.as_default(step=step):
+        with self._at(step):
             tf.summary.image(name, tf.io.decode_png(png, channels=3)[None])
-        self._writer.flush()
 
 
 def _number(text):

@@ -1,11 +1,9 @@
 """Runs to read back, and their exports."""
 
-import io
 import types
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mentormix_tf import methods
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
@@ -14,14 +12,6 @@ from mentormix_tf.serving import saved_model, saved_run
 from mentormix_tf.training import run
 from mentormix_tf.training.checkpoints import Checkpoints
 from mentormix_tf.training.run_folder import RunFolder
-
-
-def encode(array, kind="png", mode=None, **options):
-    """An array of pixels as the bytes of an image file."""
-    file = io.BytesIO()
-    image = Image.fromarray(np.asarray(array, np.uint8).squeeze())
-    (image.convert(mode) if mode else image).save(file, kind, **options)
-    return file.getvalue()
 
 
 def _made(folder, data_config, **training):
@@ -53,6 +43,7 @@ def _made(folder, data_config, **training):
             augmentation=config.training.augmentation,
             split_sha256=data.manifest["split_sha256"],
         )
+        written.begin()
         checkpoints.save(20, {})
         if "validation" in data:
             checkpoints.save_best(20, {})
@@ -80,21 +71,6 @@ def digits_run(tmp_path_factory, data_dir):
     folder = tmp_path_factory.mktemp("runs") / "digits"
     data_config = DataConfig(data_dir=data_dir, validation_fraction=0.1)
     return _made(folder, data_config, average_decay=0.9)
-
-
-@pytest.fixture(scope="session")
-def photos(tmp_path_factory):
-    """A folder with two classes of colour images of many sizes and formats."""
-    root = tmp_path_factory.mktemp("photos")
-    draws = np.random.RandomState(0)
-    for name, channel in (("blue", 2), ("red", 0)):
-        (root / name).mkdir()
-        for i in range(20):
-            pixels = draws.randint(120, size=(*draws.randint(20, 90, size=2), 3))
-            pixels[..., channel] += 100
-            kind = ("png", "jpeg", "bmp", "gif")[i % 4]
-            (root / name / f"{i}.{kind}").write_bytes(encode(pixels, kind))
-    return root
 
 
 @pytest.fixture(scope="session")

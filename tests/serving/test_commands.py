@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests import commands
-from tests.serving.conftest import encode
+from tests.picture_files import encode
 
 # Each is a command, and what it says; {run} is a run's folder.
 MISTAKES = [

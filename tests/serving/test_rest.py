@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.serving.conftest import encode
+from tests.picture_files import encode
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 

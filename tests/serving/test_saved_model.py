@@ -16,7 +16,7 @@ from mentormix_tf.data import splits
 from mentormix_tf.serving import saved_model, saved_run, scoring
 from mentormix_tf.training import measures
 from tests import commands
-from tests.serving.conftest import encode
+from tests.picture_files import encode
 
 CLIENT = pathlib.Path(__file__).parent / "client.py"
 

@@ -1,5 +1,6 @@
 """Runs that are cut short, and go on as if they had not been."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -63,9 +64,8 @@ def copy(finished, tmp_path):
 @pytest.mark.parametrize(
     ("method", "replicas", "kills"),
     [
-        ("mentormix", 1, 2),
+        ("mentormix", 1, 3),
         ("s_model", 2, 2),
-        ("data_parameters", 1, 1),
         *(
             pytest.param(method, replicas, 20, marks=pytest.mark.slow)
             for method in ("mentormix", "s_model", "data_parameters")
@@ -115,8 +115,10 @@ def test_more_steps(copy, finished, train):
     assert train(copy, train_steps=16)["steps"] == 16
     more, _, _ = left(copy)
     assert more[:3] == rows and [row["step"] for row in more] == ["4", "8", "12", "16"]
+    before = {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
     with pytest.raises(InputError, match="train_steps=8 is less than the 16 steps that are done"):
         train(copy, train_steps=8)
+    assert before == {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,12 @@ INDEX, DATA = "step-12.index", "step-12.data-00000-of-00001"
 
 @pytest.mark.parametrize(
     ("damage", "file"),
-    [(truncate, INDEX), (truncate, DATA), (flip_a_bit, DATA), (pathlib.Path.unlink, DATA)],
+    [
+        (truncate, INDEX),
+        (flip_a_bit, DATA),
+        pytest.param(truncate, DATA, marks=pytest.mark.slow),
+        pytest.param(pathlib.Path.unlink, DATA, marks=pytest.mark.slow),
+    ],
 )
 def test_a_damaged_checkpoint_makes_way_for_the_one_before(
     copy, finished, train, capsys, damage, file
@@ -184,6 +191,15 @@ def test_a_run_whose_checkpoints_are_all_damaged_starts_anew(copy, finished, tra
     assert left(finished)[0] == left(copy)[0]
 
 
+@pytest.mark.parametrize("contents", ["", pytest.param(None, marks=pytest.mark.slow)])
+def test_the_list_of_checkpoints_may_be_lost(copy, train, capsys, contents):
+    state = copy / "checkpoints" / "checkpoint"
+    state.unlink() if contents is None else state.write_text(contents)
+    assert train(copy)["steps"] == 12
+    assert "Going on from step 12 of 12" in capsys.readouterr().out
+    assert len(list((copy / "checkpoints").glob("*.index"))) == 3
+
+
 def test_a_full_disk_loses_nothing(copy, finished, train, monkeypatch):
     def full(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
@@ -199,6 +215,15 @@ def test_a_full_disk_loses_nothing(copy, finished, train, monkeypatch):
         np.testing.assert_array_equal(value, left(copy)[2][name])
 
 
+def test_a_full_disk_while_telling(tmp_path, train, monkeypatch):
+    def full(*_, **__):
+        raise tf.errors.OutOfRangeError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.summary, "scalar", full)
+    with pytest.raises(InputError, match="tensorboard can't be written: No space left on device"):
+        train(tmp_path)
+
+
 def test_a_bad_loss_leaves_the_last_good_checkpoint(tmp_path, train):
     with pytest.raises(InputError, match=r"became .* at step \d+: .* No step was saved"):
         train(tmp_path, learning_rate=1e30)
@@ -211,8 +236,6 @@ def test_a_bad_loss_leaves_the_last_good_checkpoint(tmp_path, train):
 
 
 def test_two_processes_in_one_folder(copy, train):
-    import fcntl
-
     descriptor = os.open(copy, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
@@ -220,7 +243,6 @@ def test_two_processes_in_one_folder(copy, train):
             train(copy)
     finally:
         os.close(descriptor)
-    assert train(copy)["steps"] == 12
 
 
 def test_sigterm_saves_and_asks_to_be_started_again(tmp_path, data_dir, digits):

@@ -140,6 +140,21 @@ def test_tensorboard_shows_losses_pictures_and_settings(finished):
     assert b"gamma_p" in settings.content
 
 
+def test_nothing_is_said_of_what_there_is_none_of(tmp_path, short_run):
+    short_run(tmp_path, data={"noise_level": 0.0}, train_steps=5)
+    [row] = rows(tmp_path)
+    assert float(row["v_precision"]) == 1.0 and row["mean_v_wrong"] == ""
+    assert float(row["train_clean_accuracy"]) > 0 and row["train_wrong_accuracy"] == ""
+
+
+def test_where_the_truth_is_unknown(tmp_path, short_run, photos):
+    data = {"dataset": f"folder:{photos}", "validation_fraction": 0.5}
+    result = short_run(tmp_path, data=data, train_steps=2, batch_size=8, image_size=8)
+    [row] = rows(tmp_path)
+    assert result["realized_noise_rate"] is None
+    assert "mean_v" in row and not {"mean_v_clean", "v_recall", "train_wrong_accuracy"} & set(row)
+
+
 def test_confusion_matrix(finished):
     path, result = finished
     with (path / "confusion_matrix.csv").open() as file:

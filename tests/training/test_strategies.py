@@ -44,6 +44,7 @@ def start_workers(*flags):
     return [start(*flags, f"--task_index={i}") for i in range(2)]
 
 
+@pytest.mark.slow
 def test_mirrored(tmp_path, digits, data_dir):
     flags = (f"--data_dir={data_dir}", f"--model_dir={tmp_path}/run", *SHORT)
     devices = ("--strategy=mirrored", "--num_virtual_devices=2")
@@ -78,6 +79,7 @@ def test_two_workers_write_one_set_of_results(tmp_path, digits, data_dir):
     assert result["final_accuracy"] > 0.85 and result["device"].startswith("2 hosts, 2 replicas")
 
 
+@pytest.mark.slow
 def test_when_the_first_worker_dies_the_other_says_so_and_ends(tmp_path, digits, data_dir):
     model_dir = tmp_path / "run"
     endless = ("--train_steps=1000000", "--eval_every=10")

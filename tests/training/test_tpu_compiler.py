@@ -15,6 +15,7 @@ from mentormix_tf.config import RunConfig, TrainingConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.training import tpu_compiler
 from mentormix_tf.training.run import build_model
+from tests import commands
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
@@ -38,7 +39,13 @@ def aot(*flags, cwd):
     )
 
 
-@pytest.mark.parametrize("method", methods.METHODS)
+QUICK = ("mentormix", "data_parameters", "o2u")
+
+
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=[] if m in QUICK else pytest.mark.slow) for m in methods.METHODS],
+)
 def test_every_method_lowers(method):
     # So many images fit into no memory: if the step were run, it would show.
     text = tpu_compiler.lower(config(method, batch_size=10_000_000), (8, 8, 1), 10, 100)
@@ -88,18 +95,16 @@ def test_refusal_names_the_size():
     assert "HLO module" not in compiled.refusal
 
 
-@pytest.mark.parametrize(
-    ("flag", "message"),
-    [
-        ("--image_size=0", "image_size=0 must be at least 1"),
-        ("--output=used", "output=used holds another aot.json"),
-    ],
-)
-def test_mistakes_get_one_sentence(flag, message, tmp_path):
+def test_mistakes_get_one_sentence(tmp_path):
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "aot.json").write_text("precious")
-    done = aot(flag, cwd=tmp_path)
-    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+    mistakes = {
+        "--image_size=0": "image_size=0 must be at least 1",
+        "--output=used": "output=used holds another aot.json",
+    }
+    ended = commands.run(*(["aot_compile", flag] for flag in mistakes), cwd=tmp_path)
+    for message, (status, _, errors) in zip(mistakes.values(), ended, strict=True):
+        assert status == 1 and message in errors and "Traceback" not in errors
     assert (tmp_path / "used" / "aot.json").read_text() == "precious"
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
 

@@ -170,7 +170,9 @@ def _manager(checkpoint, folder, keep):
         if not any(file.name.startswith(f"{epath.Path(path).name}.") for path in paths):
             file.rmtree() if file.is_dir() else file.unlink()
     if paths:  # the manager goes by a file that lists them, which may be lost, or lag behind
-        tf.compat.v1.train.update_checkpoint_state(str(folder), paths[-1], paths)
+        names = [epath.Path(path).name for path in paths]
+        listed = "".join(f'all_model_checkpoint_paths: "{name}"\n' for name in names)
+        (folder / "checkpoint").write_text(f'model_checkpoint_path: "{names[-1]}"\n{listed}')
     return tf.train.CheckpointManager(checkpoint, str(folder), keep, checkpoint_name="step")
 
 

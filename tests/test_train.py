@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests import commands
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -24,8 +26,10 @@ def train(*flags, cwd):
     )
 
 
-def test_the_demo_shows_what_the_method_is_for(tmp_path):
-    done = train("--compare=vanilla", "--model_dir=demo", cwd=tmp_path)
+@pytest.mark.parametrize("steps", [300, pytest.param(600, marks=pytest.mark.slow)])  # the default
+def test_the_demo_shows_what_the_method_is_for(tmp_path, steps):
+    flags = ["--compare=vanilla", "--model_dir=demo", f"--train_steps={steps}"]
+    done = train(*flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     results = {
         name: json.loads((tmp_path / "demo" / name / "result.json").read_text())
@@ -43,19 +47,22 @@ def test_the_demo_shows_what_the_method_is_for(tmp_path):
             f"{result['accuracy_drop']:.3f}",
             "40.0%",
         ]
-    assert re.search(r"step 600/600  loss \d.*  γ \d.*  v 0.6.*  test accuracy 0.9", done.stdout)
+    assert re.search(
+        rf"step {steps}/{steps}  loss \d.*  γ \d.*  v 0.6.*  test accuracy 0.9", done.stdout
+    )
 
 
 def test_flags_txt_repeats_the_run(tmp_path):
     common = ["train", f"--data_dir={tmp_path / 'data'}"]
-    first = [*common, *SHORT, "--seed=3", "--alpha=2", "--second_reweight", "--model_dir=first"]
+    own = ["--method=s_model", "--expected_noise=0.3", "--seed=3"]
+    first = [*common, *SHORT, *own, "--model_dir=first"]
     again = [*common, "--flagfile=first/flags.txt", "--model_dir=again"]
     for status, _, errors in commands.run(first, again, cwd=tmp_path):
         assert status == 0, errors
     results = [json.loads((tmp_path / d / "result.json").read_text()) for d in ("first", "again")]
     for result in results:
         assert result.pop("images_per_second") > 0
-        assert result["hyperparameters"]["second_reweight"] is True
+        assert result["hyperparameters"]["expected_noise"] == 0.3
     assert results[0] == results[1]
     texts = [(tmp_path / d / "flags.txt").read_text() for d in ("first", "again")]
     assert texts[0] == texts[1]

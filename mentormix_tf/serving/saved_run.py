@@ -178,7 +178,7 @@ def _checkpoint(run, weights):
 def _assign(variables, path):
     """Reads variables, a dict by their keys in the checkpoint."""
     try:
-        reader = tf.train.load_checkpoint(path)
+        reader = checkpoints.read(path)
         for key, variable in variables.items():
             variable.assign(reader.get_tensor(f"{key}/.ATTRIBUTES/VARIABLE_VALUE"))
     except (ValueError, LookupError, RuntimeError, tf.errors.OpError) as error:

@@ -112,6 +112,12 @@ def saved(folder):
     return sorted((str(path).removesuffix(".index") for path in indexes), key=step_of)
 
 
+def read(path):
+    """A `tf.train.CheckpointReader` of a checkpoint. Raises one of `UNREADABLE`."""
+    # tf.train.load_checkpoint takes what is not there as a file for a folder on some file systems.
+    return tf.compat.v1.train.NewCheckpointReader(str(path))
+
+
 def step_of(path):
     """The step of a checkpoint, from its path."""
     return int(path.rpartition("-")[2])
@@ -153,7 +159,7 @@ class _Progress(tf.train.experimental.PythonState):
 def _is_whole(path):
     """Whether all of a checkpoint can be read; warns where it can't."""
     try:
-        reader = tf.train.load_checkpoint(path)
+        reader = read(path)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)  # checks its checksum
         return True

@@ -3,7 +3,7 @@ trained on."""
 
 import pytest
 
-from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
+from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import checkup, splits
 from mentormix_tf.training.run import run
 from tests.data import official_layouts
@@ -22,13 +22,18 @@ WRITERS = {
     ("dataset", "noise"),
     [
         ("mini_imagenet", "red"),
-        ("mini_imagenet", "blue"),
-        ("stanford_cars", "red"),
         ("stanford_cars", "blue"),
         ("webvision", "web"),
-        ("mini_webvision", "web"),
-        ("imagenet2012", "symmetric"),
         ("imagenet2012_50", "symmetric"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ("mini_imagenet", "blue"),
+                ("stanford_cars", "red"),
+                ("mini_webvision", "web"),
+                ("imagenet2012", "symmetric"),
+            ]
+        ),
     ],
 )
 def test_prepared_examined_and_trained_on(dataset, noise, tmp_path, monkeypatch):
@@ -41,5 +46,6 @@ def test_prepared_examined_and_trained_on(dataset, noise, tmp_path, monkeypatch)
     training = TrainingConfig(
         train_steps=10, eval_every=10, batch_size=16, image_size=16, learning_rate=0.01
     )
-    result = run(RunConfig(data=data, training=training), tmp_path / "run")
+    output = OutputConfig(model_dir=str(tmp_path / "run"))
+    result = run(RunConfig(data=data, training=training, method="vanilla"), output)
     assert result["steps"] == 10 and result["dataset"] == dataset

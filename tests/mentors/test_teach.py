@@ -43,6 +43,7 @@ def test_grid():
     assert (differences == 0).mean() == 0.01
 
 
+@pytest.mark.slow
 def test_taught_twice_from_the_command_line(tmp_path):
     flags = ["--steps=1500", "--seed=3"]
     runs = [start(*flags, f"--output=new/{name}", cwd=tmp_path) for name in ("a", "b")]

@@ -204,7 +204,9 @@ def test_a_saved_model_loads_where_its_checkpoint_is_no_more(name, tmp_path):
         np.testing.assert_array_equal(weight, other)
 
 
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=pytest.mark.slow if part else []) for part in range(3)]
+)
 def test_two_replicas_train_as_one(part):
     names = list(methods.METHODS)[part::3]
     command = [sys.executable, "-m", "tests.methods.two_replicas", *names]

@@ -189,6 +189,7 @@ def test_first_pass_uses_batch_statistics(network, data):
     np.testing.assert_allclose(losses, trained, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_jit_gives_the_same_losses(network, data):
     images, labels = data
     start = network.get_weights()

@@ -51,7 +51,6 @@ def alone(tmp_path_factory):
     ("strategy", "replicas", "jit", "steps_per_execution"),
     [
         ("mirrored", 2, "plain", 10),
-        ("multi_worker", 2, "jit", 10),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in [
@@ -60,6 +59,7 @@ def alone(tmp_path_factory):
                 ("mirrored", 4, "jit", 1),
                 ("mirrored", 4, "plain", 10),
                 ("multi_worker", 2, "plain", 1),
+                ("multi_worker", 2, "jit", 10),
             ]
         ),
     ],
@@ -193,7 +193,9 @@ for words, optimizer in [
 """
 
 
-@pytest.mark.parametrize("script", [STATE, UNEVEN], ids=["state", "uneven"])
+@pytest.mark.parametrize(
+    "script", [pytest.param(STATE, marks=pytest.mark.slow), UNEVEN], ids=["state", "uneven"]
+)
 def test_two_replicas(script):
     command = [sys.executable, "-c", TWO_REPLICAS + script]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -11,7 +11,12 @@ from mentormix_tf import InputError, networks
 
 OWN = ("small_cnn", "resnet32", "resnet32_thin", "preact_resnet18", "wide_resnet_28_10")
 # One for each way of preprocessing.
-APPLICATIONS = ("vgg16", "mobilenet", "densenet121", "mobilenet_v3_small")
+APPLICATIONS = (
+    "vgg16",
+    "mobilenet",
+    pytest.param("densenet121", marks=pytest.mark.slow),
+    "mobilenet_v3_small",
+)
 
 
 def images_of(image_shape, count=2):

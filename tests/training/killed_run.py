@@ -29,9 +29,7 @@ NOT_COMPARED = ("images_per_second", "input_wait", "git_revision")
 def config(data_dir, method):
     return RunConfig(
         data=DataConfig(data_dir=data_dir, validation_fraction=0.1),
-        training=TrainingConfig(
-            batch_size=64, train_steps=60, eval_every=20, average_decay=0.9, precision="float32"
-        ),
+        training=TrainingConfig(batch_size=64, train_steps=40, eval_every=20, average_decay=0.9),
         method=method,
         hyperparameters={"second_reweight": True} if method == "mentormix" else {},
     )
@@ -108,7 +106,7 @@ def main(data_dir, folder, method, replicas, kills, seed):
     assert os.waitpid(started(data_dir, killed, method, int(replicas)), 0)[1] == 0
 
     (rows, result, values), (rows2, result2, values2) = left(peaceful), left(killed)
-    assert rows == rows2 and [row["step"] for row in rows] == ["20", "40", "60"]
+    assert rows == rows2 and [row["step"] for row in rows] == ["20", "40"]
     assert result == result2
     assert values.keys() == values2.keys() and len(values) > 20
     for name, value in values.items():

@@ -27,7 +27,7 @@ def config(data_dir, hyperparameters=None, data=None, **training):
     return RunConfig(
         data=DataConfig(data_dir=data_dir, **{"validation_fraction": 0.1, **(data or {})}),
         training=TrainingConfig(**training),
-        method="mixup",
+        method="bootstrap",
         hyperparameters=hyperparameters or {},
     )
 
@@ -64,8 +64,8 @@ def copy(finished, tmp_path):
 @pytest.mark.parametrize(
     ("method", "replicas", "kills"),
     [
-        ("mentormix", 1, 3),
-        ("s_model", 2, 2),
+        ("mentormix", 2, 2),
+        ("s_model", 1, 3),
         *(
             pytest.param(method, replicas, 20, marks=pytest.mark.slow)
             for method in ("mentormix", "s_model", "data_parameters")
@@ -85,6 +85,7 @@ def test_killed_runs_end_as_those_left_in_peace(tmp_path, data_dir, method, repl
     assert f"{method}: {kills} kills" in done.stdout
 
 
+@pytest.mark.slow
 def test_devices_may_change_on_the_way(tmp_path, data_dir, digits):
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.changed_strategy", data_dir, str(tmp_path)],
@@ -125,7 +126,7 @@ def test_more_steps(copy, finished, train):
     ("change", "message"),
     [
         ({"learning_rate": 0.2}, "learning_rate=0.1, and now it is learning_rate=0.2"),
-        ({"hyperparameters": {"alpha": 2.0}}, "alpha=0.2, and now it is alpha=2.0"),
+        ({"hyperparameters": {"beta": 0.5}}, "with no beta, and now it is beta=0.5"),
         ({"data": {"noise_level": 0.2}}, "noise_level=0.4, and now it is noise_level=0.2"),
         ({"seed": 1}, "seed=0, and now it is seed=1"),
         ({"output": {"resume": "never"}}, "is not empty, and resume=never"),
@@ -182,6 +183,7 @@ def test_a_damaged_checkpoint_makes_way_for_the_one_before(
         np.testing.assert_array_equal(value, after[2][name], str(name))
 
 
+@pytest.mark.slow
 def test_a_run_whose_checkpoints_are_all_damaged_starts_anew(copy, finished, train, capsys):
     for file in (copy / "checkpoints").glob("*.data*"):
         flip_a_bit(file)

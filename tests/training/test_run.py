@@ -141,7 +141,7 @@ def test_tensorboard_shows_losses_pictures_and_settings(finished):
 
 
 def test_nothing_is_said_of_what_there_is_none_of(tmp_path, short_run):
-    short_run(tmp_path, data={"noise_level": 0.0}, train_steps=5)
+    short_run(tmp_path, data={"noise_level": 0.0}, train_steps=5, method="mentornet")
     [row] = rows(tmp_path)
     assert float(row["v_precision"]) == 1.0 and row["mean_v_wrong"] == ""
     assert float(row["train_clean_accuracy"]) > 0 and row["train_wrong_accuracy"] == ""
@@ -149,7 +149,8 @@ def test_nothing_is_said_of_what_there_is_none_of(tmp_path, short_run):
 
 def test_where_the_truth_is_unknown(tmp_path, short_run, photos):
     data = {"dataset": f"folder:{photos}", "validation_fraction": 0.5}
-    result = short_run(tmp_path, data=data, train_steps=2, batch_size=8, image_size=8)
+    small = dict(train_steps=2, batch_size=8, image_size=8)
+    result = short_run(tmp_path, data=data, method="mentornet", **small)
     [row] = rows(tmp_path)
     assert result["realized_noise_rate"] is None
     assert "mean_v" in row and not {"mean_v_clean", "v_recall", "train_wrong_accuracy"} & set(row)
@@ -195,7 +196,7 @@ def test_jit_learns_the_same(tmp_path, short_run):
 
 
 def test_fewer_steps_than_an_evaluation_takes(tmp_path, short_run):
-    assert short_run(tmp_path, train_steps=3, eval_every=100)["steps"] == 3
+    assert short_run(tmp_path, train_steps=3, eval_every=100, method="vanilla")["steps"] == 3
 
 
 def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path, short_run):
@@ -249,7 +250,10 @@ def test_bfloat16(tmp_path, short_run, monkeypatch):
         return built[-1]
 
     monkeypatch.setattr(networks, "build", spy)
-    assert short_run(tmp_path, train_steps=3, precision="bfloat16")["precision"] == "bfloat16"
+    assert (
+        short_run(tmp_path, "vanilla", train_steps=3, precision="bfloat16")["precision"]
+        == "bfloat16"
+    )
     [network] = built
     assert network.layers[-1].compute_dtype == "bfloat16"
     assert {weight.dtype for weight in network.trainable_weights} == {"float32"}

@@ -97,6 +97,7 @@ def test_when_the_first_worker_dies_the_other_says_so_and_ends(tmp_path, digits,
     assert "error: Another worker has gone" in errors
 
 
+@pytest.mark.slow
 def test_a_remote_file_system(digits, data_dir):
     command = [sys.executable, "-m", "tests.training.remote_run", data_dir]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -1,19 +1,21 @@
 """A run that is killed again and again, for `test_resume.py`.
 
-Trains once in peace. Then trains again, kills that process with SIGKILL at random moments, every
-second time while a checkpoint is being written, and starts it again until it is done. Both must
-have left the same.
+Trains once in peace. Then trains again, with a SIGKILL at random moments, every second one soon
+after a save has begun, and starts again until it is done. Both must have left the same.
 
     python -m tests.training.killed_run DATA_DIR FOLDER METHOD REPLICAS KILLS SEED
 """
 
 import csv
+import functools
+import itertools
 import json
 import os
 import pathlib
 import random
 import signal
 import sys
+import threading
 import time
 
 import numpy as np
@@ -35,11 +37,24 @@ def config(data_dir, method):
     )
 
 
-def started(data_dir, folder, method, replicas):
-    """Starts to train in a new process. Returns its id."""
+def started(data_dir, folder, method, replicas, dies_after=None):
+    """Starts to train in a new process, which may die so many seconds after its second save began.
+
+    Returns its id.
+    """
     process = os.fork()
     if process:
         return process
+    if dies_after is not None:
+        save, saves = tf.train.CheckpointManager.save, itertools.count(1)
+
+        def save_and_die(*arguments, **options):
+            if next(saves) == 2:
+                kill = functools.partial(os.kill, os.getpid(), signal.SIGKILL)
+                threading.Timer(dies_after, kill).start()
+            return save(*arguments, **options)
+
+        tf.train.CheckpointManager.save = save_and_die
     virtual = {"strategy": "mirrored", "num_virtual_devices": replicas} if replicas > 1 else {}
     strategy = strategies.get(StrategyConfig(**virtual))
     # Every seventh step lies between evaluations, where metrics are half summed.
@@ -48,27 +63,23 @@ def started(data_dir, folder, method, replicas):
     os._exit(0)
 
 
-def kill(process, folder, generator, seconds, while_saving):
-    """Kills a process; returns whether it was still there."""
-    deadline = time.monotonic() + generator.uniform(0.4, 1.1) * seconds
+def was_killed(process, seconds):
+    """Kills a process after some time; returns whether a kill has ended it."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         done, status = os.waitpid(process, os.WNOHANG)
         if done:
-            assert status == 0, status
-            return False
-        if while_saving and is_saving(folder):
-            break
+            assert status in (0, signal.SIGKILL), status
+            return status == signal.SIGKILL
+        time.sleep(0.01)
     os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
-    return True
+    return os.WIFSIGNALED(os.waitpid(process, 0)[1])
 
 
 def is_saving(folder):
     """Whether there are files of a checkpoint that is not yet whole."""
-    try:
-        return any("temp" in name for name in os.listdir(folder / "checkpoints"))
-    except FileNotFoundError:
-        return False
+    names = {path.name for path in (folder / "checkpoints").glob("step-*")}
+    return any(f"{name.split('.')[0]}.index" not in names for name in names)
 
 
 def left(folder):
@@ -97,8 +108,11 @@ def main(data_dir, folder, method, replicas, kills, seed):
 
     count, while_saving = 0, 0
     while count < int(kills):
-        process = started(data_dir, killed, method, int(replicas))
-        if kill(process, killed, generator, seconds, while_saving=count % 2 == 0):
+        in_a_save = count % 2 == 0
+        # A save takes some ten milliseconds.
+        dies_after = generator.uniform(0.0, 0.05) if in_a_save else None
+        process = started(data_dir, killed, method, int(replicas), dies_after)
+        if was_killed(process, seconds * (2.0 if in_a_save else generator.uniform(0.4, 1.1))):
             count += 1
             while_saving += is_saving(killed)
         else:  # it was done too soon to be killed: once more from the start

@@ -4,7 +4,6 @@ import dataclasses
 import json
 from typing import Literal
 
-import numpy as np
 from etils import epath
 
 from mentormix_tf import command
@@ -111,7 +110,6 @@ def measured(found, class_names):
     """
     label, predicted = found.label, found.predicted
     matrix = measures.confusion_matrix(label, predicted, len(class_names))
-    by_class = measures.class_accuracies(label, predicted, len(class_names))
     counts = matrix.sum(axis=1)
     return {
         "num_examples": len(label),
@@ -120,10 +118,7 @@ def measured(found, class_names):
         "expected_calibration_error": measures.expected_calibration_error(
             label, predicted, found.confidence
         ),
-        "class_accuracies": {
-            name: None if np.isnan(value) else float(value)
-            for name, value in zip(class_names, by_class, strict=True)
-        },
+        "class_accuracies": measures.class_accuracies(matrix, class_names),
         "class_counts": {name: int(count) for name, count in zip(class_names, counts, strict=True)},
     }, matrix
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from mentormix_tf import randomness, replicas
 from mentormix_tf.errors import InputError
+from mentormix_tf.methods import batches
 from mentormix_tf.methods import labels as label_forms
 from mentormix_tf.methods.training_length import TrainingLength
 from mentormix_tf.methods.watch import Watch
@@ -205,7 +206,7 @@ class NoisyLabelModel(replicas.ReplicatedModel):
             Images `[batch, height, width, channels]` and labels `[batch, num_classes]`, float32,
             and `[batch]` λ, float32, NaN where the method draws none.
         """
-        images, labels = self._unpack(batch)
+        images, labels = batches.images_and_labels(batch, type(self).__name__)
         with keras.StatelessScope():
             self.watch.begin(None)
             images, labels = self.mix(images, self._smoothed(labels))
@@ -260,7 +261,8 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def train_step(self, data):
-        (images, labels), index = self._unpack(data), self._index(data)
+        images, labels = batches.images_and_labels(data, type(self).__name__)
+        index = {"index": batches.index(data, type(self).__name__)} if self.uses_index else {}
         replicas.check_part(images)
         self.watch.begin(data.get("is_clean") if isinstance(data, dict) else None)
         self._seed_layers()
@@ -285,7 +287,7 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         return self.get_metrics_result()
 
     def test_step(self, data):
-        images, labels = self._unpack(data)
+        images, labels = batches.images_and_labels(data, type(self).__name__)
         weights = data.get("weight") if isinstance(data, dict) else None
         one_hot = label_forms.one_hot(labels, self.num_classes)
         logits = self._logits(images, training=False)
@@ -323,38 +325,9 @@ class NoisyLabelModel(replicas.ReplicatedModel):
         network = keras.saving.deserialize_keras_object(config["network"])
         return cls(**{**config, "network": network})
 
-    def _unpack(self, data):
-        """Images as float32, and labels as they came, from a batch in any of its forms."""
-        if isinstance(data, dict):
-            images, labels = data.get("image"), data.get("label")
-        else:
-            images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-            if sample_weight is not None:
-                raise InputError(
-                    f"Sample and class weights can't be taken: {type(self).__name__} weighs the "
-                    "examples itself."
-                )
-        if images is None or labels is None:
-            raise InputError(
-                "A batch needs images and labels: (images, labels), or a dict with the "
-                "keys image and label."
-            )
-        return tf.cast(images, tf.float32), labels
-
     def _smoothed(self, labels):
         one_hot = label_forms.one_hot(labels, self.num_classes)
         return (1.0 - self.label_smoothing) * one_hot + self.label_smoothing / self.num_classes
-
-    def _index(self, data):
-        """The examples' positions, as the keyword argument that some methods' hooks take."""
-        if not self.uses_index:
-            return {}
-        if not isinstance(data, dict) or "index" not in data:
-            raise InputError(
-                f"{type(self).__name__} needs to know which example is which: train on dicts with "
-                "the keys image, label and index, the example's position in the training set."
-            )
-        return {"index": tf.cast(data["index"], tf.int64)}
 
     def _logits(self, images, training):
         """Logits in float32, whatever the network computes in."""

@@ -7,6 +7,7 @@ that what was cut short is not taken for whole.
 """
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -94,6 +95,7 @@ class Checkpoints:
             self._managers[folder].save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
             reason = str(error).strip().splitlines()[0]
+            reason = re.sub(r"\{\{.*?\}\} ", "", reason)  # names of TensorFlow's own functions
             kept = self.steps()
             raise InputError(
                 f"The checkpoint of step {step} can't be written to {folder} ({reason}):"

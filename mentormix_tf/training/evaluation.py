@@ -10,7 +10,7 @@ from mentormix_tf.training import measures
 
 BATCH_SIZE = 500
 MEMORIZATION_EXAMPLES = 5000
-COLUMNS = ("label", "true_label", "is_clean", "predicted", "rank", "loss", "confidence")
+COLUMNS = ("label", "true_label", "is_clean", "predicted", "rank", "loss")
 TOP = 5
 MANY_CLASSES = 20  # more of them are measured by their top 5, too
 
@@ -19,8 +19,8 @@ class Examples(dict):
     """Each example of a split as a network sees it: arrays `[examples]` by name.
 
     label, true_label (-1 if unknown), is_clean (1, 0 or -1), predicted, rank (how many classes have
-    a higher score than the label; of equal ones the first is higher), loss (cross-entropy of the
-    label, in nats) and confidence (the probability of the predicted class).
+    a higher score than the label; of equal ones the first is higher) and loss (cross-entropy of the
+    label, in nats).
     """
 
     def accuracy(self, where=slice(None), of="label"):
@@ -138,10 +138,9 @@ class Evaluation:
         table = np.concatenate(parts)
         columns = dict(zip((*COLUMNS, "weight"), table.T, strict=True))
         there = columns.pop("weight") == 1.0
-        is_float = ("loss", "confidence")
         return Examples(
             {
-                name: column[there] if name in is_float else column[there].astype(np.int64)
+                name: column[there] if name == "loss" else column[there].astype(np.int64)
                 for name, column in columns.items()
             }
         )
@@ -159,7 +158,6 @@ class Evaluation:
             "predicted": tf.argmax(logits, axis=1),
             "rank": rank,
             "loss": losses,
-            "confidence": tf.reduce_max(tf.nn.softmax(logits), axis=1),
         }
         # float32 holds all integers up to 2**24.
         table = [tf.cast(columns[name], tf.float32) for name in (*COLUMNS, "weight")]

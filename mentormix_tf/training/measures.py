@@ -40,17 +40,6 @@ def top_k_accuracy(rank, k):
     return float(np.mean(np.less(rank, k)))
 
 
-def class_accuracies(label, predicted, num_classes):
-    """The accuracy on the examples of each class.
-
-    Returns:
-        `[num_classes]`, float64, NaN for classes without an example.
-    """
-    matrix = confusion_matrix(label, predicted, num_classes)
-    counts = matrix.sum(axis=1)
-    return np.where(counts > 0, matrix.diagonal() / np.maximum(counts, 1), np.nan)
-
-
 def expected_calibration_error(label, predicted, confidence, num_bins=15):
     """How far confidence and accuracy lie apart, in the mean over the examples.
 
@@ -74,6 +63,23 @@ def confusion_matrix(label, predicted, num_classes):
         `[num_classes, num_classes]`, int64: a row for each label, a column for each prediction.
     """
     return sklearn.metrics.confusion_matrix(label, predicted, labels=np.arange(num_classes))
+
+
+def class_accuracies(matrix, class_names):
+    """The accuracy on the examples of each class.
+
+    Args:
+        matrix: what `confusion_matrix` gave.
+        class_names: a name for each class.
+
+    Returns:
+        Dict from name to a float in [0, 1]; None for a class without an example.
+    """
+    counts = matrix.sum(axis=1)
+    return {
+        name: float(right / count) if count else None
+        for name, right, count in zip(class_names, matrix.diagonal(), counts, strict=True)
+    }
 
 
 def confusion_csv(matrix, class_names):

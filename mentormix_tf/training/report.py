@@ -1,7 +1,5 @@
 """What a run tells of itself: on the console, in its folder, in TensorBoard."""
 
-import math
-
 from tqdm import tqdm
 
 from mentormix_tf.training import measures, strategies
@@ -90,15 +88,10 @@ class Report:
         self.folder.write_rows(rows)
         self.folder.write("confusion_matrix.png", picture)
         self.folder.write("confusion_matrix.csv", measures.confusion_csv(matrix, names))
-        accuracies = measures.class_accuracies(label, predicted, len(names)).tolist()
         return self.folder.write_result(
             rows,
             **{name: self.data.manifest[name] for name in SPLIT_FACTS},
-            # NaN, of a class without a test example, is no JSON.
-            class_accuracies={
-                name: None if math.isnan(accuracy) else accuracy
-                for name, accuracy in zip(names, accuracies, strict=True)
-            },
+            class_accuracies=measures.class_accuracies(matrix, names),
             **facts,
             device=strategies.describe(self.evaluation.model.distribute_strategy),
         )

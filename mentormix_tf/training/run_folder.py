@@ -46,8 +46,41 @@ class RunFolder:
         self.config = config
 
     def check(self, resume="auto"):
-        """Makes sure that this run may write here. See `check`."""
-        check(self.path, self.config, resume)
+        """Makes sure that this run may write to the folder, which need not be there.
+
+        Args:
+            resume: auto, if the folder may hold the same run; never, if it must be empty.
+
+        Raises:
+            InputError: the folder holds something else, or can't be read.
+        """
+        try:
+            held = sorted(file.name for file in self.path.iterdir()) if self.path.exists() else []
+        except OSError as error:
+            raise InputError(f"model_dir={self.path} can't be used: {error.strerror}.") from error
+        if held and resume == "never":
+            raise InputError(
+                f"model_dir={self.path} is not empty, and resume=never: name a new folder, or go "
+                "on with --resume=auto."
+            )
+        for name in held if "flags.txt" not in held else ():
+            if name in WRITTEN:
+                raise InputError(
+                    f"model_dir={self.path} holds another run's {name}: name a new folder, or move "
+                    "that one away."
+                )
+        if "flags.txt" not in held:
+            return
+        lines = (self.path / "flags.txt").read_text().splitlines()
+        begun = dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
+        now = self.config.flags()
+        for name in (*begun, *now):
+            if begun.get(name) != now.get(name) and name not in HARMLESS:
+                raise InputError(
+                    f"model_dir={self.path} holds a run with {_told(name, begun)}, and now it is "
+                    f"{_told(name, now)}: give the flags in its flags.txt to go on, or name a new "
+                    "folder."
+                )
 
     @contextlib.contextmanager
     def held(self):
@@ -170,47 +203,6 @@ class RunFolder:
             partial.replace(self.path / name)
         except (OSError, tf.errors.OpError) as error:
             raise InputError(f"{self.path / name} can't be written: {error}.") from error
-
-
-def check(path, config, resume="auto"):
-    """Makes sure that a run may write to a folder.
-
-    Args:
-        path: the folder, which need not exist.
-        config: `RunConfig` with all hyperparameters.
-        resume: auto, if the folder may hold the same run; never, if it must be empty.
-
-    Raises:
-        InputError: the folder holds something else, or can't be read.
-    """
-    path = epath.Path(path)
-    try:
-        held = sorted(file.name for file in path.iterdir()) if path.exists() else []
-    except OSError as error:
-        raise InputError(f"model_dir={path} can't be used: {error.strerror}.") from error
-    if held and resume == "never":
-        raise InputError(
-            f"model_dir={path} is not empty, and resume=never: name a new folder, or go on with "
-            "--resume=auto."
-        )
-    for name in held if "flags.txt" not in held else ():
-        if name in WRITTEN:
-            raise InputError(
-                f"model_dir={path} holds another run's {name}: name a new folder, or move that "
-                "one away."
-            )
-    if "flags.txt" not in held:
-        return
-    lines = (path / "flags.txt").read_text().splitlines()
-    begun = dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
-    now = config.flags()
-    for name in (*begun, *now):
-        if begun.get(name) != now.get(name) and name not in HARMLESS:
-            raise InputError(
-                f"model_dir={path} holds a run with {_told(name, begun)}, and now it is "
-                f"{_told(name, now)}: give the flags in its flags.txt to go on, or name a new "
-                "folder."
-            )
 
 
 def _told(name, flags):

@@ -36,13 +36,13 @@ def test_rank_agrees_with_argmax_where_scores_are_equal():
     assert top == measures.accuracy(label, scores.argmax(axis=1)) == 0.25
 
 
-def test_class_accuracies_are_nan_without_examples(predictions):
+def test_class_accuracies_are_none_without_examples(predictions):
     label, scores = predictions
     predicted = scores.argmax(axis=1)
-    found = measures.class_accuracies(label, predicted, 7)
+    found = measures.class_accuracies(measures.confusion_matrix(label, predicted, 7), "abcdefg")
     expected = [np.mean(predicted[label == c] == c) for c in range(6)]
-    np.testing.assert_allclose(found[:6], expected)
-    assert np.isnan(found[6])
+    np.testing.assert_allclose([found[name] for name in "abcdef"], expected)
+    assert found["g"] is None
 
 
 def test_calibration_error_by_hand():

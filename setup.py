@@ -53,6 +53,7 @@ setup(
         "scikit-learn>=1.7,<2",
         "importlib_resources>=6",  # some TFDS builders import it
         "pillow>=10,<13",
+        "pyyaml>=6,<7",
         "tensorboard>=2.20,<2.22",
         "tensorflow-datasets>=4.9.7,<5",
         "tqdm>=4.66,<5",

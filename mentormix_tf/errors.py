@@ -10,14 +10,11 @@ class InputError(ValueError):
 
 
 class Preempted(Exception):
-    """A run was asked to stop, and has saved what it needs to go on.
+    """A command was asked to stop, and has saved what it needs to go on.
 
     Args:
-        step: how many steps it has taken.
+        when: what it had done, such as "after step 20".
     """
 
-    def __init__(self, step):
-        super().__init__(
-            f"Stopped after step {step}, as asked: the same command goes on from there."
-        )
-        self.step = step
+    def __init__(self, when):
+        super().__init__(f"Stopped {when}, as asked: the same command goes on from there.")

@@ -97,7 +97,7 @@ class Loop:
                 if is_last and not self._is_evaluation_due(step):
                     return
                 if is_asked_to_stop:
-                    raise Preempted(step)
+                    raise Preempted(f"after step {step}")
 
                 self.profile.next_steps(step + 1, step + config.steps_per_execution)
                 started = time.perf_counter()

@@ -1,0 +1,156 @@
+"""Trains many runs, each in a process of its own, some at once."""
+
+import contextlib
+import csv
+import multiprocessing
+import multiprocessing.connection
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+
+from etils import epath
+from tqdm import tqdm
+
+from mentormix_tf.errors import InputError, Preempted
+from mentormix_tf.training.run_folder import RunFolder
+
+LOG = "log.txt"
+SECONDS_BETWEEN_LOOKS = 0.5
+
+
+def unfinished(runs, folder):
+    """Those runs whose results are not there yet.
+
+    Args:
+        runs: list of `StudyRun`.
+        folder: the study's.
+
+    Raises:
+        InputError: a run's folder holds a run with other settings.
+    """
+    folders = [RunFolder(epath.Path(folder) / run.name, run.config) for run in runs]
+    for each in folders:
+        each.check()
+    return [run for run, each in zip(runs, folders, strict=True) if not each.result()]
+
+
+def train(runs, folder, jobs, title="", flags=()):
+    """Trains the runs that are not done yet; those that were cut go on from their checkpoints.
+
+    Each is a `mentormix_tf.train` in a process that is forked from one which has imported
+    TensorFlow; what it prints goes to log.txt in its folder. One that fails keeps none of the
+    others from being trained.
+
+    Args:
+        runs: list of `StudyRun`.
+        folder: the study's.
+        jobs: how many to train at once.
+        title: of the progress bar, which counts steps.
+        flags: further flags of the train command.
+
+    Returns:
+        Dict from the names of those that failed to the last line that they printed.
+
+    Raises:
+        InputError: a run's folder holds a run with other settings.
+        Preempted: the process got SIGTERM. The runs under way have been told, and have ended.
+    """
+    folder = epath.Path(folder)
+    waiting = unfinished(runs, folder)[::-1]
+    # From a clean process: a fork of this one would have its threads' locks, but not the threads.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mentormix_tf.training.run"])
+    slots, failed, done = [None] * jobs, {}, 0
+    total = sum(run.config.training.train_steps for run in waiting)
+    bar = tqdm(total=total, desc=title, unit="step", disable=None if waiting else True)
+    with bar, _terminated_by_signal(), _ending(slots):
+        while waiting or any(slots):
+            for slot, under_way in enumerate(slots):
+                if under_way is None and waiting:
+                    run = waiting.pop()
+                    slots[slot] = run, _start(context, run, folder / run.name, slot, flags)
+                elif under_way is not None and not under_way[1].is_alive():
+                    run, process = under_way
+                    slots[slot] = None
+                    done += run.config.training.train_steps
+                    if process.exitcode:
+                        failed[run.name] = _last_line(folder / run.name / LOG)
+            under_way = sum(_steps_done(folder / each[0].name) for each in filter(None, slots))
+            bar.set_postfix_str(f"{len(waiting)} runs wait, {len(failed)} failed", refresh=False)
+            bar.update(done + under_way - bar.n)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+    return failed
+
+
+def _start(context, run, path, slot, flags):
+    path.mkdir(parents=True, exist_ok=True)
+    given = [f"--{name}={value}" for name, value in run.config.flags().items()]
+    arguments = ([*given, *flags, f"--model_dir={path}"], str(path / LOG), slot)
+    process = context.Process(target=_train, args=arguments)
+    process.start()
+    return process
+
+
+def _train(flags, log, slot):
+    """What a run's process does."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    # Several on one GPU share its memory; on several GPUs they take turns.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    gpus = list(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
+    sys.argv[1:] = flags
+    runpy.run_module("mentormix_tf.train", run_name="__main__", alter_sys=True)
+
+
+def _stop_with_parent():
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _terminated_by_signal():
+    """Turns SIGTERM into `Preempted`."""
+
+    def stop(*_):
+        raise Preempted("before all runs were done")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _ending(slots):
+    """Whatever happens, no process is left behind: each may save a checkpoint."""
+    try:
+        yield
+    finally:
+        for _, process in filter(None, slots):
+            process.terminate()
+        for _, process in filter(None, slots):
+            process.join()
+
+
+def _steps_done(path):
+    try:
+        *_, last = csv.DictReader((path / "metrics.csv").read_text().splitlines())
+        return int(last["step"])
+    except (OSError, ValueError):  # there is no row yet
+        return 0
+
+
+def _last_line(log):
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError as error:
+        raise InputError(f"{log} can't be read: {error.strerror}.") from error
+    return lines[-1] if lines else "it printed nothing"

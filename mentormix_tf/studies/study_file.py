@@ -1,0 +1,315 @@
+"""A study as a YAML file describes it: which runs it is made of."""
+
+import dataclasses
+import functools
+import itertools
+import pathlib
+import re
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from mentormix_tf import methods
+from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
+from mentormix_tf.data import splits
+from mentormix_tf.errors import InputError
+from mentormix_tf.studies.settings import Settings
+
+KEYS = ("title", "training", "data", "methods", "seeds", "tune")
+TUNE_KEYS = ("levels", "seeds", "validation_fraction", "settings")
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """Labels to train on: a cell of the grid.
+
+    Attributes:
+        data: `DataConfig`, resolved.
+        kind: data set and noise, as in digits-symmetric; what tables have a column for.
+        level: fraction of wrong labels, by which settings are chosen; None if it is not known.
+    """
+
+    data: DataConfig
+    kind: str
+    level: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyRun:
+    """A run of a study.
+
+    Attributes:
+        name: its folder in the study's.
+        config: `RunConfig`, complete.
+        point: the `Point` of the grid.
+    """
+
+    name: str
+    config: RunConfig
+    point: Point
+
+
+@dataclasses.dataclass(frozen=True)
+class Trials:
+    """What is tried to choose settings; see `read` for the file's keys.
+
+    Attributes:
+        levels: noise levels at which settings are chosen.
+        seeds: seeds of each trial.
+        validation_fraction: share of the noisy training examples that trials are judged by.
+        settings: for each method, what is tried of each hyperparameter.
+    """
+
+    levels: tuple[float, ...]
+    seeds: tuple[int, ...]
+    validation_fraction: float
+    settings: Mapping[str, Mapping[str, tuple[Any, ...]]]
+
+    def of(self, method):
+        """The settings that are tried for a method: a list of dicts; [{}] if nothing is."""
+        grid = self.settings.get(method, {})
+        return [dict(zip(grid, each, strict=True)) for each in itertools.product(*grid.values())]
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A grid of runs: methods x points x seeds.
+
+    Attributes:
+        title: what it is called in reports.
+        training: `TrainingConfig` of all runs, but for the seed.
+        points: list of `Point`.
+        methods: `Settings` of each method, by name.
+        seeds: tuple of seeds.
+        trials: `Trials`, or None.
+    """
+
+    title: str
+    training: TrainingConfig
+    points: tuple[Point, ...]
+    methods: Mapping[str, Settings]
+    seeds: tuple[int, ...]
+    trials: Trials | None
+
+    def runs(self, chosen):
+        """The runs of the grid.
+
+        Args:
+            chosen: function from (kind, method) to the `Settings` that were chosen by trials, or
+                None.
+
+        Returns:
+            List of `StudyRun`.
+        """
+        return [
+            self._run(
+                f"runs/{_place(point)}/{method}/seed{seed}",
+                point,
+                method,
+                (chosen(point.kind, method) or self.methods[method]).at(point.level),
+                seed,
+            )
+            for seed, point, method in itertools.product(self.seeds, self.points, self.methods)
+        ]
+
+    def trial_runs(self):
+        """The runs that settings are chosen by: a list of (settings, `StudyRun`).
+
+        Methods with one setting to try have none.
+        """
+        trials, runs = self.trials, []
+        points = [point for point in self.points if point.level in trials.levels]
+        for seed, point, method in itertools.product(trials.seeds, points, self.methods):
+            held_out = dataclasses.replace(
+                point.data, validation_fraction=trials.validation_fraction
+            )
+            tried = trials.of(method)
+            for settings in tried if len(tried) > 1 else ():
+                words = "-".join(f"{name}_{value}" for name, value in settings.items())
+                name = f"trials/{_place(point)}/{method}/{words}/seed{seed}"
+                at = dataclasses.replace(point, data=held_out)
+                fixed = self.methods[method].at(point.level)
+                runs.append((settings, self._run(name, at, method, fixed | settings, seed)))
+        return runs
+
+    def _run(self, name, point, method, settings, seed):
+        config = RunConfig(
+            data=point.data,
+            training=dataclasses.replace(self.training, seed=seed),
+            method=method,
+            hyperparameters=_complete(method, tuple(settings.items())),
+        )
+        return StudyRun(name, config, point)
+
+
+def read(path):
+    """Reads a study's file.
+
+    Its keys: `training` has flags of the train command that all runs share; `data` is a list of
+    mappings of flags of the noisy split, in which a list stands for each of its values, and `level`
+    for the share of wrong labels where it is known of noise that has no levels; `methods` maps
+    methods to settings, of which there may be a list with a `level` each; `seeds`; and `tune` has
+    levels, seeds, validation_fraction, and for some methods a list of values for hyperparameters.
+
+    Args:
+        path: a YAML file.
+
+    Returns:
+        `Study`.
+
+    Raises:
+        InputError: the file can't be read, or says what no run can do.
+    """
+    path = pathlib.Path(path)
+    try:
+        found = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise InputError(f"{path} can't be read: {reason}.") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}.") from error
+    try:
+        return _study(found, path.stem)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _study(found, name):
+    _check_keys("a study", found, KEYS)
+    for key in ("data", "methods"):
+        if not found.get(key):
+            raise InputError(f"{key} is missing.")
+    training = TrainingConfig(**_fields(TrainingConfig, found.get("training") or {}))
+    if "seed" in (found.get("training") or {}):
+        raise InputError("training: seed can't be set: a study has seeds.")
+    entries = found["data"] if isinstance(found["data"], list) else [found["data"]]
+    points = tuple(point for entry in entries for point in _points(entry))
+    settings = {
+        method: Settings.parse(given or {}, lambda each, m=method: _hyperparameters(m, each))
+        for method, given in _mapping("methods", found["methods"]).items()
+    }
+    study = Study(
+        title=str(found.get("title", name)),
+        training=training,
+        points=points,
+        methods=settings,
+        seeds=_seeds(found.get("seeds", [0])),
+        trials=_trials(found["tune"], points, settings) if found.get("tune") else None,
+    )
+    names = [run.name for run in study.runs(lambda kind, method: None)]
+    twice = (
+        {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else ()
+    )
+    if twice:
+        raise InputError(f"{min(twice)} would be two runs: data has the same labels twice.")
+    return study
+
+
+def _points(entry):
+    entry = dict(_mapping("data", entry))
+    level = entry.pop("level", None)
+    columns = [value if isinstance(value, list) else [value] for value in entry.values()]
+    for values in itertools.product(*columns):
+        given = _fields(DataConfig, dict(zip(entry, values, strict=True)))
+        data = splits.resolve(DataConfig(**given))
+        if level is not None and data.noise_level is not None:
+            raise InputError(f"level={level} can't be set: noise={data.noise} has noise_level.")
+        known = data.noise_level if level is None else typed(float, level, "level")
+        yield Point(data, f"{data.dataset}-{data.noise}", known)
+
+
+def _trials(found, points, study_methods):
+    _check_keys("tune", found, TUNE_KEYS)
+    levels = tuple(typed(float, each, "tune: levels") for each in found.get("levels", []))
+    for kind in {point.kind for point in points}:
+        if not {point.level for point in points if point.kind == kind} & set(levels):
+            raise InputError(f"tune: levels={list(levels)} has none of the levels of {kind}.")
+    tried = {}
+    for method, grid in _mapping("tune: settings", found.get("settings") or {}).items():
+        if method not in study_methods:
+            raise InputError(f"tune: settings: {method} is not among the study's methods.")
+        columns = [
+            [_hyperparameters(method, {name: value})[name] for value in _list(name, values)]
+            for name, values in _mapping(method, grid).items()
+        ]
+        tried[method] = dict(zip(grid, map(tuple, columns), strict=True))
+    fraction = typed(float, found.get("validation_fraction", 0.1), "tune: validation_fraction")
+    if not 0.0 < fraction < 1.0:
+        raise InputError(f"tune: validation_fraction={fraction} must lie in (0, 1).")
+    return Trials(levels, _seeds(found.get("seeds", [100])), fraction, tried)
+
+
+def _place(point):
+    """Where a point's runs are: what tells its labels from those of the study's other points."""
+    data = point.data
+    parts = [point.kind]
+    parts += [] if data.noise_level is None else [f"{data.noise_level:g}"]
+    parts += [f"noise_seed{data.noise_seed}"] if data.noise_seed else []
+    return re.sub(r"[^\w.-]+", "_", "-".join(parts))
+
+
+def _fields(config_class, given):
+    """Values for a dataclass's fields, of the types that these have."""
+    kinds = typing.get_type_hints(config_class)
+    _check_keys("training" if config_class is TrainingConfig else "data", given, tuple(kinds))
+    return {name: typed(kinds[name], value, name) for name, value in given.items()}
+
+
+@functools.cache
+def _complete(method, settings):
+    return methods.resolve(method, dict(settings))
+
+
+def _hyperparameters(method, given):
+    known = methods.hyperparameters(methods.get(method))
+    kinds = {name: parameter.annotation for name, parameter in known.items()}
+    values = {name: typed(kinds.get(name), value, name) for name, value in given.items()}
+    _complete(method, tuple(values.items()))
+    return values
+
+
+def typed(kind, value, name):
+    """A value of YAML as one of a flag's type, which may write 1e-4 so that YAML sees text."""
+    if typing.get_origin(kind) is types.UnionType:
+        if value is None:
+            return None
+        kind = typing.get_args(kind)[0]
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
+    if choices and str(value).lower() in choices:  # YAML's true is the flag's "true"
+        return str(value).lower()
+    expected = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
+    if kind in expected and type(value) is not kind:
+        raise InputError(f"{name}={value} must be {expected[kind]}.")
+    if choices:
+        raise InputError(f"{name}={value} must be one of {', '.join(choices)}.")
+    return value
+
+
+def _seeds(found):
+    return tuple(typed(int, seed, "seeds") for seed in _list("seeds", found))
+
+
+def _list(name, found):
+    if not isinstance(found, list) or not found:
+        raise InputError(f"{name}={found} must be a list, as in [1, 2].")
+    return found
+
+
+def _mapping(name, found):
+    if not isinstance(found, Mapping):
+        raise InputError(f"{name}={found} must be a mapping from names to values.")
+    return found
+
+
+def _check_keys(what, found, known):
+    for key in _mapping(what, found):
+        if key not in known:
+            raise InputError(f"{what} has no key {key}: there are {', '.join(known)}.")

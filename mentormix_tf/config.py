@@ -24,6 +24,8 @@ class DataConfig:
             --noise=from_file (.npy, .csv, .json).
         validation_fraction: fraction of the noisy training examples to hold out, in [0, 1), for
             choosing hyperparameters without the test labels.
+        train_examples: how many training examples to take, drawn by noise_seed; left out, all. What
+            validation_fraction holds out comes off them.
         data_dir: folder of TensorFlow Datasets, where prepared splits and downloads are kept.
     """
 
@@ -33,6 +35,7 @@ class DataConfig:
     noise_seed: int = 0
     noise_file: str = ""
     validation_fraction: float = 0.0
+    train_examples: int | None = None
     data_dir: str = "~/tensorflow_datasets"
 
     def __post_init__(self):
@@ -40,6 +43,8 @@ class DataConfig:
             raise InputError(f"noise_level={self.noise_level} must lie in [0, 1].")
         if not 0.0 <= self.validation_fraction < 1.0:
             raise InputError(f"validation_fraction={self.validation_fraction} must lie in [0, 1).")
+        if self.train_examples is not None and self.train_examples < 1:
+            raise InputError(f"train_examples={self.train_examples} must be at least 1.")
         if not 0 <= self.noise_seed < 2**32:
             raise InputError(f"noise_seed={self.noise_seed} must lie in [0, 2**32).")
 

@@ -2,12 +2,14 @@
 
 import dataclasses
 import pathlib
+import shlex
+import sys
 
 from etils import epath
 
 from mentormix_tf import command
 from mentormix_tf.errors import InputError
-from mentormix_tf.studies import runner, study_file, tuning
+from mentormix_tf.studies import report, results, runner, study_file, tuning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,46 +17,70 @@ class StudyConfig:
     """What is done.
 
     Args:
-        study_dir: folder for the runs, the tables and the figures; left out, one in runs/ that is
-            named after the study's file. What is done there is not done again.
+        study_dir: folder for the runs; left out, one in runs/ that is named after the study's file.
+            What is done there is not done again, and what was cut goes on.
         jobs: how many runs to train at once.
         tune: choose settings first, by accuracy on noisy validation, from what the study's file
-            says under `tune`. What was chosen in study_dir holds from then on.
+            says under `tune`. What was chosen holds from then on.
         train: train what is not done yet; --notrain makes tables and figures of what there is.
-        paper: set the paper's published numbers beside the measured ones.
         delete_checkpoints: keep no checkpoints of runs that are done.
+        report_dir: folder for tables and figures; left out, study_dir.
+        paper: set the paper's published numbers beside the measured ones.
     """
 
     study_dir: str = ""
     jobs: int = 1
     tune: bool = False
     train: bool = True
-    paper: bool = False
     delete_checkpoints: bool = False
+    report_dir: str = ""
+    paper: bool = False
 
     def __post_init__(self):
         if self.jobs < 1:
             raise InputError(f"jobs={self.jobs} must be at least 1.")
+        if self.tune and not self.train:
+            raise InputError("tune=true can't be set with --notrain: trials are trained.")
 
 
 def main(arguments):
-    """Runs the study that is named."""
+    """Runs the study that is named, and writes its report."""
     config = command.read_config(StudyConfig)
     if len(arguments) != 1:
-        raise InputError("Name one study's file, as in studies/digits.yaml.")
+        raise InputError(f"Name one study's file, as in studies/digits.yaml, not {len(arguments)}.")
     study = study_file.read(arguments[0])
-    folder = epath.Path(config.study_dir or f"runs/{pathlib.Path(arguments[0]).stem}").expanduser()
     if config.tune and study.trials is None:
-        raise InputError(f"tune: {arguments[0]} does not say under tune what to try.")
+        raise InputError(f"tune=true can't be set: {arguments[0]} has no tune, with what to try.")
+    folder = epath.Path(config.study_dir or f"runs/{pathlib.Path(arguments[0]).stem}").expanduser()
+    failed = _train(study, folder, config) if config.train else {}
+    planned = len(study.runs(tuning.chosen(folder)))
+
+    runs, curves = results.collect(folder)
+    if not runs:
+        raise InputError(f"study_dir={folder} has no run that is done." + _told(failed, folder))
+    report_dir = epath.Path(config.report_dir or folder).expanduser()
+    command_line = shlex.join(["python", "-m", "mentormix_tf.study", *sys.argv[1:]])
+    print(report.write(report_dir, study.title, command_line, runs, curves, config.paper))
+    print(f"{len(runs)} of {planned} runs are done; the report is {report_dir / report.REPORT}")
+    if failed:
+        raise InputError(_told(failed, folder))
+
+
+def _train(study, folder, config):
+    """Returns a dict from those runs that failed to what they said last."""
     folder.mkdir(parents=True, exist_ok=True)
-    failed = {}
+    failed, keeps = {}, not config.delete_checkpoints
     if config.tune:
         trials = [run for _, run in study.trial_runs()]
-        failed |= runner.train(trials, folder, config.jobs, "trials")
+        failed |= runner.train(trials, folder, config.jobs, "trials", keeps)
         tuning.choose(study, folder)
     runs = study.runs(tuning.chosen(folder))
-    failed |= runner.train(runs, folder, config.jobs, "runs")
-    print(failed)
+    return failed | runner.train(runs, folder, config.jobs, "runs", keeps)
+
+
+def _told(failed, folder):
+    lines = [f"  {folder / name / runner.LOG}: {line}" for name, line in failed.items()]
+    return "\n".join([f"{len(failed)} runs failed; the same command tries them again:", *lines])
 
 
 command.define_config("The study", StudyConfig)

@@ -105,6 +105,8 @@ def folder(config):
     parts.append(f"seed{config.noise_seed}")
     if config.validation_fraction:
         parts.append(f"val{config.validation_fraction:g}")
+    if config.train_examples:
+        parts.append(f"train{config.train_examples}")
     root = epath.Path(config.data_dir).expanduser()
     return root / NoisyLabels.name / "-".join(parts) / str(NoisyLabels.VERSION)
 
@@ -175,13 +177,8 @@ def _write(config, path, skip_bad_images):
         train = images.check(train, "train", skip_bad_images)
         test = test and images.check(test, "test", skip_bad_images)
     labels = _noisy_labels(config, source, train)
-    held_out = _held_out(config, len(labels))
-    if config.validation_fraction and not held_out.any():
-        raise InputError(
-            f"validation_fraction={config.validation_fraction} of {len(labels)} training examples "
-            "is not one: choose a larger fraction."
-        )
-    plans = {"train": SplitPlan(train, labels, ~held_out)}
+    taken, held_out = _cut(config, len(labels))
+    plans = {"train": SplitPlan(train, labels, taken)}
     if held_out.any():
         plans["validation"] = SplitPlan(train, labels, held_out)
     if test is not None:
@@ -190,6 +187,7 @@ def _write(config, path, skip_bad_images):
         name: getattr(config, name)
         for name in ("dataset", "noise", "noise_level", "noise_seed", "validation_fraction")
     }
+    settings |= {"train_examples": config.train_examples} if config.train_examples else {}
     builder_config = NoisyLabelsConfig(
         name=path.parent.name,
         settings=settings,
@@ -227,13 +225,25 @@ def _noisy_labels(config, source, train):
     return train.labels
 
 
-def _held_out(config, count):
-    """Which training examples are kept for validation: `[count]`, bool."""
+def _cut(config, count):
+    """Which examples are trained on, and which are kept for validation: two of `[count]`, bool."""
+    size = config.train_examples or count
+    if size > count:
+        raise InputError(
+            f"train_examples={size} is more than the {count} that dataset={config.dataset} has."
+        )
+    num_held_out = round(config.validation_fraction * size)
+    if config.validation_fraction and not num_held_out:
+        raise InputError(
+            f"validation_fraction={config.validation_fraction} of {size} training examples "
+            "is not one: choose a larger fraction."
+        )
     # Another stream than the noise's own, so that the cut tells nothing of which labels are wrong.
     order = np.random.RandomState([config.noise_seed, 1]).permutation(count)
-    held_out = np.zeros(count, bool)
-    held_out[order[: round(config.validation_fraction * count)]] = True
-    return held_out
+    taken, held_out = np.zeros(count, bool), np.zeros(count, bool)
+    held_out[order[:num_held_out]] = True
+    taken[order[num_held_out:size]] = True
+    return taken, held_out
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ def unfinished(runs, folder):
     return [run for run, each in zip(runs, folders, strict=True) if not each.result()]
 
 
-def train(runs, folder, jobs, title="", flags=()):
+def train(runs, folder, jobs, title="", keeps_checkpoints=True):
     """Trains the runs that are not done yet; those that were cut go on from their checkpoints.
 
     Each is a `mentormix_tf.train` in a process that is forked from one which has imported
@@ -49,7 +49,7 @@ def train(runs, folder, jobs, title="", flags=()):
         folder: the study's.
         jobs: how many to train at once.
         title: of the progress bar, which counts steps.
-        flags: further flags of the train command.
+        keeps_checkpoints: whether the checkpoints of runs that are done stay.
 
     Returns:
         Dict from the names of those that failed to the last line that they printed.
@@ -71,13 +71,15 @@ def train(runs, folder, jobs, title="", flags=()):
             for slot, under_way in enumerate(slots):
                 if under_way is None and waiting:
                     run = waiting.pop()
-                    slots[slot] = run, _start(context, run, folder / run.name, slot, flags)
+                    slots[slot] = run, _start(context, run, folder / run.name, slot, jobs)
                 elif under_way is not None and not under_way[1].is_alive():
                     run, process = under_way
                     slots[slot] = None
                     done += run.config.training.train_steps
                     if process.exitcode:
                         failed[run.name] = _last_line(folder / run.name / LOG)
+                    elif not keeps_checkpoints:
+                        (folder / run.name / "checkpoints").rmtree(missing_ok=True)
             under_way = sum(_steps_done(folder / each[0].name) for each in filter(None, slots))
             bar.set_postfix_str(f"{len(waiting)} runs wait, {len(failed)} failed", refresh=False)
             bar.update(done + under_way - bar.n)
@@ -85,26 +87,28 @@ def train(runs, folder, jobs, title="", flags=()):
     return failed
 
 
-def _start(context, run, path, slot, flags):
+def _start(context, run, path, slot, jobs):
     path.mkdir(parents=True, exist_ok=True)
-    given = [f"--{name}={value}" for name, value in run.config.flags().items()]
-    arguments = ([*given, *flags, f"--model_dir={path}"], str(path / LOG), slot)
-    process = context.Process(target=_train, args=arguments)
+    flags = [f"--{name}={value}" for name, value in run.config.flags().items()]
+    # Several at once take turns with the GPUs that are named; one alone takes all of them.
+    gpus = list(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))
+    gpu = gpus[slot % len(gpus)] if gpus and jobs > 1 else None
+    process = context.Process(
+        target=_train, args=([*flags, f"--model_dir={path}"], str(path / LOG), gpu)
+    )
     process.start()
     return process
 
 
-def _train(flags, log, slot):
+def _train(flags, log, gpu):
     """What a run's process does."""
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)
     threading.Thread(target=_stop_with_parent, daemon=True).start()
-    # Several on one GPU share its memory; on several GPUs they take turns.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    gpus = list(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))
-    if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several may share a GPU's memory
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     sys.argv[1:] = flags
     runpy.run_module("mentormix_tf.train", run_name="__main__", alter_sys=True)
 

@@ -1,0 +1,149 @@
+"""A study's figures, in the paper's manner: each is drawn from summaries, as PNG and SVG."""
+
+import io
+
+from matplotlib.figure import Figure
+
+from mentormix_tf.studies import published
+
+# Okabe and Ito's colours, which the colour-blind tell apart; MentorMix has black.
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#882255")
+MARKERS = "osD^v<>Pd*"
+
+
+def accuracy_by_level(level_rows, paper=False):
+    """Peak and final accuracy against the noise level, a line a method, a row of panels a kind.
+
+    Args:
+        level_rows: as `summaries.by_level` returns them.
+        paper: whether to draw published peaks, too, as dotted lines with hollow marks.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    kinds, names = _ordered(level_rows, "kind"), _ordered(level_rows, "method")
+    figure = Figure(figsize=(10, 0.6 + 3.9 * len(kinds)), layout="constrained")
+    axes = figure.subplots(len(kinds), 2, squeeze=False, sharey="row")
+    for panels, kind in zip(axes, kinds, strict=True):
+        for panel, name in zip(panels, ("peak", "final"), strict=True):
+            for method in names:
+                found = [r for r in level_rows if (r["kind"], r["method"]) == (kind, method)]
+                _line(panel, found, name, **_style(method, names))
+            if paper and name == "peak":
+                for (method, source), values in published.table_3(kind).items():
+                    if method in names:
+                        panel.plot(
+                            [100 * level for level in values],
+                            [100 * value for value in values.values()],
+                            **_style(method, names)
+                            | dict(ls=":", mfc="none", label=f"{method}, published: {source}"),
+                        )
+            panel.set_title(f"{kind}: {name} accuracy", fontsize=10)
+            _label(panel, "wrong labels (%)", "accuracy on clean test labels (%)")
+    _legend(figure, axes[0][0])
+    return figure
+
+
+def drop_from_peak(level_rows):
+    """Figure 3: the drop from peak to final accuracy against the noise level, a panel a method."""
+    figure, panels, kinds = _panel_a_method(level_rows)
+    for method, panel in panels.items():
+        for kind in kinds:
+            found = [r for r in level_rows if (r["kind"], r["method"]) == (kind, method)]
+            _line(panel, found, "drop", label=kind, **_kind_style(kind, kinds))
+        _label(panel, "wrong labels (%)", "peak - final accuracy (points)")
+    _legend(figure, next(iter(panels.values())))
+    return figure
+
+
+def accuracy_over_training(lines):
+    """Figure 2: accuracy over training, a panel a method, with belts of 95 % confidence.
+
+    Args:
+        lines: as `summaries.over_training` returns them.
+    """
+    rows = [{"kind": kind, "method": method} for kind, method in lines]
+    figure, panels, kinds = _panel_a_method(rows)
+    for (kind, method), points in lines.items():
+        steps, means, widths = map(list, zip(*points, strict=True))
+        style = _kind_style(kind, kinds)
+        panels[method].plot(steps, [100 * mean for mean in means], label=kind, **style | {"ms": 3})
+        belt = [
+            [100 * (mean + sign * width) for mean, width in zip(means, widths, strict=True)]
+            for sign in (-1, 1)
+        ]
+        panels[method].fill_between(steps, *belt, color=style["color"], alpha=0.2, lw=0)
+    for panel in panels.values():
+        _label(panel, "step", "accuracy on clean test labels (%)")
+    _legend(figure, next(iter(panels.values())))
+    return figure
+
+
+def encode(figure, form):
+    """A figure as a file's bytes.
+
+    Args:
+        figure: `matplotlib.figure.Figure`.
+        form: png or svg.
+    """
+    file = io.BytesIO()
+    # Without a date, the same results give the same file.
+    figure.savefig(file, format=form, dpi=120, metadata={"Date": None} if form == "svg" else None)
+    return file.getvalue()
+
+
+def _panel_a_method(rows):
+    kinds, names = _ordered(rows, "kind"), _ordered(rows, "method")
+    columns = min(4, len(names))
+    height = -(-len(names) // columns)
+    figure = Figure(figsize=(3.2 * columns + 0.4, 0.6 + 2.7 * height), layout="constrained")
+    axes = figure.subplots(height, columns, squeeze=False, sharex=True, sharey=True).flat
+    panels = dict(zip(names, axes, strict=False))
+    for empty in list(axes)[len(names) :]:
+        empty.set_axis_off()
+    for method, panel in panels.items():
+        panel.set_title(method, fontsize=10)
+    return figure, panels, kinds
+
+
+def _line(panel, rows, name, **style):
+    known = [row for row in rows if row["level"] is not None]
+    rows = sorted(known, key=lambda row: row["level"])
+    levels = [100 * row["level"] for row in rows]
+    panel.errorbar(
+        levels,
+        [100 * row[name] for row in rows],
+        [100 * row[f"{name}_sd"] for row in rows],
+        capsize=2,
+        **style,
+    )
+
+
+def _style(method, names):
+    color = COLORS[names.index(method) % len(COLORS)]
+    marker = MARKERS[names.index(method) % len(MARKERS)]
+    style = dict(label=method, color=color, marker=marker, ms=4, lw=1.3)
+    return style | (dict(color="black", lw=2.2) if method == "mentormix" else {})
+
+
+def _kind_style(kind, kinds):
+    return dict(color=COLORS[kinds.index(kind) % len(COLORS)], marker="o", ms=4, lw=1.5)
+
+
+def _ordered(rows, name):
+    return list(dict.fromkeys(row[name] for row in rows))
+
+
+def _label(panel, x, y):
+    panel.set_xlabel(x, fontsize=9)
+    if panel.get_subplotspec().is_first_col():
+        panel.set_ylabel(y, fontsize=9)
+    panel.grid(alpha=0.25)
+    panel.tick_params(labelsize=8)
+
+
+def _legend(figure, panel):
+    handles, labels = panel.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize=8
+    )

@@ -1,0 +1,202 @@
+"""A study's report: tables as Markdown and CSV, figures, and what they were made from."""
+
+import json
+
+from etils import epath
+
+from mentormix_tf import methods
+from mentormix_tf.studies import figures, published, results, summaries
+
+REPORT = "report.md"
+
+
+def write(folder, title, command, runs, curves, paper=False):
+    """Writes the report of a study.
+
+    It is report.md, with table_2.csv, table_3.csv and three figures, as .png and .svg; runs.csv and
+    curves.csv are what all of them are made from.
+
+    Args:
+        folder: where to.
+        title: of the report.
+        command: what made it, a command line.
+        runs: see `results.collect`; one or more.
+        curves: the same.
+        paper: whether published numbers stand beside the measured ones.
+
+    Returns:
+        Table 2 as Markdown.
+    """
+    folder = epath.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    runs, curves = _in_order(runs), _in_order(curves)
+    results.write(folder, runs, curves)
+    level_rows = summaries.by_level(runs)
+    mean_rows = summaries.over_levels(level_rows)
+    results.write_csv(folder / "table_2.csv", [_rounded(row) for row in mean_rows])
+    results.write_csv(folder / "table_3.csv", [_rounded(row) for row in level_rows])
+    drawn = {
+        "accuracy_by_level": figures.accuracy_by_level(level_rows, paper),
+        "drop_from_peak": figures.drop_from_peak(level_rows),
+        "accuracy_over_training": figures.accuracy_over_training(summaries.over_training(curves)),
+    }
+    for name, figure in drawn.items():
+        for form in ("png", "svg"):
+            (folder / f"{name}.{form}").write_bytes(figures.encode(figure, form))
+    main_table = table_2(mean_rows)
+    parts = [
+        f"# {title}",
+        _how(runs),
+        f"    {command}",
+        "## Mean over noise levels (the paper's Table 2)",
+        main_table,
+        "Mean ± sd over the levels, of the mean over seeds, in %.",
+        *(_published([row["method"] for row in mean_rows]) if paper else ()),
+        "![accuracy by level](accuracy_by_level.png)",
+        "## By noise level (Table 3)",
+        *[table_3(level_rows, kind, paper) for kind in dict.fromkeys(r["kind"] for r in runs)],
+        "Mean ± sd over seeds, in %.",
+        "## Drop from the peak (Figure 3)",
+        "![drop from peak](drop_from_peak.png)",
+        "## Over training (Figure 2)",
+        "![accuracy over training](accuracy_over_training.png)",
+        "Belts are 95 % confidence intervals across noise levels.",
+        "## Settings",
+        _settings(runs),
+        "Made from [runs.csv](runs.csv) and [curves.csv](curves.csv).",
+    ]
+    (folder / REPORT).write_text("\n\n".join(parts) + "\n")
+    return main_table
+
+
+def table_2(mean_rows):
+    """Table 2 as Markdown: a row a method; peak and final accuracy in %, mean ± sd over levels.
+
+    Args:
+        mean_rows: as `summaries.over_levels` returns them.
+    """
+    kinds = dict.fromkeys(row["kind"] for row in mean_rows)
+    cells = {(row["kind"], row["method"]): row for row in mean_rows}
+    heads, rows = ["method"], {row["method"]: [row["method"]] for row in mean_rows}
+    for kind in kinds:
+        most = max(row["levels"] for row in mean_rows if row["kind"] == kind)
+        for name in ("peak", "final"):
+            heads.append(f"{kind}, {name}")
+            for method, row in rows.items():
+                cell = cells.get((kind, method))
+                row.append(_cell(cell, name))
+                if cell and cell["levels"] < most:
+                    row[-1] += f" ({cell['levels']} of {most} levels)"
+    return _markdown(heads, rows.values())
+
+
+def published_table_2(names):
+    """The paper's Table 2 as Markdown: peak accuracy in %, mean ± sd over ten noise levels.
+
+    Args:
+        names: the methods to show.
+    """
+    found = published.table_2()
+    columns = list(dict.fromkeys(data for data, _ in found))
+    rows = []
+    for method in names:
+        pairs = [found.get((data, method)) for data in columns]
+        cells = [f"{100 * pair[0]:.1f} ± {100 * pair[1]:.1f}" if pair else "" for pair in pairs]
+        rows.append([method, *cells])
+    return _markdown(["method", *columns], rows)
+
+
+def table_3(level_rows, kind, paper=False):
+    """Table 3 as Markdown, for one kind of labels: a row a method, a column a noise level.
+
+    Args:
+        level_rows: as `summaries.by_level` returns them.
+        kind: data set and noise.
+        paper: whether the paper's rows are added.
+    """
+    found = [row for row in level_rows if row["kind"] == kind]
+    levels = sorted({row["level"] for row in found}, key=_sortable)
+    cells = {(row["method"], row["level"]): row for row in found}
+    rows = []
+    for name in ("peak", "final", "drop"):
+        for method in dict.fromkeys(row["method"] for row in found):
+            rows.append(
+                [name, method, *[_cell(cells.get((method, level)), name) for level in levels]]
+            )
+    for (method, source), values in published.table_3(kind).items() if paper else ():
+        numbers = [f"*{100 * values[level]:.1f}*" if level in values else "" for level in levels]
+        rows.append([f"*published peak, {source}*", f"*{method}*", *numbers])
+    return _markdown([kind, "method", *map(_percent, levels)], rows)
+
+
+def _published(names):
+    return (
+        "Published by the paper, of other data, networks and numbers of steps (peak, in %, mean ± "
+        "sd over ten levels):",
+        published_table_2(dict.fromkeys(names)),
+    )
+
+
+def _how(runs):
+    def all_of(name):
+        return ", ".join(str(value) for value in sorted({run[name] for run in runs}))
+
+    levels = len({(run["kind"], run["level"]) for run in runs})
+    return (
+        f"{len(runs)} runs: {len({run['method'] for run in runs})} methods, {levels} noisy splits, "
+        f"seeds {all_of('seed')}. Network {all_of('network')}, {all_of('steps')} steps; "
+        f"{all_of('device')}, TensorFlow {all_of('tensorflow')}, Keras {all_of('keras')}. "
+        "Accuracies are on clean test labels, which chose nothing: *peak* is the highest of a "
+        "run's evaluations, as in the paper, *final* the last."
+    )
+
+
+def _settings(runs):
+    """Which hyperparameters that differ from the method's defaults were used at which levels."""
+    rows = {}
+    for run in runs:
+        defaults = methods.resolve(run["method"], {})
+        used = json.loads(run["settings"])
+        words = ", ".join(f"{k} {v}" for k, v in used.items() if v != defaults.get(k))
+        levels = rows.setdefault((run["kind"], run["method"], words or "defaults"), {})
+        levels[_percent(run["level"])] = None
+    body = [[kind, method, words, ", ".join(at)] for (kind, method, words), at in rows.items()]
+    return _markdown(["labels", "method", "settings", "at noise level"], body)
+
+
+def _percent(level):
+    return "unknown" if level is None else f"{100 * level:.3g} %"
+
+
+def _sortable(level):
+    return float("inf") if level is None else level
+
+
+def _cell(row, name):
+    if row is None:
+        return ""
+    deviation = f" ± {100 * row[f'{name}_sd']:.1f}" if row.get("seeds", 2) > 1 else ""
+    return f"{100 * row[name]:.1f}{deviation}"
+
+
+def _markdown(heads, rows):
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _in_order(rows):
+    order = list(methods.METHODS)
+    return sorted(
+        rows,
+        key=lambda row: (
+            row["kind"],
+            order.index(row["method"]),
+            _sortable(row["level"]),
+            row["seed"],
+            row.get("step", 0),
+        ),
+    )
+
+
+def _rounded(row):
+    return {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}

@@ -1,0 +1,118 @@
+"""What a study's runs resulted in, as two tables: a row a run, and a row an evaluation."""
+
+import csv
+import io
+import json
+
+from etils import epath
+
+from mentormix_tf.errors import InputError
+
+RUNS, CURVES = "runs.csv", "curves.csv"
+NUMBERS = (
+    "level",
+    "peak",
+    "final",
+    "at_best_validation",
+    "realized_noise_rate",
+    "images_per_second",
+)
+
+
+def collect(folder):
+    """Reads the results of all runs that are done.
+
+    Args:
+        folder: the study's, with runs/.
+
+    Returns:
+        `(runs, curves)`, lists of dicts. A run has kind, level (share of wrong labels in [0, 1]: as
+        asked for, or as realised where the noise has no levels), method, seed, peak and final
+        (accuracies on clean test labels, in [0, 1]), at_best_validation (that of the step which is
+        best on noisy validation, where there is some), realized_noise_rate, steps, network, split
+        (what of it is SHA-256), settings (JSON), images_per_second, device, tensorflow, keras,
+        git_revision. A row of curves has kind, level, method, seed, step and test_accuracy.
+
+    Raises:
+        InputError: a result can't be read.
+    """
+    runs, curves = [], []
+    for path in sorted((epath.Path(folder) / "runs").glob("*/*/*/result.json")):
+        try:
+            result = json.loads(path.read_text())
+            rows = list(csv.DictReader((path.parent / "metrics.csv").read_text().splitlines()))
+            run = _run(result)
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{path.parent} has no whole result ({error!r}): delete the folder and run the "
+                "study again."
+            ) from error
+        runs.append(run)
+        which = {name: run[name] for name in ("kind", "level", "method", "seed")}
+        for row in rows:
+            accuracy = float(row["test_accuracy"])
+            curves.append({**which, "step": int(row["step"]), "test_accuracy": accuracy})
+    return runs, curves
+
+
+def _run(result):
+    level = result["noise_level"]
+    return {
+        "kind": f"{result['dataset']}-{result['noise']}",
+        "level": result["realized_noise_rate"] if level is None else level,
+        "method": result["method"],
+        "seed": result["seed"],
+        "peak": result["peak_accuracy"],
+        "final": result["final_accuracy"],
+        "at_best_validation": result.get("accuracy_at_best_validation"),
+        "realized_noise_rate": result["realized_noise_rate"],
+        "steps": result["steps"],
+        "network": result["network"],
+        "split": result["split_sha256"],
+        "settings": json.dumps(result["hyperparameters"]),
+        "images_per_second": result["images_per_second"],
+        "device": result["device"],
+        "tensorflow": result["versions"]["tensorflow"],
+        "keras": result["versions"]["keras"],
+        "git_revision": result["git_revision"],
+    }
+
+
+def write(folder, runs, curves):
+    """Writes runs.csv and curves.csv, from which `read` gets the same again."""
+    for name, rows in ((RUNS, runs), (CURVES, curves)):
+        write_csv(epath.Path(folder) / name, rows)
+
+
+def read(folder):
+    """What `write` has written; see `collect`.
+
+    Raises:
+        InputError: it is not there.
+    """
+    tables = []
+    for name in (RUNS, CURVES):
+        path = epath.Path(folder) / name
+        try:
+            rows = list(csv.DictReader(path.read_text().splitlines()))
+        except OSError as error:
+            raise InputError(f"{path} can't be read: {error.strerror}.") from error
+        tables.append([{name: _value(name, text) for name, text in row.items()} for row in rows])
+    return tuple(tables)
+
+
+def _value(name, text):
+    if name in ("seed", "steps", "step"):
+        return int(text)
+    if name in (*NUMBERS, "test_accuracy"):
+        return float(text) if text else None
+    return text
+
+
+def write_csv(path, rows):
+    """Writes rows with the same keys as a CSV file; without rows, an empty one."""
+    table = io.StringIO()
+    writer = csv.DictWriter(table, rows[0] if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    path.write_text(table.getvalue())

@@ -57,7 +57,7 @@ def main(arguments):
 
     runs, curves = results.collect(folder)
     if not runs:
-        raise InputError(f"study_dir={folder} has no run that is done." + _told(failed, folder))
+        raise InputError(_told(failed, folder) or f"study_dir={folder} has no run that is done.")
     report_dir = epath.Path(config.report_dir or folder).expanduser()
     command_line = shlex.join(["python", "-m", "mentormix_tf.study", *sys.argv[1:]])
     print(report.write(report_dir, study.title, command_line, runs, curves, config.paper))
@@ -79,8 +79,15 @@ def _train(study, folder, config):
 
 
 def _told(failed, folder):
-    lines = [f"  {folder / name / runner.LOG}: {line}" for name, line in failed.items()]
-    return "\n".join([f"{len(failed)} runs failed; the same command tries them again:", *lines])
+    if not failed:
+        return ""
+    what = (
+        "1 run failed; the same command tries it"
+        if len(failed) == 1
+        else (f"{len(failed)} runs failed; the same command tries them")
+    )
+    lines = [f"{folder / name / runner.LOG}: {line}" for name, line in failed.items()]
+    return "\n  ".join([f"{what} again:", *lines])
 
 
 command.define_config("The study", StudyConfig)

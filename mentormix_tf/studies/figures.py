@@ -2,6 +2,7 @@
 
 import io
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from mentormix_tf.studies import published
@@ -87,8 +88,10 @@ def encode(figure, form):
         form: png or svg.
     """
     file = io.BytesIO()
-    # Without a date, the same results give the same file.
-    figure.savefig(file, format=form, dpi=120, metadata={"Date": None} if form == "svg" else None)
+    # Without a date and random names, the same results give the same file.
+    with matplotlib.rc_context({"svg.hashsalt": "mentormix_tf"}):
+        metadata = {"Date": None} if form == "svg" else None
+        figure.savefig(file, format=form, dpi=120, metadata=metadata)
     return file.getvalue()
 
 

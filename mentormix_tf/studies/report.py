@@ -175,7 +175,8 @@ def _sortable(level):
 def _cell(row, name):
     if row is None:
         return ""
-    deviation = f" ± {100 * row[f'{name}_sd']:.1f}" if row.get("seeds", 2) > 1 else ""
+    count = row.get("seeds") or row["levels"]
+    deviation = f" ± {100 * row[f'{name}_sd']:.1f}" if count > 1 else ""
     return f"{100 * row[name]:.1f}{deviation}"
 
 

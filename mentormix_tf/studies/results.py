@@ -55,10 +55,18 @@ def collect(folder):
     return runs, curves
 
 
+def kind(dataset, noise):
+    """What a line of a figure and a column of a table stand for, such as digits-symmetric.
+
+    Human labels of a data set are one kind, of several noise levels.
+    """
+    return f"{dataset}-{'human' if noise.startswith('human_') else noise}"
+
+
 def _run(result):
     level = result["noise_level"]
     return {
-        "kind": f"{result['dataset']}-{result['noise']}",
+        "kind": kind(result["dataset"], result["noise"]),
         "level": result["realized_noise_rate"] if level is None else level,
         "method": result["method"],
         "seed": result["seed"],

@@ -154,7 +154,7 @@ def _steps_done(path):
 
 def _last_line(log):
     try:
-        lines = log.read_text(errors="replace").strip().splitlines()
+        lines = log.read_bytes().decode(errors="replace").strip().splitlines()
     except OSError as error:
         raise InputError(f"{log} can't be read: {error.strerror}.") from error
     return lines[-1] if lines else "it printed nothing"

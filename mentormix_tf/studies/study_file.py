@@ -16,6 +16,7 @@ from mentormix_tf import methods
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import splits
 from mentormix_tf.errors import InputError
+from mentormix_tf.studies import results
 from mentormix_tf.studies.settings import Settings
 
 KEYS = ("title", "training", "data", "methods", "seeds", "tune")
@@ -218,7 +219,7 @@ def _points(entry):
         if level is not None and data.noise_level is not None:
             raise InputError(f"level={level} can't be set: noise={data.noise} has noise_level.")
         known = data.noise_level if level is None else typed(float, level, "level")
-        yield Point(data, f"{data.dataset}-{data.noise}", known)
+        yield Point(data, results.kind(data.dataset, data.noise), known)
 
 
 def _trials(found, points, study_methods):
@@ -245,7 +246,7 @@ def _trials(found, points, study_methods):
 def _place(point):
     """Where a point's runs are: what tells its labels from those of the study's other points."""
     data = point.data
-    parts = [point.kind]
+    parts = [data.dataset, data.noise]
     parts += [] if data.noise_level is None else [f"{data.noise_level:g}"]
     parts += [f"noise_seed{data.noise_seed}"] if data.noise_seed else []
     return re.sub(r"[^\w.-]+", "_", "-".join(parts))

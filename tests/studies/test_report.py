@@ -1,0 +1,135 @@
+"""Reports, from the files that runs leave behind."""
+
+import csv
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from mentormix_tf.errors import InputError
+from mentormix_tf.studies import figures, published, report, results, summaries
+
+METHODS, LEVELS, SEEDS = ("mixup", "mentormix"), (0.2, 0.8), (0, 1)
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Results of runs on CIFAR-10, with accuracies that can be told apart; one human split."""
+    splits = [("cifar10", "symmetric", level, level) for level in LEVELS]
+    for split in [*splits, ("cifar10_n", "human_worse", None, 0.4021)]:
+        for i, method in enumerate(METHODS):
+            for seed in SEEDS:
+                _write_run(tmp_path, split, method, seed, 0.5 + 0.2 * i - 0.1 * split[3])
+    return tmp_path
+
+
+def _write_run(folder, split, method, seed, peak):
+    dataset, noise, level, rate = split
+    path = folder / "runs" / f"{dataset}-{noise}-{level}" / method / f"seed{seed}"
+    path.mkdir(parents=True)
+    accuracies = [peak + 0.01 * seed, peak - 0.1]
+    rows = [
+        "step,loss,test_accuracy",
+        *(f"{10 * (i + 1)},1.0,{a}" for i, a in enumerate(accuracies)),
+    ]
+    (path / "metrics.csv").write_text("\n".join(rows) + "\n")
+    result = {
+        **dict(dataset=dataset, noise=noise, noise_level=level, realized_noise_rate=rate),
+        **dict(method=method, seed=seed, steps=20, network="small_cnn", split_sha256="abc"),
+        "hyperparameters": {"alpha": 1.0} if method == "mixup" else {"gamma_p": 0.6, "alpha": 2.0},
+        "peak_accuracy": accuracies[0],
+        "final_accuracy": accuracies[1],
+        "images_per_second": 100.0,
+        "device": "CPU",
+        "versions": {"tensorflow": "2", "keras": "3"},
+        "git_revision": None,
+    }
+    (path / "result.json").write_text(json.dumps(result))
+
+
+def test_results_are_read_and_read_again(study, tmp_path):
+    runs, curves = results.collect(study)
+    assert len(runs) == 3 * 2 * 2
+    assert len(curves) == 2 * len(runs)
+    human = [run for run in runs if run["kind"] == "cifar10_n-human"]
+    assert {run["level"] for run in human} == {0.4021}  # as realised
+    results.write(tmp_path, runs, curves)
+    again, curves_again = results.read(tmp_path)
+    assert curves_again == curves
+    assert again == [{**run, "git_revision": ""} for run in runs]
+
+
+def test_a_broken_result_is_named(study):
+    broken = next((study / "runs").glob("*/*/*/result.json"))
+    broken.write_text("{")
+    with pytest.raises(InputError, match=f"{broken.parent} has no whole result"):
+        results.collect(study)
+
+
+def test_the_report_has_the_tables(study, tmp_path):
+    output = tmp_path / "report"
+    main = report.write(output, "A study", "python -m ...", *results.collect(study))
+    assert "| mixup | 45.5 ± 4.2 | 35.0 ± 4.2 | 46.5 | 36.0 |" in main
+    assert "| mentormix | 65.5 ± 4.2 | 55.0 ± 4.2 | 66.5 | 56.0 |" in main
+    text = (output / "report.md").read_text()
+    assert main in text
+    assert "| cifar10-symmetric | method | 20 % | 80 % |" in text
+    assert "| peak | mixup | 48.5 ± 0.7 | 42.5 ± 0.7 |" in text
+    assert "| drop | mixup | 10.5 ± 0.7 | 10.5 ± 0.7 |" in text
+    assert "| cifar10_n-human | method | 40.2 % |" in text
+    assert "| cifar10-symmetric | mentormix | alpha 2.0 | 20 %, 80 % |" in text
+    assert "ublished" not in text
+    with (output / "table_2.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]["peak"]) == pytest.approx(0.455)
+    for name in ("accuracy_by_level", "drop_from_peak", "accuracy_over_training"):
+        assert f"({name}.png)" in text
+        with Image.open(output / f"{name}.png") as picture:
+            assert picture.width > 500
+        assert "<svg" in (output / f"{name}.svg").read_text()
+
+
+def test_published_numbers_stand_apart(study, tmp_path):
+    report.write(tmp_path, "A study", "python -m ...", *results.collect(study), paper=True)
+    text = (tmp_path / "report.md").read_text()
+    assert "| *published peak, ICML 2020 slides* | *mentormix* | *95.6* | *81.0* |" in text
+    assert "| mentormix | 84.2 ± 0.7 | 83.3 ± 1.9 | 70.9 ± 3.4 |" in text
+
+
+def test_published_numbers_are_the_slides():
+    two = published.table_2()
+    assert len(two) == 8 * 8 - 4  # four are missing there, too
+    assert two["Blue Stanford Cars, from scratch", "mixup"] == (0.642, 0.216)
+    three = published.table_3("cifar100-symmetric")
+    assert three["mentormix", "ICML 2020 slides"] == {
+        0.2: 0.786,
+        0.4: 0.713,
+        0.6: 0.646,
+        0.8: 0.488,
+    }
+    assert three["o2u", "ICML 2020 slides"] == {0.2: 0.741, 0.4: 0.692, 0.6: 0.394}
+
+
+def test_figures_show_the_summaries(study):
+    runs, curves = results.collect(study)
+    rows = summaries.by_level(runs)
+    peak, final, *_ = figures.accuracy_by_level(rows).axes
+    lines = {box.get_label(): box for box in peak.containers}
+    assert list(lines["mixup"][0].get_xdata()) == [20, 80]
+    assert list(lines["mixup"][0].get_ydata()) == pytest.approx([48.5, 42.5])
+    lines = {box.get_label(): box for box in final.containers}
+    assert list(lines["mentormix"][0].get_ydata()) == pytest.approx([58, 52])
+    drops = figures.drop_from_peak(rows).axes
+    assert [panel.get_title() for panel in drops] == list(dict.fromkeys(r["method"] for r in rows))
+    assert list(drops[0].containers[0][0].get_ydata()) == pytest.approx([10.5, 10.5])
+    panel = figures.accuracy_over_training(summaries.over_training(curves)).axes[0]
+    assert list(panel.lines[0].get_xdata()) == [10, 20]
+
+
+def test_the_same_results_give_the_same_pictures(study):
+    rows = summaries.by_level(results.collect(study)[0])
+    for form in ("png", "svg"):
+        first, second = (figures.encode(figures.drop_from_peak(rows), form) for _ in range(2))
+        assert first == second
+    Image.open(io.BytesIO(figures.encode(figures.drop_from_peak(rows), "png"))).verify()

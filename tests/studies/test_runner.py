@@ -1,0 +1,119 @@
+"""The study command: cut, gone on with, with a run that fails; stopped with its parent."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mentormix_tf.studies import results
+from tests import commands
+
+STUDY = """
+training: {train_steps: 200, eval_every: 20}
+data: {dataset: digits, noise_level: 0.2}
+methods: {vanilla: , weight_decay: {l2: 1e30}, mixup: }
+"""
+RUNS = "study/runs/digits-symmetric-0.2"
+
+
+def start(folder):
+    (folder / "grid.yaml").write_text(STUDY)
+    return subprocess.Popen(
+        [sys.executable, "-m", "mentormix_tf.study", "grid.yaml", "--study_dir=study", "--jobs=2"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(commands.ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_until(is_so):
+    for _ in range(1200):
+        if is_so():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it was never so")
+
+
+def wait_for_an_evaluation(folder, study):
+    rows = folder / RUNS / "vanilla" / "seed0" / "metrics.csv"
+    wait_until(lambda: rows.exists() or study.poll() is not None)
+
+
+def processes_in(folder):
+    """How many processes work in a folder."""
+    count = 0
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            count += (process / "cwd").readlink() == folder
+    return count
+
+
+def test_a_study_that_was_cut_goes_on_and_survives_a_run_that_fails(tmp_path):
+    cut = start(tmp_path)
+    wait_for_an_evaluation(tmp_path, cut)
+    cut.send_signal(signal.SIGTERM)
+    _, errors = cut.communicate(timeout=120)
+    assert cut.returncode == 128 + signal.SIGTERM, errors
+    assert "Stopped before all runs were done, as asked: the same command goes on" in errors
+    vanilla = tmp_path / RUNS / "vanilla" / "seed0"
+    assert list((vanilla / "checkpoints").glob("*.index"))
+    assert not (vanilla / "result.json").exists()
+
+    study = start(tmp_path)
+    output, errors = study.communicate(timeout=300)
+    assert study.returncode == 1
+    assert "Going on from step" in (vanilla / "log.txt").read_text()
+    assert "error: 1 run failed; the same command tries it again:" in errors
+    assert f"{RUNS}/weight_decay/seed0/log.txt: error: " in errors
+    assert "Traceback" not in errors
+    assert "2 of 3 runs are done; the report is study/report.md" in output
+    runs, _ = results.read(tmp_path / "study")
+    assert [run["method"] for run in runs] == ["vanilla", "mixup"]
+    assert (tmp_path / "study" / "report.md").exists()
+
+
+@pytest.mark.slow
+def test_runs_stop_when_the_study_is_killed(tmp_path):
+    study = start(tmp_path)
+    wait_for_an_evaluation(tmp_path, study)
+    study.kill()
+    study.communicate()
+    wait_until(lambda: not processes_in(tmp_path))
+    assert list((tmp_path / RUNS).glob("*/seed0/checkpoints/*.index"))
+    assert not (tmp_path / RUNS / "vanilla" / "seed0" / "result.json").exists()
+
+
+def test_what_the_command_refuses(tmp_path):
+    (tmp_path / "grid.yaml").write_text(STUDY)
+    (tmp_path / "held" / "runs" / "digits-symmetric-0.2" / "vanilla" / "seed0").mkdir(parents=True)
+    flags = "--dataset=digits\n--method=mixup\n"
+    (tmp_path / "held/runs/digits-symmetric-0.2/vanilla/seed0/flags.txt").write_text(flags)
+    ended = commands.run(
+        ["study"],
+        ["study", "none.yaml"],
+        ["study", "grid.yaml", "--jobs=0"],
+        ["study", "grid.yaml", "--tune"],
+        ["study", "grid.yaml", "--notrain", "--study_dir=empty"],
+        ["study", "grid.yaml", "--study_dir=held"],
+        cwd=tmp_path,
+    )
+    words = [
+        "Name one study's file",
+        "none.yaml can't be read",
+        "jobs=0 must be at least 1",
+        "grid.yaml has no tune",
+        "study_dir=empty has no run that is done",
+        "held/runs/digits-symmetric-0.2/vanilla/seed0 holds a run with",
+    ]
+    for (status, _, errors), expected in zip(ended, words, strict=True):
+        assert status == 1
+        assert expected in errors
+        assert "Traceback" not in errors
+    assert not (tmp_path / "empty").exists()

@@ -1,0 +1,139 @@
+"""A study's file: the runs that it means, and what it may not say."""
+
+import pathlib
+
+import pytest
+
+from mentormix_tf.errors import InputError
+from mentormix_tf.studies import study_file
+from mentormix_tf.studies.settings import Settings
+
+STUDIES = pathlib.Path(__file__).parents[2] / "studies"
+
+GRID = """
+training: {train_steps: 20, learning_rate: 1e-2}
+data:
+  - {dataset: digits, noise: [symmetric, asymmetric], noise_level: [0.2, 0.4]}
+  - {dataset: cifar10_n, noise: human_aggre, level: 0.09}
+methods:
+  vanilla:
+  mentormix:
+    - {level: 0.1, gamma_p: 0.9}
+    - {level: 0.4, gamma_p: 0.6, second_reweight: true}
+seeds: [0, 3]
+tune: {levels: [0.09, 0.4], seeds: [7], settings: {mentormix: {alpha: [2, 8], gamma_p: [0.6]}}}
+"""
+
+
+def nothing_chosen(kind, method):
+    return None
+
+
+def read(tmp_path, text):
+    (tmp_path / "grid.yaml").write_text(text)
+    return study_file.read(tmp_path / "grid.yaml")
+
+
+def test_a_grid_is_methods_by_labels_by_seeds(tmp_path):
+    runs = read(tmp_path, GRID).runs(nothing_chosen)
+    assert len({run.name for run in runs}) == len(runs) == 2 * 5 * 2
+    assert {run.config.training.seed for run in runs} == {0, 3}
+    by_name = {run.name: run for run in runs}
+    run = by_name["runs/digits-asymmetric-0.4/mentormix/seed3"]
+    assert run.config.data.noise_level == run.point.level == 0.4
+    assert run.config.training.learning_rate == 0.01  # which YAML takes for text
+    assert run.config.hyperparameters["gamma_p"] == 0.6
+    assert run.config.hyperparameters["second_reweight"] is True
+    human = by_name["runs/cifar10_n-human_aggre/mentormix/seed0"]
+    assert human.config.data.noise_level is None
+    assert human.config.hyperparameters["gamma_p"] == 0.9  # of the nearest level
+
+
+def test_trials_hold_out_noisy_examples_and_keep_what_is_fixed(tmp_path):
+    trials = read(tmp_path, GRID).trial_runs()
+    assert [settings for settings, _ in trials[:2]] == [
+        {"alpha": 2.0, "gamma_p": 0.6},
+        {"alpha": 8.0, "gamma_p": 0.6},
+    ]
+    assert len(trials) == 2 * 3  # at 0.4 symmetric and asymmetric, and at the human 0.09
+    assert {run.config.method for _, run in trials} == {"mentormix"}  # vanilla has no choice
+    for settings, run in trials:
+        assert run.config.data.validation_fraction == 0.1
+        assert run.config.training.seed == 7
+        assert run.config.hyperparameters["alpha"] == settings["alpha"]
+        assert run.config.hyperparameters["second_reweight"] is (run.point.level == 0.4)
+
+
+def test_what_was_chosen_goes_before_the_file(tmp_path):
+    def chosen(kind, method):
+        return Settings({0.2: {"alpha": 1.0}}) if method == "mentormix" else None
+
+    runs = read(tmp_path, GRID).runs(chosen)
+    alphas = {r.config.hyperparameters["alpha"] for r in runs if r.config.method == "mentormix"}
+    assert alphas == {1.0}
+
+
+@pytest.mark.parametrize(
+    "level, nearest", [(0.0, 0.2), (0.2, 0.2), (0.3, 0.2), (0.5, 0.4), (0.6, 0.4), (0.61, 0.8)]
+)
+def test_other_levels_take_the_settings_of_the_nearest(level, nearest):
+    settings = Settings({each: {"alpha": each} for each in (0.8, 0.2, 0.4)})
+    assert settings.at(level) == {"alpha": nearest}
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_studies_that_come_along_can_be_read(path):
+    study = study_file.read(path)
+    assert study.runs(nothing_chosen)
+    assert study.trials is None or study.trial_runs()
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("{", "no YAML"),
+        ("[1]", "must be a mapping"),
+        ("methods: {vanilla: }", "data is missing"),
+        ("data: {dataset: digits}", "methods is missing"),
+        ("grid: 1", "no key grid: there are title"),
+        ("data: {dataset: letters}\nmethods: {vanilla: }", "dataset=letters"),
+        ("data: {noise_levle: 0.2}\nmethods: {vanilla: }", "no key noise_levle"),
+        ("data: {noise_level: high}\nmethods: {vanilla: }", "noise_level=high must be a number"),
+        ("data: {noise_level: 1.2}\nmethods: {vanilla: }", "noise_level=1.2 must lie in"),
+        ("data: {level: 0.2}\nmethods: {vanilla: }", "level=0.2 can't be set"),
+        ("data: {noise_level: [0.2, 0.2]}\nmethods: {vanilla: }", "the same labels twice"),
+        ("data: {dataset: digits}\nmethods: [vanilla]", "must be a mapping"),
+        ("data: {dataset: digits}\nmethods: {mixup: {beta: 1}}", "beta can't be set"),
+        ("data: {dataset: digits}\nmethods: {mixup: {alpha: x}}", "alpha=x must be a number"),
+        ("data: {dataset: digits}\nmethods: {mixup: [{alpha: 1}]}", "with their level"),
+        ("data: {dataset: digits}\nmethods: {vanilla: }\nseeds: 3", "seeds=3 must be a list"),
+        (
+            "data: {dataset: digits}\nmethods: {vanilla: }\ntraining: {seed: 1}",
+            "seed can't be set",
+        ),
+        (
+            "data: {dataset: digits}\nmethods: {vanilla: }\ntraining: {train_steps: 1.5}",
+            "train_steps=1.5 must be an integer",
+        ),
+        (
+            "data: {dataset: digits}\nmethods: {vanilla: }\ntune: {levels: [0.1]}",
+            "none of the levels of digits-symmetric",
+        ),
+        (
+            "data: {dataset: digits}\nmethods: {vanilla: }\n"
+            "tune: {levels: [0.4], settings: {mixup: {alpha: [1]}}}",
+            "mixup is not among",
+        ),
+    ],
+)
+def test_what_no_run_can_do_is_told_in_a_sentence(tmp_path, text, words):
+    with pytest.raises(InputError) as error:
+        read(tmp_path, text)
+    assert words in str(error.value)
+    assert "grid.yaml" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"none.yaml can't be read: No such file"):
+        study_file.read(tmp_path / "none.yaml")

@@ -136,13 +136,16 @@ def realized_noise_rate(is_clean):
 
 def _manifest(config):
     """What is known of a split; labels held out for validation count as training labels."""
-    plan = config.plans["train"]
-    matrix = noise.transition_matrix(plan.labels, plan.source.true_labels, len(config.class_names))
+    plan, held_out = config.plans["train"], config.plans.get("validation")
+    used = plan.kept | held_out.kept if held_out else plan.kept
+    labels, ids = plan.labels[used], [plan.source.ids[i] for i in np.flatnonzero(used)]
+    true_labels = plan.source.true_labels[used]
+    matrix = noise.transition_matrix(labels, true_labels, len(config.class_names))
     return {
         **config.settings,
         "num_examples": {name: len(plan) for name, plan in config.plans.items()},
-        "realized_noise_rate": realized_noise_rate(plan.is_clean),
+        "realized_noise_rate": realized_noise_rate(plan.is_clean[used]),
         "transition_matrix": matrix.round(6).tolist(),
-        "split_sha256": labels_sha256(plan.source.ids, plan.labels),
+        "split_sha256": labels_sha256(ids, labels),
         "mentormix_tf": mentormix_tf.__version__,
     }

@@ -79,6 +79,24 @@ def test_validation_is_cut_from_the_noisy_training_examples(digits, data_dir):
     assert cut.manifest["split_sha256"] == digits.manifest["split_sha256"]
 
 
+def test_part_of_the_training_examples(digits, data_dir):
+    part = splits.prepare(
+        DataConfig(data_dir=data_dir, train_examples=500, validation_fraction=0.1)
+    )
+    validation, train = examples(part.path, "validation"), examples(part.path, "train")
+    assert (len(validation), len(train)) == (50, 450)
+    assert len(examples(part.path, "test")) == len(examples(digits.path, "test"))
+    everything = {e["id"]: e["label"] for e in examples(digits.path, "train")}
+    labels = {e["id"]: e["label"] for e in validation + train}
+    assert len(labels) == 500
+    assert labels.items() <= everything.items()
+    wrong = 1 - np.mean([e["is_clean"] for e in validation + train])
+    assert part.manifest["realized_noise_rate"] == pytest.approx(wrong)
+    assert not checkup.examine(part.builder, part.manifest).problems
+    with pytest.raises(InputError, match=r"train_examples=1438 is more than the 1437"):
+        splits.prepare(DataConfig(data_dir=data_dir, train_examples=1438))
+
+
 def test_what_is_there_is_found_again(digits, data_dir):
     before = {path.name: path.stat().mtime for path in digits.path.iterdir()}
     again = splits.prepare(DataConfig(data_dir=data_dir, noise="symmetric", noise_level=0.4))

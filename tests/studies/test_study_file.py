@@ -88,6 +88,13 @@ def test_the_studies_that_come_along_can_be_read(path):
     assert study.trials is None or study.trial_runs()
 
 
+def test_the_example_in_the_docs(tmp_path):
+    text = (STUDIES.parent / "docs" / "study.md").read_text()
+    study = read(tmp_path, text.split("```yaml\n")[1].split("```")[0])
+    assert len(study.runs(nothing_chosen)) == 2 * 3 * 3 * 3
+    assert len(study.trial_runs()) == 2 * 2 * (3 + 6)
+
+
 @pytest.mark.parametrize(
     "text, words",
     [

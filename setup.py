@@ -28,7 +28,6 @@ TEST = [
     "pytest>=8,<10",
     "pytest-xdist>=3.6,<4",
     "ruff>=0.15,<0.18",
-    "scipy>=1.15,<2",
     "setuptools>=70.1",
     "wheel",
 ]
@@ -42,7 +41,10 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["mentormix_tf", "mentormix_tf.*"]),
-    package_data={"mentormix_tf.mentors": ["mentornet_pd.npz"]},
+    package_data={
+        "mentormix_tf.mentors": ["mentornet_pd.npz"],
+        "mentormix_tf.studies": ["published.csv"],
+    },
     python_requires=">=3.10,<3.14",
     install_requires=[
         "absl-py>=2.1,<3",
@@ -51,6 +53,7 @@ setup(
         "matplotlib>=3.9,<4",
         "numpy>=2,<3",
         "scikit-learn>=1.7,<2",
+        "scipy>=1.15,<2",
         "importlib_resources>=6",  # some TFDS builders import it
         "pillow>=10,<13",
         "pyyaml>=6,<7",

@@ -39,6 +39,10 @@ class StudyConfig:
     def __post_init__(self):
         if self.jobs < 1:
             raise InputError(f"jobs={self.jobs} must be at least 1.")
+        if "://" in self.study_dir:
+            raise InputError(
+                f"study_dir={self.study_dir} must be a folder of this machine, for its logs."
+            )
         if self.tune and not self.train:
             raise InputError("tune=true can't be set with --notrain: trials are trained.")
 

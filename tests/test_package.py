@@ -48,6 +48,7 @@ def test_wheel_holds_the_package_alone(installed):
     assert folders == {"mentormix_tf"}
     assert list(installed.glob("*.dist-info/**/LICENSE"))
     assert (installed / "mentormix_tf" / "mentors" / "mentornet_pd.npz").exists()
+    assert (installed / "mentormix_tf" / "studies" / "published.csv").exists()
 
 
 def test_without_tensorflow_one_sentence(tmp_path):

@@ -9,7 +9,6 @@ import runpy
 import signal
 import sys
 import threading
-import time
 
 from etils import epath
 from tqdm import tqdm
@@ -59,14 +58,16 @@ def train(runs, folder, jobs, title="", keeps_checkpoints=True):
         Preempted: the process got SIGTERM. The runs under way have been told, and have ended.
     """
     folder = epath.Path(folder)
-    waiting = unfinished(runs, folder)[::-1]
+    todo = unfinished(runs, folder)
+    names = {run.name for run in todo}
+    done = [run for run in runs if run.name not in names]
     # From a clean process: a fork of this one would have its threads' locks, but not the threads.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mentormix_tf.training.run"])
-    slots, failed, done = [None] * jobs, {}, 0
-    total = sum(run.config.training.train_steps for run in waiting)
-    bar = tqdm(total=total, desc=title, unit="step", disable=None if waiting else True)
-    with bar, _terminated_by_signal(), _ending(slots):
+    waiting, slots, failed, steps = todo[::-1], [None] * jobs, {}, 0
+    total = sum(run.config.training.train_steps for run in todo)
+    bar = tqdm(total=total, desc=title, unit="step", disable=None if todo else True)
+    with bar, _Stop() as stop, _ending(slots):
         while waiting or any(slots):
             for slot, under_way in enumerate(slots):
                 if under_way is None and waiting:
@@ -75,15 +76,18 @@ def train(runs, folder, jobs, title="", keeps_checkpoints=True):
                 elif under_way is not None and not under_way[1].is_alive():
                     run, process = under_way
                     slots[slot] = None
-                    done += run.config.training.train_steps
+                    steps += run.config.training.train_steps
                     if process.exitcode:
                         failed[run.name] = _last_line(folder / run.name / LOG)
-                    elif not keeps_checkpoints:
-                        (folder / run.name / "checkpoints").rmtree(missing_ok=True)
+                    else:
+                        done.append(run)
+                    ended = f"{len(done) + len(failed)}/{len(runs)} {run.name}"
+                    tqdm.write(f"{ended}: {failed.get(run.name, 'done')}")
             under_way = sum(_steps_done(folder / each[0].name) for each in filter(None, slots))
-            bar.set_postfix_str(f"{len(waiting)} runs wait, {len(failed)} failed", refresh=False)
-            bar.update(done + under_way - bar.n)
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+            bar.update(steps + under_way - bar.n)
+            stop.wait(SECONDS_BETWEEN_LOOKS)
+    for run in () if keeps_checkpoints else done:
+        (folder / run.name / "checkpoints").rmtree(missing_ok=True)
     return failed
 
 
@@ -118,18 +122,21 @@ def _stop_with_parent():
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-@contextlib.contextmanager
-def _terminated_by_signal():
-    """Turns SIGTERM into `Preempted`."""
+class _Stop:
+    """Catches SIGTERM, and lets it be answered where no process is being started."""
 
-    def stop(*_):
-        raise Preempted("before all runs were done")
+    def __enter__(self):
+        self._came = threading.Event()
+        self._previous = signal.signal(signal.SIGTERM, lambda *_: self._came.set())
+        return self
 
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def __exit__(self, *error):
+        signal.signal(signal.SIGTERM, self._previous)
+
+    def wait(self, seconds):
+        """Sleeps; raises `Preempted` if the signal came."""
+        if self._came.wait(seconds):
+            raise Preempted("before all runs were done")
 
 
 @contextlib.contextmanager

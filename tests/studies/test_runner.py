@@ -73,6 +73,7 @@ def test_a_study_that_was_cut_goes_on_and_survives_a_run_that_fails(tmp_path):
     assert "error: 1 run failed; the same command tries it again:" in errors
     assert f"{RUNS}/weight_decay/seed0/log.txt: error: " in errors
     assert "Traceback" not in errors
+    assert f"{RUNS}/mixup/seed0: done".removeprefix("study/") in output
     assert "2 of 3 runs are done; the report is study/report.md" in output
     runs, _ = results.read(tmp_path / "study")
     assert [run["method"] for run in runs] == ["vanilla", "mixup"]
@@ -102,6 +103,7 @@ def test_what_the_command_refuses(tmp_path):
         ["study", "grid.yaml", "--tune"],
         ["study", "grid.yaml", "--notrain", "--study_dir=empty"],
         ["study", "grid.yaml", "--study_dir=held"],
+        ["study", "grid.yaml", "--study_dir=ram://study"],
         cwd=tmp_path,
     )
     words = [
@@ -111,6 +113,7 @@ def test_what_the_command_refuses(tmp_path):
         "grid.yaml has no tune",
         "study_dir=empty has no run that is done",
         "held/runs/digits-symmetric-0.2/vanilla/seed0 holds a run with",
+        "study_dir=ram://study must be a folder of this machine",
     ]
     for (status, _, errors), expected in zip(ended, words, strict=True):
         assert status == 1

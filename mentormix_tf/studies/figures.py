@@ -70,7 +70,10 @@ def accuracy_over_training(lines):
         style = _kind_style(kind, kinds)
         panels[method].plot(steps, [100 * mean for mean in means], label=kind, **style | {"ms": 3})
         belt = [
-            [100 * (mean + sign * width) for mean, width in zip(means, widths, strict=True)]
+            [
+                100 * min(1.0, max(0.0, mean + sign * width))
+                for mean, width in zip(means, widths, strict=True)
+            ]
             for sign in (-1, 1)
         ]
         panels[method].fill_between(steps, *belt, color=style["color"], alpha=0.2, lw=0)

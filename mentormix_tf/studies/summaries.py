@@ -69,14 +69,14 @@ def over_training(curves):
         at = groups[row["kind"], row["method"], row["step"]]
         at[row["level"]].append(row["test_accuracy"])
     lines = collections.defaultdict(list)
-    for (kind, method, step), levels in sorted(groups.items()):
+    for (kind, method, step), levels in groups.items():
         means = [statistics.mean(values) for values in levels.values()]
         width = 0.0
         if len(means) > 1:
             error = statistics.stdev(means) / math.sqrt(len(means))
             width = float(stats.t.ppf(0.975, len(means) - 1)) * error
         lines[kind, method].append((step, statistics.mean(means), width))
-    return dict(lines)
+    return {line: sorted(points) for line, points in lines.items()}
 
 
 def _deviation(values):

@@ -7,6 +7,7 @@ is that argument's text in the docstring: each stands once.
 import dataclasses
 import inspect
 import os
+import pathlib
 import re
 import signal
 import sys
@@ -70,10 +71,8 @@ def define_hyperparameters(title):
 
 def read_hyperparameters():
     """Those hyperparameters that the command line sets: a dict from name to value."""
-    names = {
-        name for method in methods.METHODS.values() for name in methods.hyperparameters(method)
-    }
-    return {name: FLAGS[name].value for name in sorted(names) if FLAGS[name].value is not None}
+    names = _hyperparameter_names()
+    return {name: FLAGS[name].value for name in names if FLAGS[name].value is not None}
 
 
 def run(main, summary, arguments=""):
@@ -94,6 +93,10 @@ def run(main, summary, arguments=""):
         if any(re.fullmatch(r"--?(h|\?|help(short|full)?(=true)?)", flag) for flag in argv[1:]):
             print(_help(summary, arguments))
             sys.exit(0)
+        try:
+            argv = [argv[0], *_with_flagfiles(argv[1:])]
+        except InputError as error:
+            sys.exit(f"error: {error}")
         return app.parse_flags_with_usage(argv)
 
     def guarded(argv):
@@ -120,6 +123,59 @@ def run(main, summary, arguments=""):
     app.run(guarded, flags_parser=parse)
 
 
+def _with_flagfiles(words, folder="", opened=()):
+    """Puts in place of each --flagfile what is in it.
+
+    absl would look for a flagfile that another one names in the current folder; here it lies
+    beside the file that names it.
+
+    Args:
+        words: of the command line, or lines of a flagfile.
+        folder: where relative paths begin.
+        opened: the flagfiles that these lines are in.
+
+    Raises:
+        InputError: a flagfile can't be read, or is in itself.
+    """
+    words = iter(words)
+    for word in words:
+        name, _, value = word.partition("=")
+        if name not in ("--flagfile", "-flagfile"):
+            yield word
+            continue
+        value = value if "=" in word else next(words, "")
+        path = pathlib.Path(folder, pathlib.Path(value).expanduser())
+        if path.resolve() in opened:
+            raise InputError(f"flagfile={path} includes itself: take one of the inclusions out.")
+        try:
+            lines = [line.strip() for line in path.read_text().splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", "it is no text")
+            raise InputError(f"flagfile={path} can't be read: {reason}.") from error
+        flags_there = [line for line in lines if line and not line.startswith(("#", "//"))]
+        yield from _with_flagfiles(flags_there, path.parent, (*opened, path.resolve()))
+
+
+class _MethodFlag(flags.Flag):
+    """--method: another one than before drops the hyperparameters before it.
+
+    So a flagfile may hold an experiment with its method's settings, and any other method be given
+    after it.
+    """
+
+    def parse(self, argument):
+        if self.present and argument != self.value:
+            for name in _hyperparameter_names():
+                FLAGS[name].unparse()
+        super().parse(argument)
+
+
+def _hyperparameter_names():
+    """The hyperparameters of all methods, by name and in order."""
+    every = methods.METHODS.values()
+    return sorted({name for method in every for name in methods.hyperparameters(method)})
+
+
 def _define(title, name, kind, default, text):
     _groups.setdefault(title, []).append(name)
     if typing.get_origin(kind) is types.UnionType:  # "float | None": None where it is left out
@@ -128,6 +184,9 @@ def _define(title, name, kind, default, text):
         flags.DEFINE_enum(name, default, typing.get_args(kind), text, case_sensitive=False)
     elif typing.get_origin(kind) is tuple:
         flags.DEFINE_list(name, default, text)
+    elif name == "method":
+        parser, serializer = flags.ArgumentParser(), flags.ArgumentSerializer()
+        flags.DEFINE_flag(_MethodFlag(parser, serializer, name, default, text))
     else:
         define = {
             bool: flags.DEFINE_boolean,

@@ -252,3 +252,7 @@ class RunConfig:
             for name, value in values.items()
             if value is not None
         }
+
+    def flagfile(self):
+        """Those flags as the text of a flagfile."""
+        return "".join(f"--{name}={value}\n" for name, value in self.flags().items())

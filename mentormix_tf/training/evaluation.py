@@ -101,6 +101,15 @@ class Evaluation:
             row["train_wrong_true_accuracy"] = sample.accuracy(known, of="true_label")
         return row, sample
 
+    def num_batches(self):
+        """How many batches `row` shows the network."""
+        parts = [self._test, self._sample, self._test if self.model.average_decay else None]
+        return sum(part[1] for part in [*parts, self._validation] if part)
+
+    def first_batch(self):
+        """The first batch of the test split, as `Examples`."""
+        return self.examples(self._test[0], 1)
+
     def test(self):
         """The test split, as `Examples`."""
         return self.examples(*self._test)

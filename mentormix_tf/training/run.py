@@ -46,26 +46,45 @@ def run(config, output, strategy=None):
             or NaN, a file of the split is damaged, or a worker is lost.
         Preempted: the process got SIGTERM, and has saved a checkpoint.
     """
-    config = dataclasses.replace(
-        config,
-        data=splits.resolve(config.data),
-        hyperparameters=methods.resolve(config.method, config.hyperparameters),
-    )
+    config = resolve(config)
     strategy = strategy or tf.distribute.get_strategy()
-    _check_steps(config.training, output, strategy)
-    folder = RunFolder(output.model_dir, config)
-    folder.check(output.resume)
+    folder = check(config, output, strategy)
     if folder.result():
         return folder.result()
-    with _short_errors(config, strategy):
-        data = _prepare(config.data, config.training, strategy)
-        result = _train(config, output, data, folder, strategy)
+    with short_errors(config, strategy):
+        result = _train(Setup(config, strategy), output, folder)
         strategies.wait_for_all(strategy)
     return result
 
 
-def _check_steps(training, output, strategy):
-    replicas = strategy.num_replicas_in_sync
+def resolve(config):
+    """Completes a `RunConfig` with what the data set and the method take where it says nothing.
+
+    Raises:
+        InputError: the data set, the noise, the method or a hyperparameter can't be as it says.
+    """
+    return dataclasses.replace(
+        config,
+        data=splits.resolve(config.data),
+        hyperparameters=methods.resolve(config.method, config.hyperparameters),
+    )
+
+
+def check(config, output, strategy):
+    """Checks what can be before there is any data.
+
+    Args:
+        config: `RunConfig`, resolved.
+        output: `OutputConfig`.
+        strategy: `tf.distribute.Strategy`.
+
+    Returns:
+        The run's `RunFolder`.
+
+    Raises:
+        InputError: steps or batches can't be shared out, or the folder holds another run.
+    """
+    training, replicas = config.training, strategy.num_replicas_in_sync
     if training.batch_size % replicas:
         raise InputError(
             f"batch_size={training.batch_size} can't be shared out to {replicas} replicas: "
@@ -76,6 +95,64 @@ def _check_steps(training, output, strategy):
             f"checkpoint_every={output.checkpoint_every} must be a multiple of steps_per_execution="
             f"{training.steps_per_execution}."
         )
+    folder = RunFolder(output.model_dir, config)
+    folder.check(output.resume)
+    return folder
+
+
+class Setup:
+    """What a run has before its first step: data, a model, and how the one is shown to the other.
+
+    Args:
+        config: `RunConfig`, resolved.
+        strategy: `tf.distribute.Strategy`.
+
+    Attributes:
+        config, strategy: as above.
+        data: `NoisySplits`, made if they were missing.
+        model: `NoisyLabelModel`, compiled, with all its variables made.
+        shown: augmentation and image_shape, as the pipeline takes them.
+
+    Raises:
+        InputError: the data or the network can't be had.
+    """
+
+    def __init__(self, config, strategy):
+        self.config, self.strategy = config, strategy
+        training = config.training
+        self.data = data = _prepare(config.data, training, strategy)
+        image_shape = _image_shape(data.image_shape, training.image_size)
+        self.shown = dict(
+            augmentation=augment.get(training.augmentation, data.image_shape),
+            image_shape=image_shape,
+        )
+        self._columns = ["image", "label"]
+        self._columns += ["is_clean"] if data.manifest["realized_noise_rate"] is not None else []
+        self._columns += ["index"] if methods.get(config.method).uses_index else []
+        with strategy.scope():
+            self.model = build_model(
+                config, image_shape, len(data.class_names), data.num_examples("train")
+            )
+        self.model.build_for(pipeline.batch_spec(training.batch_size, image_shape, self._columns))
+
+    def train_batches(self, step):
+        """The batches that the strategy's replicas train on, from a step on."""
+        training = self.config.training
+        return self.strategy.distribute_datasets_from_function(
+            lambda context: pipeline.train_batches(
+                self.data,
+                training.batch_size,
+                training.seed,
+                start_step=step,
+                columns=self._columns,
+                context=context,
+                **self.shown,
+            )
+        )
+
+    def evaluation(self):
+        """The run's `Evaluation`."""
+        return Evaluation(self.model, self.data, self.config.training.batch_size, **self.shown)
 
 
 def _prepare(config, training, strategy):
@@ -91,50 +168,26 @@ def _prepare(config, training, strategy):
     return data
 
 
-def _train(config, output, data, folder, strategy):
-    training, is_chief = config.training, strategies.is_chief(strategy)
-    shown = dict(
-        augmentation=augment.get(training.augmentation, data.image_shape),
-        image_shape=_image_shape(data.image_shape, training.image_size),
-    )
-    columns = ["image", "label"]
-    columns += ["is_clean"] if data.manifest["realized_noise_rate"] is not None else []
-    columns += ["index"] if methods.get(config.method).uses_index else []
-    with strategy.scope():
-        model = build_model(
-            config, shown["image_shape"], len(data.class_names), data.num_examples("train")
-        )
-    model.build_for(pipeline.batch_spec(training.batch_size, shown["image_shape"], columns))
-
+def _train(setup, output, folder):
+    training, is_chief = setup.config.training, strategies.is_chief(setup.strategy)
+    model, data = setup.model, setup.data
     with folder.held() if is_chief else contextlib.nullcontext():
         checkpoints = Checkpoints(
             model, folder.path / "checkpoints", output.keep_checkpoints, writes=is_chief
         )
-        progress = _resume(model, checkpoints, training, strategy)
-        step = int(model.step.numpy())
-        batches = strategy.distribute_datasets_from_function(
-            lambda context: pipeline.train_batches(
-                data,
-                training.batch_size,
-                training.seed,
-                start_step=step,
-                columns=columns,
-                context=context,
-                **shown,
-            )
-        )
+        progress = _resume(model, checkpoints, training, setup.strategy)
+        batches = setup.train_batches(int(model.step.numpy()))
         if is_chief:
             folder.write_model(
                 class_names=data.class_names,
-                image_shape=shown["image_shape"],
+                image_shape=setup.shown["image_shape"],
                 stored_image_shape=data.image_shape,
                 augmentation=training.augmentation,
                 split_sha256=data.manifest["split_sha256"],
                 realized_noise_rate=data.manifest["realized_noise_rate"],
             )
             folder.begin()
-        evaluation = Evaluation(model, data, training.batch_size, **shown)
-        report = Report(evaluation, folder, data, progress, writes=is_chief)
+        report = Report(setup.evaluation(), folder, data, progress, writes=is_chief)
         profile = Profile(output.profile_steps if is_chief else (), folder.path / "tensorboard")
         every = output.checkpoint_every or min(training.eval_every, training.train_steps)
         Loop(model, training, progress, report.add, checkpoints, every, profile).run(batches)
@@ -163,7 +216,7 @@ def _resume(model, checkpoints, training, strategy):
 
 
 @contextlib.contextmanager
-def _short_errors(config, strategy):
+def short_errors(config, strategy):
     """Says in a sentence what TensorFlow says in many."""
     try:
         yield
@@ -196,6 +249,7 @@ def _image_shape(stored, image_size):
 
 
 def build_model(config, image_shape, num_classes, num_examples):
+    """The compiled model of a resolved `RunConfig`; some of its variables come with `build_for`."""
     training = config.training
     keras.utils.set_random_seed(training.seed)
     with _precision(training.precision):

@@ -99,8 +99,7 @@ class RunFolder:
 
     def begin(self):
         """Writes flags.txt, and takes away what a run with fewer steps told at its end."""
-        flags = self.config.flags().items()
-        self.write("flags.txt", "".join(f"--{name}={value}\n" for name, value in flags))
+        self.write("flags.txt", self.config.flagfile())
         for name in AT_THE_END:
             (self.path / name).unlink(missing_ok=True)
 

@@ -1,0 +1,132 @@
+"""A dry run: all that a run does, but for a few steps only and without a trace in its folder."""
+
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from mentormix_tf.errors import InputError
+from mentormix_tf.training import checkpoints, strategies
+from mentormix_tf.training.run import Setup, check, resolve, short_errors
+
+TIMED = 5  # looks at the loss, after the first, which waits for the compiler
+
+
+def dry_run(config, output, strategy=None):
+    """Finds out whether a run would go, and what it would take.
+
+    Prepares the data if it is missing, builds the network, trains for a few steps and evaluates two
+    batches, by the run's own code. With several workers, each calls it.
+
+    Args:
+        config: `RunConfig`.
+        output: `OutputConfig`; its model_dir is looked at, and nothing is written there.
+        strategy: `tf.distribute.Strategy`; None for TensorFlow's default, which is one device.
+
+    Returns:
+        Dict of network, parameters (trained ones), image_shape, examples (by split),
+        realized_noise_rate (None if unknown), first_seconds (until the first look at the loss),
+        step_seconds, batch_size, steps, evaluations, run_seconds (the estimate for the whole run,
+        without checkpoints), checkpoint_bytes (of one), checkpoints (how many are kept).
+
+    Raises:
+        InputError: as `run.run`.
+    """
+    config = resolve(config)
+    strategy = strategy or tf.distribute.get_strategy()
+    check(config, output, strategy)
+    with short_errors(config, strategy):
+        setup = Setup(config, strategy)
+        first, later = _timed_training(setup)
+        evaluation = setup.evaluation()
+        evaluation.first_batch()  # waits for the compiler
+        batch_seconds, _ = _timed(evaluation.first_batch)
+        strategies.wait_for_all(strategy)
+    training, data, network = config.training, setup.data, setup.model.network
+    step_seconds = later / training.steps_per_execution
+    evaluations = max(1, training.train_steps // training.eval_every)
+    return {
+        "network": training.network,
+        "parameters": _size(network.trainable_weights),
+        "image_shape": setup.shown["image_shape"],
+        "examples": {
+            split: data.num_examples(split) if split in data else 0
+            for split in ("train", "validation", "test")
+        },
+        "realized_noise_rate": data.manifest["realized_noise_rate"],
+        "first_seconds": first,
+        "step_seconds": step_seconds,
+        "batch_size": training.batch_size,
+        "steps": training.train_steps,
+        "evaluations": evaluations,
+        "run_seconds": first
+        + (training.train_steps - training.steps_per_execution) * step_seconds
+        + evaluations * evaluation.num_batches() * batch_seconds,
+        "checkpoint_bytes": sum(
+            _size([variable]) * variable.dtype.size
+            for part in checkpoints.variables(setup.model).values()
+            for variable in part
+        ),
+        "checkpoints": output.keep_checkpoints + ("validation" in data),
+    }
+
+
+def describe(facts):
+    """What `dry_run` returned, for people: lines of text."""
+    first, step = facts["first_seconds"], facts["step_seconds"]
+    noise, size = facts["realized_noise_rate"], facts["checkpoint_bytes"] / 1e6
+    shape = " x ".join(map(str, facts["image_shape"]))
+    counts = ", ".join(f"{count:,} {split}" for split, count in facts["examples"].items())
+    wrong = "nobody knows how many" if noise is None else f"{noise:.1%}"
+    lines = {
+        "network": f"{facts['network']}, {facts['parameters']:,} parameters, images {shape}",
+        "images": counts,
+        "noise": f"{wrong} of the training labels are wrong",
+        "step": f"{step:.3g} s, {facts['batch_size'] / step:,.0f} images/s; at first {first:.0f} s",
+        "whole run": f"about {human_time(facts['run_seconds'])}: {facts['steps']:,} steps and "
+        f"{facts['evaluations']:,} evaluations, without the time for checkpoints",
+        "checkpoints": f"{size:,.1f} MB each, {facts['checkpoints']} of them are kept",
+    }
+    return "\n".join(f"  {name:<13}{text}" for name, text in lines.items())
+
+
+def human_time(seconds):
+    """A time as people say it, as in "3 h 12 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours = round(seconds / 3600)
+    if hours < 48:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def _timed_training(setup):
+    """How long training takes until the first look at the loss, and from each to the next."""
+    model, training = setup.model, setup.config.training
+    model.train_steps.assign(training.train_steps)
+    advance, batches = model.make_training_loop(), iter(setup.train_batches(0))
+    seconds = []
+    for _ in range(1 + TIMED):
+        taken, loss = _timed(lambda: float(advance(batches)[0]["loss"]))
+        seconds.append(taken)
+        if not np.isfinite(loss):
+            raise InputError(
+                f"The loss became {loss} within {len(seconds) * training.steps_per_execution} "
+                f"steps: learning_rate={training.learning_rate} is too high (try a tenth of it), "
+                "or images hold NaN."
+            )
+    return seconds[0], sum(seconds[1:]) / TIMED
+
+
+def _timed(function):
+    """The seconds that a function takes, and what it returns."""
+    started = time.perf_counter()
+    result = function()
+    return time.perf_counter() - started, result
+
+
+def _size(variables):
+    return sum(int(np.prod(variable.shape)) for variable in variables)

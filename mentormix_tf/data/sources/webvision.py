@@ -69,7 +69,8 @@ def _load(dataset, data_dir, websites, classes):
     _require_images(dataset, folder, ids)
     _require_images(dataset, folder / val, test_ids)
     return Source(
-        class_names=synsets[:classes],
+        # Named as ImageNet's classes are in TFDS, since a network is measured on both (Table 4).
+        class_names=[line.partition(" ")[0] for line in synsets[:classes]],
         train=SourceSplit(ids, labels, read_bytes(folder, ids), np.full_like(labels, UNKNOWN)),
         test=SourceSplit(test_ids, test_labels, read_bytes(folder / val, test_ids)),
         image_shape=(None, None, 3),

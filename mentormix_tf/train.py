@@ -108,6 +108,8 @@ def _new_folder():
 
 
 def _describe(data):
+    if data.noise == "none":
+        return f"{data.dataset} with its labels as they are"
     level = "" if data.noise_level is None else f"{data.noise_level:.0%} "
     return f"{data.dataset} with {level}{data.noise} label noise"
 

@@ -45,6 +45,20 @@ def accuracy_by_level(level_rows, paper=False):
     return figure
 
 
+def accuracy_by_kind(level_rows):
+    """Peak and final accuracy against the noise level, a panel a method, a colour a kind."""
+    figure, panels, kinds = _panel_a_method(level_rows)
+    for method, panel in panels.items():
+        for kind in kinds:
+            found = [r for r in level_rows if (r["kind"], r["method"]) == (kind, method)]
+            style = _kind_style(kind, kinds)
+            _line(panel, found, "final", label=f"{kind}, final", **style)
+            _line(panel, found, "peak", label=f"{kind}, peak", **style | dict(ls=":", mfc="none"))
+        _label(panel, "wrong labels (%)", "accuracy on clean test labels (%)")
+    _legend(figure, next(iter(panels.values())))
+    return figure
+
+
 def drop_from_peak(level_rows):
     """Figure 3: the drop from peak to final accuracy against the noise level, a panel a method."""
     figure, panels, kinds = _panel_a_method(level_rows)

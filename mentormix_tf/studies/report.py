@@ -13,7 +13,7 @@ REPORT = "report.md"
 def write(folder, title, command, runs, curves, paper=False):
     """Writes the report of a study.
 
-    It is report.md, with table_2.csv, table_3.csv and three figures, as .png and .svg; runs.csv and
+    It is report.md, with table_2.csv, table_3.csv and figures, as .png and .svg; runs.csv and
     curves.csv are what all of them are made from.
 
     Args:
@@ -40,6 +40,9 @@ def write(folder, title, command, runs, curves, paper=False):
         "drop_from_peak": figures.drop_from_peak(level_rows),
         "accuracy_over_training": figures.accuracy_over_training(summaries.over_training(curves)),
     }
+    kinds = list(dict.fromkeys(run["kind"] for run in runs))
+    if len(kinds) > 1:
+        drawn["accuracy_by_kind"] = figures.accuracy_by_kind(level_rows)
     for name, figure in drawn.items():
         for form in ("png", "svg"):
             (folder / f"{name}.{form}").write_bytes(figures.encode(figure, form))
@@ -54,8 +57,9 @@ def write(folder, title, command, runs, curves, paper=False):
         *(_published([row["method"] for row in mean_rows]) if paper else ()),
         "![accuracy by level](accuracy_by_level.png)",
         "## By noise level (Table 3)",
-        *[table_3(level_rows, kind, paper) for kind in dict.fromkeys(r["kind"] for r in runs)],
+        *[table_3(level_rows, kind, paper) for kind in kinds],
         "Mean ± sd over seeds, in %.",
+        *(["![accuracy by kind](accuracy_by_kind.png)"] if len(kinds) > 1 else ()),
         "## Drop from the peak (Figure 3)",
         "![drop from peak](drop_from_peak.png)",
         "## Over training (Figure 2)",

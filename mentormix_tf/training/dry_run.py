@@ -84,7 +84,8 @@ def describe(facts):
         "noise": f"{wrong} of the training labels are wrong",
         "step": f"{step:.3g} s, {facts['batch_size'] / step:,.0f} images/s; at first {first:.0f} s",
         "whole run": f"about {human_time(facts['run_seconds'])}: {facts['steps']:,} steps and "
-        f"{facts['evaluations']:,} evaluations, without the time for checkpoints",
+        f"{facts['evaluations']:,} evaluation{'s' * (facts['evaluations'] > 1)}, without the time "
+        "for checkpoints",
         "checkpoints": f"{size:,.1f} MB each, {facts['checkpoints']} of them are kept",
     }
     return "\n".join(f"  {name:<13}{text}" for name, text in lines.items())

@@ -83,7 +83,8 @@ def test_the_report_has_the_tables(study, tmp_path):
     with (output / "table_2.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert float(rows[0]["peak"]) == pytest.approx(0.455)
-    for name in ("accuracy_by_level", "drop_from_peak", "accuracy_over_training"):
+    by = ("accuracy_by_level", "accuracy_by_kind", "drop_from_peak", "accuracy_over_training")
+    for name in by:
         assert f"({name}.png)" in text
         with Image.open(output / f"{name}.png") as picture:
             assert picture.width > 500
@@ -123,6 +124,9 @@ def test_figures_show_the_summaries(study):
     drops = figures.drop_from_peak(rows).axes
     assert [panel.get_title() for panel in drops] == list(dict.fromkeys(r["method"] for r in rows))
     assert list(drops[0].containers[0][0].get_ydata()) == pytest.approx([10.5, 10.5])
+    kinds = {box.get_label(): box for box in figures.accuracy_by_kind(rows).axes[0].containers}
+    assert list(kinds["cifar10_n-human, peak"][0].get_xdata()) == pytest.approx([40.21])
+    assert list(kinds["cifar10-symmetric, final"][0].get_ydata()) == pytest.approx([58, 52])
     panel = figures.accuracy_over_training(summaries.over_training(curves)).axes[0]
     assert list(panel.lines[0].get_xdata()) == [10, 20]
 

@@ -1,7 +1,5 @@
 """Dry runs: what they find, beside a real run, and that they leave nothing behind."""
 
-import time
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,7 +8,7 @@ from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
 from mentormix_tf.training import dry_run
 from mentormix_tf.training.checkpoints import Checkpoints
-from mentormix_tf.training.run import Setup, resolve, run
+from mentormix_tf.training.run import Setup, resolve
 
 
 def test_what_is_found(tmp_path, data_dir):
@@ -33,15 +31,6 @@ def test_what_is_found(tmp_path, data_dir):
     Checkpoints(setup.model, tmp_path / "saved", 1).save(1, {})
     size = sum(file.stat().st_size for file in (tmp_path / "saved").glob("step-1.*"))
     assert size == pytest.approx(found["checkpoint_bytes"], rel=0.1)
-
-
-@pytest.mark.slow
-def test_the_estimate_against_a_real_run(tmp_path, data_dir):
-    config = RunConfig(DataConfig(data_dir=data_dir), TrainingConfig(train_steps=2000))
-    output = OutputConfig(model_dir=str(tmp_path / "run"))
-    found, started = dry_run.dry_run(config, output), time.perf_counter()
-    run(config, output)
-    assert 0.5 < (time.perf_counter() - started) / found["run_seconds"] < 2.0
 
 
 def test_what_would_stop_a_run_stops_it(tmp_path, data_dir):

@@ -22,7 +22,8 @@ class StudyConfig:
         jobs: how many runs to train at once.
         tune: choose settings first, by accuracy on noisy validation, from what the study's file
             says under `tune`. What was chosen holds from then on.
-        train: train what is not done yet; --notrain makes tables and figures of what there is.
+        train: train what is not done yet; --notrain makes tables and figures of what there is, if
+            only runs.csv and curves.csv are left of it.
         delete_checkpoints: keep no checkpoints of runs that are done.
         report_dir: folder for tables and figures; left out, study_dir.
         paper: set the paper's published numbers beside the measured ones.
@@ -56,23 +57,30 @@ def main(arguments):
     if config.tune and study.trials is None:
         raise InputError(f"tune=true can't be set: {arguments[0]} has no tune, with what to try.")
     folder = epath.Path(config.study_dir or f"runs/{pathlib.Path(arguments[0]).stem}").expanduser()
-    failed = _train(study, folder, config) if config.train else {}
-    planned = len(study.runs(tuning.chosen(folder)))
-
-    runs, curves = results.collect(folder)
+    report_dir = epath.Path(config.report_dir or folder).expanduser()
+    failed = _train(study, folder, report_dir, config) if config.train else {}
+    planned = study.runs(tuning.chosen(folder))
+    is_kept = not (folder / "runs").exists() and (folder / results.RUNS).exists()
+    runs, curves = results.read(folder) if is_kept else results.collect(folder, planned)
     if not runs:
         raise InputError(_told(failed, folder) or f"study_dir={folder} has no run that is done.")
-    report_dir = epath.Path(config.report_dir or folder).expanduser()
     command_line = shlex.join(["python", "-m", "mentormix_tf.study", *sys.argv[1:]])
-    print(report.write(report_dir, study.title, command_line, runs, curves, config.paper))
-    print(f"{len(runs)} of {planned} runs are done; the report is {report_dir / report.REPORT}")
+    facts = dict(title=study.title, command=command_line, planned=len(planned))
+    print(report.write(report_dir, runs, curves, **facts, paper=config.paper))
+    print(
+        f"{len(runs)} of {len(planned)} runs are done; the report is {report_dir}/{report.REPORT}"
+    )
     if failed:
         raise InputError(_told(failed, folder))
 
 
-def _train(study, folder, config):
+def _train(study, folder, report_dir, config):
     """Returns a dict from those runs that failed to what they said last."""
-    folder.mkdir(parents=True, exist_ok=True)
+    for name, path in (("study_dir", folder), ("report_dir", report_dir)):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{name}={path} can't be made: {error.strerror}.") from error
     failed, keeps = {}, not config.delete_checkpoints
     if config.tune:
         trials = [run for _, run in study.trial_runs()]

@@ -39,8 +39,8 @@ class InsteadConfig:
     """What to do instead of training.
 
     Args:
-        print_config: print what the flags stand for, with all that is left out filled in, as a
-            flagfile.
+        print_config: print the run that the flags stand for, with all that is left out filled in,
+            as the flagfile that its folder would have.
         dry_run: try everything on a few steps without writing to model_dir, and say how long the
             run would take. Data that is missing is prepared.
     """

@@ -23,6 +23,15 @@ NETWORKS = {
 }
 
 
+def check(name):
+    """Raises InputError for the name of no network."""
+    if name not in APPLICATIONS and name not in NETWORKS:
+        raise InputError(
+            f"network={name} is unknown: choose one of {', '.join(NETWORKS)}, or a name from "
+            "keras.applications such as resnet50."
+        )
+
+
 def build(name, image_shape, num_classes, pretrained=False):
     """Builds a network.
 
@@ -39,13 +48,9 @@ def build(name, image_shape, num_classes, pretrained=False):
         InputError: the name is not known, the network can't take such images, or it has no
             ImageNet weights or they can't be downloaded.
     """
+    check(name)
     if name in APPLICATIONS:
         return application(name, image_shape, num_classes, pretrained)
-    if name not in NETWORKS:
-        raise InputError(
-            f"network={name} is unknown: choose one of {', '.join(NETWORKS)}, or a name from "
-            "keras.applications such as resnet50."
-        )
     if pretrained:
         raise InputError(
             f"pretrained=True: there are no ImageNet weights of network={name}; choose one from "

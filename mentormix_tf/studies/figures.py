@@ -17,7 +17,7 @@ def accuracy_by_level(level_rows, paper=False):
 
     Args:
         level_rows: as `summaries.by_level` returns them.
-        paper: whether to draw published peaks, too, as dotted lines with hollow marks.
+        paper: whether to draw published accuracies, too, as broken lines with hollow marks.
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -31,17 +31,10 @@ def accuracy_by_level(level_rows, paper=False):
                 found = [r for r in level_rows if (r["kind"], r["method"]) == (kind, method)]
                 _line(panel, found, name, **_style(method, names))
             if paper and name == "peak":
-                for (method, source), values in published.table_3(kind).items():
-                    if method in names:
-                        panel.plot(
-                            [100 * level for level in values],
-                            [100 * value for value in values.values()],
-                            **_style(method, names)
-                            | dict(ls=":", mfc="none", label=f"{method}, published: {source}"),
-                        )
+                _published(panel, kind, names)
             panel.set_title(f"{kind}: {name} accuracy", fontsize=10)
             _label(panel, "wrong labels (%)", "accuracy on clean test labels (%)")
-    _legend(figure, axes[0][0])
+    _legend(figure, axes.flat)
     return figure
 
 
@@ -55,7 +48,7 @@ def accuracy_by_kind(level_rows):
             _line(panel, found, "final", label=f"{kind}, final", **style)
             _line(panel, found, "peak", label=f"{kind}, peak", **style | dict(ls=":", mfc="none"))
         _label(panel, "wrong labels (%)", "accuracy on clean test labels (%)")
-    _legend(figure, next(iter(panels.values())))
+    _legend(figure, panels.values())
     return figure
 
 
@@ -67,7 +60,7 @@ def drop_from_peak(level_rows):
             found = [r for r in level_rows if (r["kind"], r["method"]) == (kind, method)]
             _line(panel, found, "drop", label=kind, **_kind_style(kind, kinds))
         _label(panel, "wrong labels (%)", "peak - final accuracy (points)")
-    _legend(figure, next(iter(panels.values())))
+    _legend(figure, panels.values())
     return figure
 
 
@@ -93,7 +86,7 @@ def accuracy_over_training(lines):
         panels[method].fill_between(steps, *belt, color=style["color"], alpha=0.2, lw=0)
     for panel in panels.values():
         _label(panel, "step", "accuracy on clean test labels (%)")
-    _legend(figure, next(iter(panels.values())))
+    _legend(figure, panels.values())
     return figure
 
 
@@ -139,6 +132,18 @@ def _line(panel, rows, name, **style):
     )
 
 
+def _published(panel, kind, names):
+    """The paper's Table 3, dotted; other sources dashed."""
+    for (method, source), values in published.table_3(kind).items():
+        if method in names:
+            broken = dict(ls=":" if "slides" in source else "--", mfc="none")
+            panel.plot(
+                [100 * level for level in values],
+                [100 * value for value in values.values()],
+                **_style(method, names) | broken | {"label": f"{method}, published: {source}"},
+            )
+
+
 def _style(method, names):
     color = COLORS[names.index(method) % len(COLORS)]
     marker = MARKERS[names.index(method) % len(MARKERS)]
@@ -162,8 +167,12 @@ def _label(panel, x, y):
     panel.tick_params(labelsize=8)
 
 
-def _legend(figure, panel):
-    handles, labels = panel.get_legend_handles_labels()
+def _legend(figure, panels):
+    entries = {}
+    for panel in panels:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    columns = min(4, len(entries))
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize=8
+        entries.values(), entries.keys(), loc="outside lower center", ncols=columns, fontsize=8
     )

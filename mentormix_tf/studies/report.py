@@ -10,7 +10,7 @@ from mentormix_tf.studies import figures, published, results, summaries
 REPORT = "report.md"
 
 
-def write(folder, title, command, runs, curves, paper=False):
+def write(folder, runs, curves, title, command, planned, paper=False):
     """Writes the report of a study.
 
     It is report.md, with table_2.csv, table_3.csv and figures, as .png and .svg; runs.csv and
@@ -18,10 +18,11 @@ def write(folder, title, command, runs, curves, paper=False):
 
     Args:
         folder: where to.
-        title: of the report.
-        command: what made it, a command line.
         runs: see `results.collect`; one or more.
         curves: the same.
+        title: of the report.
+        command: what made it, a command line.
+        planned: how many runs the study has.
         paper: whether published numbers stand beside the measured ones.
 
     Returns:
@@ -49,7 +50,7 @@ def write(folder, title, command, runs, curves, paper=False):
     main_table = table_2(mean_rows)
     parts = [
         f"# {title}",
-        _how(runs),
+        _how(runs, planned),
         f"    {command}",
         "## Mean over noise levels (the paper's Table 2)",
         main_table,
@@ -105,7 +106,7 @@ def published_table_2(names):
     rows = []
     for method in names:
         pairs = [found.get((data, method)) for data in columns]
-        cells = [f"{100 * pair[0]:.1f} ± {100 * pair[1]:.1f}" if pair else "" for pair in pairs]
+        cells = [f"*{100 * pair[0]:.1f} ± {100 * pair[1]:.1f}*" if pair else "" for pair in pairs]
         rows.append([method, *cells])
     return _markdown(["method", *columns], rows)
 
@@ -121,37 +122,48 @@ def table_3(level_rows, kind, paper=False):
     found = [row for row in level_rows if row["kind"] == kind]
     levels = sorted({row["level"] for row in found}, key=_sortable)
     cells = {(row["method"], row["level"]): row for row in found}
+    seeds = max(row["seeds"] for row in found)
     rows = []
     for name in ("peak", "final", "drop"):
         for method in dict.fromkeys(row["method"] for row in found):
             rows.append(
-                [name, method, *[_cell(cells.get((method, level)), name) for level in levels]]
+                [name, method, *[_cell(cells.get((method, at)), name, seeds) for at in levels]]
             )
     for (method, source), values in published.table_3(kind).items() if paper else ():
         numbers = [f"*{100 * values[level]:.1f}*" if level in values else "" for level in levels]
-        rows.append([f"*published peak, {source}*", f"*{method}*", *numbers])
+        rows.append([f"*published, {source}*", f"*{method}*", *numbers])
     return _markdown([kind, "method", *map(_percent, levels)], rows)
 
 
 def _published(names):
     return (
-        "Published by the paper, of other data, networks and numbers of steps (peak, in %, mean ± "
-        "sd over ten levels):",
+        "*Published (ICML 2020 slides): Inception-ResNet-v2 on Mini-ImageNet and Stanford Cars; "
+        "peak, in %, mean ± sd over ten levels:*",
         published_table_2(dict.fromkeys(names)),
     )
 
 
-def _how(runs):
+def _how(runs, planned):
     def all_of(name):
-        return ", ".join(str(value) for value in sorted({run[name] for run in runs}))
+        return ", ".join(sorted({str(run[name]) for run in runs}))
 
-    levels = len({(run["kind"], run["level"]) for run in runs})
+    part = {run["train_examples"] for run in runs} - {None}
+    sizes = {run["image_size"] for run in runs} - {0}
+    is_averaged = any(run["averaged_peak"] is not None for run in runs)
+    facts = [
+        f"{len(runs)} of {planned} runs" if len(runs) < planned else f"{planned} runs",
+        f"{len({run['method'] for run in runs})} methods",
+        f"{len({run['split'] for run in runs})} noisy splits"
+        + (f" of {all_of('train_examples')} training examples" if part else ""),
+        f"seeds {all_of('seed')}",
+        f"network {all_of('network')}" + (f" at {all_of('image_size')} pixels" if sizes else ""),
+        f"{all_of('steps')} steps",
+        f"{all_of('device')}, TensorFlow {all_of('tensorflow')}, Keras {all_of('keras')}",
+    ]
     return (
-        f"{len(runs)} runs: {len({run['method'] for run in runs})} methods, {levels} noisy splits, "
-        f"seeds {all_of('seed')}. Network {all_of('network')}, {all_of('steps')} steps; "
-        f"{all_of('device')}, TensorFlow {all_of('tensorflow')}, Keras {all_of('keras')}. "
-        "Accuracies are on clean test labels, which chose nothing: *peak* is the highest of a "
-        "run's evaluations, as in the paper, *final* the last."
+        f"{'; '.join(facts)}. Accuracies are on clean test labels, which chose nothing: *peak* is "
+        "the highest of a run's evaluations, as in the paper, *final* the last."
+        + (" They are of the weights as trained, not of their averages." if is_averaged else "")
     )
 
 
@@ -176,12 +188,13 @@ def _sortable(level):
     return float("inf") if level is None else level
 
 
-def _cell(row, name):
+def _cell(row, name, seeds=None):
     if row is None:
         return ""
     count = row.get("seeds") or row["levels"]
     deviation = f" ± {100 * row[f'{name}_sd']:.1f}" if count > 1 else ""
-    return f"{100 * row[name]:.1f}{deviation}"
+    lacking = f" ({count} of {seeds} seeds)" if seeds and count < seeds else ""
+    return f"{100 * row[name]:.1f}{deviation}{lacking}"
 
 
 def _markdown(heads, rows):

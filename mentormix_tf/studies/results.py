@@ -7,52 +7,55 @@ import json
 from etils import epath
 
 from mentormix_tf.errors import InputError
+from mentormix_tf.training.run_folder import RunFolder
 
 RUNS, CURVES = "runs.csv", "curves.csv"
-NUMBERS = (
-    "level",
-    "peak",
-    "final",
-    "at_best_validation",
-    "realized_noise_rate",
-    "images_per_second",
+INTEGERS = ("seed", "steps", "step", "image_size", "train_examples")
+TEXTS = (
+    *("kind", "method", "network", "split", "settings"),
+    *("device", "tensorflow", "keras", "git_revision"),
 )
 
 
-def collect(folder):
-    """Reads the results of all runs that are done.
+def collect(folder, runs):
+    """Reads the results of a study's runs, as far as they are done.
 
     Args:
-        folder: the study's, with runs/.
+        folder: the study's.
+        runs: list of `StudyRun`.
 
     Returns:
         `(runs, curves)`, lists of dicts. A run has kind, level (share of wrong labels in [0, 1]: as
         asked for, or as realised where the noise has no levels), method, seed, peak and final
         (accuracies on clean test labels, in [0, 1]), at_best_validation (that of the step which is
-        best on noisy validation, where there is some), realized_noise_rate, steps, network, split
-        (what of it is SHA-256), settings (JSON), images_per_second, device, tensorflow, keras,
-        git_revision. A row of curves has kind, level, method, seed, step and test_accuracy.
+        best on noisy validation, where there is some), averaged_peak and averaged_final (those of
+        the weights' averages, where they are kept), realized_noise_rate, steps, network, image_size
+        (pixels a side; 0 for the images' own), train_examples (None for all), split (its SHA-256),
+        settings (JSON), images_per_second, device, tensorflow, keras, git_revision. A row of curves
+        has kind, level, method, seed, step and test_accuracy.
 
     Raises:
         InputError: a result can't be read.
     """
-    runs, curves = [], []
-    for path in sorted((epath.Path(folder) / "runs").glob("*/*/*/result.json")):
+    rows, curves = [], []
+    for run in runs:
+        path = epath.Path(folder) / run.name
         try:
-            result = json.loads(path.read_text())
-            rows = list(csv.DictReader((path.parent / "metrics.csv").read_text().splitlines()))
-            run = _run(result)
-        except (OSError, ValueError, KeyError) as error:
+            result = RunFolder(path, run.config).result()
+            if result is None:
+                continue
+            row = _row(result, run.config)
+            which = {name: row[name] for name in ("kind", "level", "method", "seed")}
+            for line in csv.DictReader((path / "metrics.csv").read_text().splitlines()):
+                step, accuracy = int(line["step"]), float(line["test_accuracy"])
+                curves.append({**which, "step": step, "test_accuracy": accuracy})
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{path.parent} has no whole result ({error!r}): delete the folder and run the "
-                "study again."
+                f"{path} has no whole result ({error!r}): delete the folder and run the study "
+                "again."
             ) from error
-        runs.append(run)
-        which = {name: run[name] for name in ("kind", "level", "method", "seed")}
-        for row in rows:
-            accuracy = float(row["test_accuracy"])
-            curves.append({**which, "step": int(row["step"]), "test_accuracy": accuracy})
-    return runs, curves
+        rows.append(row)
+    return rows, curves
 
 
 def kind(dataset, noise):
@@ -63,7 +66,7 @@ def kind(dataset, noise):
     return f"{dataset}-{'human' if noise.startswith('human_') else noise}"
 
 
-def _run(result):
+def _row(result, config):
     level = result["noise_level"]
     return {
         "kind": kind(result["dataset"], result["noise"]),
@@ -73,9 +76,13 @@ def _run(result):
         "peak": result["peak_accuracy"],
         "final": result["final_accuracy"],
         "at_best_validation": result.get("accuracy_at_best_validation"),
+        "averaged_peak": result.get("averaged_peak_accuracy"),
+        "averaged_final": result.get("averaged_final_accuracy"),
         "realized_noise_rate": result["realized_noise_rate"],
         "steps": result["steps"],
         "network": result["network"],
+        "image_size": config.training.image_size,
+        "train_examples": config.data.train_examples,
         "split": result["split_sha256"],
         "settings": json.dumps(result["hyperparameters"]),
         "images_per_second": result["images_per_second"],
@@ -110,11 +117,9 @@ def read(folder):
 
 
 def _value(name, text):
-    if name in ("seed", "steps", "step"):
-        return int(text)
-    if name in (*NUMBERS, "test_accuracy"):
-        return float(text) if text else None
-    return text
+    if name in TEXTS:
+        return text
+    return (int(text) if name in INTEGERS else float(text)) if text else None
 
 
 def write_csv(path, rows):

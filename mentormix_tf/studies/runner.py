@@ -9,6 +9,7 @@ import runpy
 import signal
 import sys
 import threading
+import time
 
 from etils import epath
 from tqdm import tqdm
@@ -32,7 +33,17 @@ def unfinished(runs, folder):
     """
     folders = [RunFolder(epath.Path(folder) / run.name, run.config) for run in runs]
     for each in folders:
-        each.check()
+        try:
+            each.check()
+        except InputError as error:
+            raise InputError(f"study_dir={folder} holds another study: {error}") from error
+        steps, begun = str(each.config.training.train_steps), each.begun()
+        # A run by itself may go on for longer; in a table, all must have had the same schedule.
+        if begun is not None and begun["train_steps"] != steps:
+            raise InputError(
+                f"study_dir={folder} holds {each.path} with train_steps={begun['train_steps']}, "
+                f"and now it is {steps}: name another study_dir."
+            )
     return [run for run, each in zip(runs, folders, strict=True) if not each.result()]
 
 
@@ -59,12 +70,11 @@ def train(runs, folder, jobs, title="", keeps_checkpoints=True):
     """
     folder = epath.Path(folder)
     todo = unfinished(runs, folder)
-    names = {run.name for run in todo}
-    done = [run for run in runs if run.name not in names]
     # From a clean process: a fork of this one would have its threads' locks, but not the threads.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mentormix_tf.training.run"])
-    waiting, slots, failed, steps = todo[::-1], [None] * jobs, {}, 0
+    waiting, slots, failed = todo[::-1], [None] * jobs, {}
+    done, steps = len(runs) - len(todo), 0
     total = sum(run.config.training.train_steps for run in todo)
     bar = tqdm(total=total, desc=title, unit="step", disable=None if todo else True)
     with bar, _Stop() as stop, _ending(slots):
@@ -78,16 +88,16 @@ def train(runs, folder, jobs, title="", keeps_checkpoints=True):
                     slots[slot] = None
                     steps += run.config.training.train_steps
                     if process.exitcode:
-                        failed[run.name] = _last_line(folder / run.name / LOG)
+                        failed[run.name] = _reason(process.exitcode, folder / run.name / LOG)
                     else:
-                        done.append(run)
-                    ended = f"{len(done) + len(failed)}/{len(runs)} {run.name}"
+                        done += 1
+                        if not keeps_checkpoints:
+                            (folder / run.name / "checkpoints").rmtree(missing_ok=True)
+                    ended = f"{done + len(failed)}/{len(runs)} {run.name}"
                     tqdm.write(f"{ended}: {failed.get(run.name, 'done')}")
             under_way = sum(_steps_done(folder / each[0].name) for each in filter(None, slots))
             bar.update(steps + under_way - bar.n)
             stop.wait(SECONDS_BETWEEN_LOOKS)
-    for run in () if keeps_checkpoints else done:
-        (folder / run.name / "checkpoints").rmtree(missing_ok=True)
     return failed
 
 
@@ -126,8 +136,8 @@ class _Stop:
     """Catches SIGTERM, and lets it be answered where no process is being started."""
 
     def __enter__(self):
-        self._came = threading.Event()
-        self._previous = signal.signal(signal.SIGTERM, lambda *_: self._came.set())
+        self._came = False
+        self._previous = signal.signal(signal.SIGTERM, self._remember)
         return self
 
     def __exit__(self, *error):
@@ -135,13 +145,17 @@ class _Stop:
 
     def wait(self, seconds):
         """Sleeps; raises `Preempted` if the signal came."""
-        if self._came.wait(seconds):
+        time.sleep(seconds)
+        if self._came:
             raise Preempted("before all runs were done")
+
+    def _remember(self, *_):
+        self._came = True
 
 
 @contextlib.contextmanager
 def _ending(slots):
-    """Whatever happens, no process is left behind: each may save a checkpoint."""
+    """Whatever happens, no process is left behind; SIGTERM lets each save a checkpoint."""
     try:
         yield
     finally:
@@ -159,9 +173,12 @@ def _steps_done(path):
         return 0
 
 
-def _last_line(log):
+def _reason(exitcode, log):
+    """Why a run ended, in a line."""
+    if exitcode < 0:
+        return f"killed by {signal.Signals(-exitcode).name}"
     try:
-        lines = log.read_bytes().decode(errors="replace").strip().splitlines()
-    except OSError as error:
-        raise InputError(f"{log} can't be read: {error.strerror}.") from error
-    return lines[-1] if lines else "it printed nothing"
+        *_, last = log.read_bytes().decode(errors="replace").strip().splitlines()
+    except (OSError, ValueError):
+        return f"it ended with status {exitcode} and said nothing"
+    return last

@@ -35,6 +35,8 @@ class Settings:
             level = each.get("level") if isinstance(each, Mapping) else None
             if not isinstance(level, (int, float)):
                 raise InputError(f"{each} must be a mapping of settings with their level.")
+            if level in by_level or not 0 <= level <= 1:
+                raise InputError(f"level={level} must lie in [0, 1], and be given once.")
             by_level[float(level)] = check({k: v for k, v in each.items() if k != "level"})
         return cls(by_level)
 
@@ -56,7 +58,3 @@ class Settings:
         # Rounded, so that 0.3 is as near to 0.2 as to 0.4.
         nearest = min(sorted(self.by_level), key=lambda each: round(abs(each - level), 9))
         return dict(self.by_level[nearest])
-
-    def as_list(self):
-        """What `parse` reads: a list of dicts with a `level` each, for JSON."""
-        return [{"level": level, **each} for level, each in sorted(self.by_level.items())]

@@ -1,8 +1,10 @@
 """A study as a YAML file describes it: which runs it is made of."""
 
+import collections
 import dataclasses
 import functools
 import itertools
+import math
 import pathlib
 import re
 import types
@@ -12,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from mentormix_tf import methods
+from mentormix_tf import methods, networks
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import splits
 from mentormix_tf.errors import InputError
@@ -99,8 +101,8 @@ class Study:
         """The runs of the grid.
 
         Args:
-            chosen: function from (kind, method) to the `Settings` that were chosen by trials, or
-                None.
+            chosen: function from (kind, method) to `Settings` that were chosen by trials; they go
+                before the file's.
 
         Returns:
             List of `StudyRun`.
@@ -110,7 +112,7 @@ class Study:
                 f"runs/{_place(point)}/{method}/seed{seed}",
                 point,
                 method,
-                (chosen(point.kind, method) or self.methods[method]).at(point.level),
+                self.methods[method].at(point.level) | chosen(point.kind, method).at(point.level),
                 seed,
             )
             for seed, point, method in itertools.product(self.seeds, self.points, self.methods)
@@ -166,7 +168,7 @@ def read(path):
     """
     path = pathlib.Path(path)
     try:
-        found = yaml.safe_load(path.read_text())
+        found = yaml.load(path.read_text(), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise InputError(f"{path} can't be read: {reason}.") from error
@@ -178,12 +180,26 @@ def read(path):
         raise InputError(f"{path}: {error}") from error
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key} is given twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
 def _study(found, name):
     _check_keys("a study", found, KEYS)
     for key in ("data", "methods"):
         if not found.get(key):
             raise InputError(f"{key} is missing.")
     training = TrainingConfig(**_fields(TrainingConfig, found.get("training") or {}))
+    networks.check(training.network)
     if "seed" in (found.get("training") or {}):
         raise InputError("training: seed can't be set: a study has seeds.")
     entries = found["data"] if isinstance(found["data"], list) else [found["data"]]
@@ -200,31 +216,40 @@ def _study(found, name):
         seeds=_seeds(found.get("seeds", [0])),
         trials=_trials(found["tune"], points, settings) if found.get("tune") else None,
     )
-    names = [run.name for run in study.runs(lambda kind, method: None)]
-    twice = (
-        {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else ()
-    )
-    if twice:
-        raise InputError(f"{min(twice)} would be two runs: data has the same labels twice.")
+    runs = study.runs(lambda kind, method: Settings({None: {}}))
+    runs += [run for _, run in study.trial_runs()] if study.trials else []
+    for name, count in collections.Counter(run.name for run in runs).items():
+        if count > 1:
+            raise InputError(
+                f"{name} would be two runs: the same labels, seed or settings are given twice."
+            )
     return study
 
 
 def _points(entry):
     entry = dict(_mapping("data", entry))
     level = entry.pop("level", None)
-    columns = [value if isinstance(value, list) else [value] for value in entry.values()]
+    columns = [
+        _list(name, value) if isinstance(value, list) else [value] for name, value in entry.items()
+    ]
     for values in itertools.product(*columns):
         given = _fields(DataConfig, dict(zip(entry, values, strict=True)))
         data = splits.resolve(DataConfig(**given))
         if level is not None and data.noise_level is not None:
             raise InputError(f"level={level} can't be set: noise={data.noise} has noise_level.")
         known = data.noise_level if level is None else typed(float, level, "level")
+        if known is not None and not 0 <= known <= 1:
+            raise InputError(f"level={known} must lie in [0, 1].")
         yield Point(data, results.kind(data.dataset, data.noise), known)
 
 
 def _trials(found, points, study_methods):
     _check_keys("tune", found, TUNE_KEYS)
-    levels = tuple(typed(float, each, "tune: levels") for each in found.get("levels", []))
+    given = _list("tune: levels", found.get("levels"))
+    levels = tuple(typed(float, each, "tune: levels") for each in given)
+    foreign = set(levels) - {point.level for point in points}
+    if foreign:
+        raise InputError(f"tune: levels: data has no level {min(foreign):g}.")
     for kind in {point.kind for point in points}:
         if not {point.level for point in points if point.kind == kind} & set(levels):
             raise InputError(f"tune: levels={list(levels)} has none of the levels of {kind}.")
@@ -237,6 +262,10 @@ def _trials(found, points, study_methods):
             for name, values in _mapping(method, grid).items()
         ]
         tried[method] = dict(zip(grid, map(tuple, columns), strict=True))
+        if math.prod(map(len, columns)) < 2:
+            raise InputError(
+                f"tune: settings: {method} has nothing to choose from: give it under methods."
+            )
     fraction = typed(float, found.get("validation_fraction", 0.1), "tune: validation_fraction")
     if not 0.0 < fraction < 1.0:
         raise InputError(f"tune: validation_fraction={fraction} must lie in (0, 1).")
@@ -249,6 +278,8 @@ def _place(point):
     parts = [data.dataset, data.noise]
     parts += [] if data.noise_level is None else [f"{data.noise_level:g}"]
     parts += [f"noise_seed{data.noise_seed}"] if data.noise_seed else []
+    parts += [f"train{data.train_examples}"] if data.train_examples else []
+    parts += [pathlib.Path(data.noise_file).stem] if data.noise_file else []
     return re.sub(r"[^\w.-]+", "_", "-".join(parts))
 
 
@@ -266,8 +297,10 @@ def _complete(method, settings):
 
 def _hyperparameters(method, given):
     known = methods.hyperparameters(methods.get(method))
-    kinds = {name: parameter.annotation for name, parameter in known.items()}
-    values = {name: typed(kinds.get(name), value, name) for name, value in given.items()}
+    given = {str(name): value for name, value in _mapping(method, given).items()}
+    if given.keys() - known.keys():
+        methods.resolve(method, given)  # which says so
+    values = {name: typed(known[name].annotation, value, name) for name, value in given.items()}
     _complete(method, tuple(values.items()))
     return values
 

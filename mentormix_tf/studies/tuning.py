@@ -1,6 +1,5 @@
 """Chooses settings by accuracy on noisy validation, as one must who has no clean labels."""
 
-import collections
 import csv
 import io
 import json
@@ -20,15 +19,16 @@ def choose(study, folder):
     """Chooses each method's settings from its trials, at each level that the study tunes at.
 
     The best has the highest mean, over the seeds, of the accuracy on noisy validation at the end of
-    training; of equals, the one that the study's file lists first. What was tried is written to
-    trials.csv, what was chosen to chosen.json. Trials that failed count for nothing.
+    training; of equals, the one that the study's file lists first. Settings of which a trial failed
+    are not chosen. What was tried is written to trials.csv, what was chosen to chosen.json; what
+    was chosen there before stays.
 
     Args:
         study: `Study` with trials.
         folder: the study's, with the results of its trials.
 
     Raises:
-        InputError: all trials of a method have failed at a level.
+        InputError: all settings of a method have failed at a level.
     """
     folder, rows, accuracies = epath.Path(folder), [], {}
     for settings, run in study.trial_runs():
@@ -47,39 +47,49 @@ def choose(study, folder):
             }
         )
         tried = accuracies.setdefault((point.kind, method, point.level), {})
-        _, found = tried.setdefault(json.dumps(settings), (settings, []))
-        found += [] if accuracy is None else [accuracy]
+        tried.setdefault(json.dumps(settings), (settings, []))[1].append(accuracy)
 
-    chosen = collections.defaultdict(lambda: collections.defaultdict(list))
+    chosen = _read(folder)
     for (kind, method, level), tried in accuracies.items():
-        means = [(statistics.mean(found), each) for each, found in tried.values() if found]
+        before = chosen.setdefault(kind, {}).setdefault(method, [])
+        if any(each["level"] == level for each in before):
+            continue
+        means = [(statistics.mean(f), each) for each, f in tried.values() if None not in f]
         if not means:
-            raise InputError(f"No trial of {method} at {level:g} of {kind} has ended well.")
+            raise InputError(
+                f"Each setting of {method} has a trial at {level:g} of {kind} that failed: see the "
+                f"logs in {folder}/trials."
+            )
         best = max(means, key=lambda each: each[0])[1]  # the first of equals
-        fixed = study.methods[method].at(level)
-        chosen[kind][method].append({"level": level, **fixed, **best})
+        before.append({"level": level, **best})
     if rows:
         table = io.StringIO()
         writer = csv.DictWriter(table, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         (folder / TRIED).write_text(table.getvalue())
-    (folder / CHOSEN).write_text(json.dumps(chosen, indent=2) + "\n")
+    partial = folder / f"{CHOSEN}.partial"
+    partial.write_text(json.dumps(chosen, indent=2) + "\n")
+    partial.replace(folder / CHOSEN)
 
 
 def chosen(folder):
-    """What was chosen: a function from (kind, method) to `Settings`, or None where nothing was.
+    """What was chosen: a function from (kind, method) to `Settings`, empty ones if nothing was.
 
     Args:
         folder: the study's.
+
+    Raises:
+        InputError: chosen.json is damaged.
     """
+    found = _read(epath.Path(folder))
+    return lambda kind, method: Settings.parse(found.get(kind, {}).get(method, {}), dict)
+
+
+def _read(folder):
     try:
-        found = json.loads((epath.Path(folder) / CHOSEN).read_text())
+        return json.loads((folder / CHOSEN).read_text())
     except FileNotFoundError:
-        found = {}
-
-    def settings(kind, method):
-        given = found.get(kind, {}).get(method)
-        return given and Settings.parse(given, dict)
-
-    return settings
+        return {}
+    except ValueError as error:
+        raise InputError(f"{folder / CHOSEN} is no JSON: {error}. Bring it back.") from error

@@ -69,11 +69,9 @@ class RunFolder:
                     f"model_dir={self.path} holds another run's {name}: name a new folder, or move "
                     "that one away."
                 )
-        if "flags.txt" not in held:
+        begun, now = self.begun(), self.config.flags()
+        if begun is None:
             return
-        lines = (self.path / "flags.txt").read_text().splitlines()
-        begun = dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
-        now = self.config.flags()
         for name in (*begun, *now):
             if begun.get(name) != now.get(name) and name not in HARMLESS:
                 raise InputError(
@@ -81,6 +79,14 @@ class RunFolder:
                     f"{_told(name, now)}: give the flags in its flags.txt to go on, or name a new "
                     "folder."
                 )
+
+    def begun(self):
+        """The flags of the run that the folder holds, a dict from name to text; None for no run."""
+        try:
+            lines = (self.path / "flags.txt").read_text().splitlines()
+        except FileNotFoundError:
+            return None
+        return dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
 
     @contextlib.contextmanager
     def held(self):

@@ -1,43 +1,57 @@
 """Reports, from the files that runs leave behind."""
 
 import csv
+import dataclasses
 import io
 import json
+import shutil
 
 import pytest
 from PIL import Image
 
 from mentormix_tf.errors import InputError
-from mentormix_tf.studies import figures, published, report, results, summaries
+from mentormix_tf.studies import figures, published, report, results, study_file, summaries
+from mentormix_tf.studies.settings import Settings
 
-METHODS, LEVELS, SEEDS = ("mixup", "mentormix"), (0.2, 0.8), (0, 1)
+METHODS, SEEDS = ("mixup", "mentormix"), (0, 1)
+STUDY = """
+training: {train_steps: 20, eval_every: 10, image_size: 16}
+data:
+  - {dataset: cifar10, noise: symmetric, noise_level: [0.2, 0.8], train_examples: 100}
+  - {dataset: cifar10_n, noise: human_worse, train_examples: 100}
+methods: {mixup: {alpha: 1.0}, mentormix: {alpha: 2.0}}
+seeds: [0, 1]
+"""
 
 
 @pytest.fixture
-def study(tmp_path):
-    """Results of runs on CIFAR-10, with accuracies that can be told apart; one human split."""
-    splits = [("cifar10", "symmetric", level, level) for level in LEVELS]
-    for split in [*splits, ("cifar10_n", "human_worse", None, 0.4021)]:
-        for i, method in enumerate(METHODS):
-            for seed in SEEDS:
-                _write_run(tmp_path, split, method, seed, 0.5 + 0.2 * i - 0.1 * split[3])
+def planned(tmp_path):
+    """The runs of a study."""
+    (tmp_path / "study.yaml").write_text(STUDY)
+    return study_file.read(tmp_path / "study.yaml").runs(lambda kind, method: Settings({None: {}}))
+
+
+@pytest.fixture
+def study(tmp_path, planned):
+    """Results of those runs, with accuracies that can be told apart."""
+    for run in planned:
+        write_result(tmp_path / run.name, run.config)
     return tmp_path
 
 
-def _write_run(folder, split, method, seed, peak):
-    dataset, noise, level, rate = split
-    path = folder / "runs" / f"{dataset}-{noise}-{level}" / method / f"seed{seed}"
-    path.mkdir(parents=True)
+def write_result(path, config):
+    data, seed, method = config.data, config.training.seed, config.method
+    rate = 0.4021 if data.noise_level is None else data.noise_level
+    peak = 0.5 + 0.2 * METHODS.index(method) - 0.1 * rate
     accuracies = [peak + 0.01 * seed, peak - 0.1]
-    rows = [
-        "step,loss,test_accuracy",
-        *(f"{10 * (i + 1)},1.0,{a}" for i, a in enumerate(accuracies)),
-    ]
-    (path / "metrics.csv").write_text("\n".join(rows) + "\n")
+    lines = [f"{10 * (i + 1)},1.0,{accuracy}" for i, accuracy in enumerate(accuracies)]
+    path.mkdir(parents=True)
+    (path / "metrics.csv").write_text("\n".join(["step,loss,test_accuracy", *lines]) + "\n")
     result = {
-        **dict(dataset=dataset, noise=noise, noise_level=level, realized_noise_rate=rate),
+        **dict(dataset=data.dataset, noise=data.noise, noise_level=data.noise_level),
         **dict(method=method, seed=seed, steps=20, network="small_cnn", split_sha256="abc"),
-        "hyperparameters": {"alpha": 1.0} if method == "mixup" else {"gamma_p": 0.6, "alpha": 2.0},
+        "realized_noise_rate": rate,
+        "hyperparameters": dict(config.hyperparameters),
         "peak_accuracy": accuracies[0],
         "final_accuracy": accuracies[1],
         "images_per_second": 100.0,
@@ -48,8 +62,13 @@ def _write_run(folder, split, method, seed, peak):
     (path / "result.json").write_text(json.dumps(result))
 
 
-def test_results_are_read_and_read_again(study, tmp_path):
-    runs, curves = results.collect(study)
+def write_report(output, study, planned, paper=False):
+    facts = dict(title="A study", command="python -m ...", planned=len(planned), paper=paper)
+    return report.write(output, *results.collect(study, planned), **facts)
+
+
+def test_results_are_read_and_read_again(study, planned, tmp_path):
+    runs, curves = results.collect(study, planned)
     assert len(runs) == 3 * 2 * 2
     assert len(curves) == 2 * len(runs)
     human = [run for run in runs if run["kind"] == "cifar10_n-human"]
@@ -60,16 +79,25 @@ def test_results_are_read_and_read_again(study, tmp_path):
     assert again == [{**run, "git_revision": ""} for run in runs]
 
 
-def test_a_broken_result_is_named(study):
-    broken = next((study / "runs").glob("*/*/*/result.json"))
-    broken.write_text("{")
-    with pytest.raises(InputError, match=f"{broken.parent} has no whole result"):
-        results.collect(study)
+def test_only_the_studys_own_results_count(study, planned):
+    foreign = dataclasses.replace(planned[0].config, method="mixup")
+    write_result(study / "runs" / "cifar10-symmetric-0.2" / "vanilla" / "seed0", foreign)
+    path = study / planned[0].name / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "steps": 10}))  # of fewer steps
+    runs, _ = results.collect(study, planned)
+    assert len(runs) == len(planned) - 1
 
 
-def test_the_report_has_the_tables(study, tmp_path):
+@pytest.mark.parametrize("contents", ["null", '{"steps": 20}'])
+def test_a_broken_result_is_named(study, planned, contents):
+    (study / planned[0].name / "result.json").write_text(contents)
+    with pytest.raises(InputError, match=f"{planned[0].name} has no whole result"):
+        results.collect(study, planned)
+
+
+def test_the_report_has_the_tables(study, planned, tmp_path):
     output = tmp_path / "report"
-    main = report.write(output, "A study", "python -m ...", *results.collect(study))
+    main = write_report(output, study, planned)
     assert "| mixup | 45.5 ± 4.2 | 35.0 ± 4.2 | 46.5 | 36.0 |" in main
     assert "| mentormix | 65.5 ± 4.2 | 55.0 ± 4.2 | 66.5 | 56.0 |" in main
     text = (output / "report.md").read_text()
@@ -80,6 +108,8 @@ def test_the_report_has_the_tables(study, tmp_path):
     assert "| cifar10_n-human | method | 40.2 % |" in text
     assert "| cifar10-symmetric | mentormix | alpha 2.0 | 20 %, 80 % |" in text
     assert "ublished" not in text
+    assert "12 runs; 2 methods; 1 noisy splits of 100 training examples; seeds 0, 1; " in text
+    assert "network small_cnn at 16 pixels; 20 steps" in text
     with (output / "table_2.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert float(rows[0]["peak"]) == pytest.approx(0.455)
@@ -91,11 +121,18 @@ def test_the_report_has_the_tables(study, tmp_path):
         assert "<svg" in (output / f"{name}.svg").read_text()
 
 
-def test_published_numbers_stand_apart(study, tmp_path):
-    report.write(tmp_path, "A study", "python -m ...", *results.collect(study), paper=True)
+def test_a_report_of_a_part_says_so(study, planned, tmp_path):
+    shutil.rmtree(study / planned[-1].name)
+    write_report(tmp_path / "report", study, planned)
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "11 of 12 runs" in text and "| 66.0 (1 of 2 seeds) |" in text
+
+
+def test_published_numbers_stand_apart(study, planned, tmp_path):
+    write_report(tmp_path, study, planned, paper=True)
     text = (tmp_path / "report.md").read_text()
-    assert "| *published peak, ICML 2020 slides* | *mentormix* | *95.6* | *81.0* |" in text
-    assert "| mentormix | 84.2 ± 0.7 | 83.3 ± 1.9 | 70.9 ± 3.4 |" in text
+    assert "| *published, ICML 2020 slides* | *mentormix* | *95.6* | *81.0* |" in text
+    assert "| mentormix | *84.2 ± 0.7* | *83.3 ± 1.9* | *70.9 ± 3.4* |" in text
 
 
 def test_published_numbers_are_the_slides():
@@ -112,8 +149,8 @@ def test_published_numbers_are_the_slides():
     assert three["o2u", "ICML 2020 slides"] == {0.2: 0.741, 0.4: 0.692, 0.6: 0.394}
 
 
-def test_figures_show_the_summaries(study):
-    runs, curves = results.collect(study)
+def test_figures_show_the_summaries(study, planned):
+    runs, curves = results.collect(study, planned)
     rows = summaries.by_level(runs)
     peak, final, *_ = figures.accuracy_by_level(rows).axes
     lines = {box.get_label(): box for box in peak.containers}
@@ -126,13 +163,13 @@ def test_figures_show_the_summaries(study):
     assert list(drops[0].containers[0][0].get_ydata()) == pytest.approx([10.5, 10.5])
     kinds = {box.get_label(): box for box in figures.accuracy_by_kind(rows).axes[0].containers}
     assert list(kinds["cifar10_n-human, peak"][0].get_xdata()) == pytest.approx([40.21])
-    assert list(kinds["cifar10-symmetric, final"][0].get_ydata()) == pytest.approx([58, 52])
+    assert list(kinds["cifar10-symmetric, final"][0].get_ydata()) == pytest.approx([38, 32])
     panel = figures.accuracy_over_training(summaries.over_training(curves)).axes[0]
     assert list(panel.lines[0].get_xdata()) == [10, 20]
 
 
-def test_the_same_results_give_the_same_pictures(study):
-    rows = summaries.by_level(results.collect(study)[0])
+def test_the_same_results_give_the_same_pictures(study, planned):
+    rows = summaries.by_level(results.collect(study, planned)[0])
     for form in ("png", "svg"):
         first, second = (figures.encode(figures.drop_from_peak(rows), form) for _ in range(2))
         assert first == second

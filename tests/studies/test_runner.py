@@ -10,12 +10,13 @@ import time
 
 import pytest
 
-from mentormix_tf.studies import results
+from mentormix_tf.studies import results, study_file
+from mentormix_tf.studies.settings import Settings
 from tests import commands
 
 STUDY = """
 training: {train_steps: 200, eval_every: 20}
-data: {dataset: digits, noise_level: 0.2}
+data: {dataset: digits, noise_level: 0.2, data_dir: data}
 methods: {vanilla: , weight_decay: {l2: 1e30}, mixup: }
 """
 RUNS = "study/runs/digits-symmetric-0.2"
@@ -93,9 +94,14 @@ def test_runs_stop_when_the_study_is_killed(tmp_path):
 
 def test_what_the_command_refuses(tmp_path):
     (tmp_path / "grid.yaml").write_text(STUDY)
-    (tmp_path / "held" / "runs" / "digits-symmetric-0.2" / "vanilla" / "seed0").mkdir(parents=True)
-    flags = "--dataset=digits\n--method=mixup\n"
-    (tmp_path / "held/runs/digits-symmetric-0.2/vanilla/seed0/flags.txt").write_text(flags)
+    run = study_file.read(tmp_path / "grid.yaml").runs(lambda *_: Settings({None: {}}))[0]
+    flags = run.config.flagfile()
+    for folder, changed in (
+        ("held", flags.replace("=vanilla", "=mixup")),
+        ("shorter", flags.replace("=200", "=100")),
+    ):
+        (tmp_path / folder / run.name).mkdir(parents=True)
+        (tmp_path / folder / run.name / "flags.txt").write_text(changed)
     ended = commands.run(
         ["study"],
         ["study", "none.yaml"],
@@ -103,6 +109,8 @@ def test_what_the_command_refuses(tmp_path):
         ["study", "grid.yaml", "--tune"],
         ["study", "grid.yaml", "--notrain", "--study_dir=empty"],
         ["study", "grid.yaml", "--study_dir=held"],
+        ["study", "grid.yaml", "--study_dir=shorter"],
+        ["study", "grid.yaml", "--study_dir=grid.yaml"],
         ["study", "grid.yaml", "--study_dir=ram://study"],
         cwd=tmp_path,
     )
@@ -112,7 +120,9 @@ def test_what_the_command_refuses(tmp_path):
         "jobs=0 must be at least 1",
         "grid.yaml has no tune",
         "study_dir=empty has no run that is done",
-        "held/runs/digits-symmetric-0.2/vanilla/seed0 holds a run with",
+        f"study_dir=held holds another study: model_dir=held/{run.name} holds",
+        f"study_dir=shorter holds shorter/{run.name} with train_steps=100",
+        "study_dir=grid.yaml can't be made",
         "study_dir=ram://study must be a folder of this machine",
     ]
     for (status, _, errors), expected in zip(ended, words, strict=True):

@@ -26,7 +26,7 @@ tune: {levels: [0.09, 0.4], seeds: [7], settings: {mentormix: {alpha: [2, 8], ga
 
 
 def nothing_chosen(kind, method):
-    return None
+    return Settings({None: {}})
 
 
 def read(tmp_path, text):
@@ -66,11 +66,12 @@ def test_trials_hold_out_noisy_examples_and_keep_what_is_fixed(tmp_path):
 
 def test_what_was_chosen_goes_before_the_file(tmp_path):
     def chosen(kind, method):
-        return Settings({0.2: {"alpha": 1.0}}) if method == "mentormix" else None
+        return Settings({0.2: {"alpha": 1.0}} if method == "mentormix" else {None: {}})
 
-    runs = read(tmp_path, GRID).runs(chosen)
-    alphas = {r.config.hyperparameters["alpha"] for r in runs if r.config.method == "mentormix"}
-    assert alphas == {1.0}
+    runs = [run for run in read(tmp_path, GRID).runs(chosen) if run.config.method == "mentormix"]
+    assert {run.config.hyperparameters["alpha"] for run in runs} == {1.0}
+    # What was not tried stays as the file has it for that level.
+    assert {run.config.hyperparameters["second_reweight"] for run in runs} == {True, False}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,24 @@ def test_the_example_in_the_docs(tmp_path):
         ("data: {noise_level: high}\nmethods: {vanilla: }", "noise_level=high must be a number"),
         ("data: {noise_level: 1.2}\nmethods: {vanilla: }", "noise_level=1.2 must lie in"),
         ("data: {level: 0.2}\nmethods: {vanilla: }", "level=0.2 can't be set"),
-        ("data: {noise_level: [0.2, 0.2]}\nmethods: {vanilla: }", "the same labels twice"),
+        ("data: {noise_level: [0.2, 0.2]}\nmethods: {vanilla: }", "would be two runs"),
+        ("data: {noise_level: []}\nmethods: {vanilla: }", "noise_level=[] must be a list"),
+        (
+            "data: {dataset: cifar10_n, level: 20}\nmethods: {vanilla: }",
+            "level=20.0 must lie in",
+        ),
+        ("data: {dataset: digits}\nmethods: {vanilla: , vanilla: }", "vanilla is given twice"),
+        ("data: {dataset: digits}\nmethods: {mixup: {on: 1}}", "True can't be set"),
+        ("data: {dataset: digits}\nmethods: {mixup: {beta: [1, 2]}}", "beta can't be set"),
+        ("data: {dataset: digits}\nmethods: {mixup: {alpha: [1]}}", "alpha=[1] must be a number"),
+        (
+            "data: {dataset: digits}\nmethods: {mixup: [{level: 0.2}, {level: 0.2}]}",
+            "be given once",
+        ),
+        (
+            "data: {dataset: digits}\nmethods: {vanilla: }\ntraining: {network: resnet}",
+            "network=resnet is unknown",
+        ),
         ("data: {dataset: digits}\nmethods: [vanilla]", "must be a mapping"),
         ("data: {dataset: digits}\nmethods: {mixup: {beta: 1}}", "beta can't be set"),
         ("data: {dataset: digits}\nmethods: {mixup: {alpha: x}}", "alpha=x must be a number"),
@@ -124,7 +142,26 @@ def test_the_example_in_the_docs(tmp_path):
         ),
         (
             "data: {dataset: digits}\nmethods: {vanilla: }\ntune: {levels: [0.1]}",
-            "none of the levels of digits-symmetric",
+            "data has no level 0.1",
+        ),
+        (
+            "data: {dataset: digits}\nmethods: {vanilla: }\ntune: {levels: 0.4}",
+            "tune: levels=0.4 must be a list",
+        ),
+        (
+            "data: {dataset: digits}\nmethods: {mixup: }\n"
+            "tune: {levels: [0.4], settings: {mixup: {alpha: [1]}}}",
+            "mixup has nothing to choose from",
+        ),
+        (
+            "data: {dataset: digits}\nmethods: {mixup: }\n"
+            "tune: {levels: [0.4], settings: {mixup: {alpha: [1, 1.0]}}}",
+            "would be two runs",
+        ),
+        (
+            "data: {dataset: digits, noise: [symmetric, asymmetric]}\nmethods: {vanilla: }\n"
+            "tune: {levels: [0.4], seeds: [1, 1], settings: {vanilla: {}}}",
+            "vanilla has nothing to choose from",
         ),
         (
             "data: {dataset: digits}\nmethods: {vanilla: }\n"

@@ -64,6 +64,7 @@ def main(arguments):
     runs, curves = results.read(folder) if is_kept else results.collect(folder, planned)
     if not runs:
         raise InputError(_told(failed, folder) or f"study_dir={folder} has no run that is done.")
+    _make_folder("report_dir", report_dir)
     command_line = shlex.join(["python", "-m", "mentormix_tf.study", *sys.argv[1:]])
     facts = dict(title=study.title, command=command_line, planned=len(planned))
     print(report.write(report_dir, runs, curves, **facts, paper=config.paper))
@@ -74,13 +75,17 @@ def main(arguments):
         raise InputError(_told(failed, folder))
 
 
+def _make_folder(flag, path):
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{flag}={path} can't be made: {error.strerror}.") from error
+
+
 def _train(study, folder, report_dir, config):
     """Returns a dict from those runs that failed to what they said last."""
-    for name, path in (("study_dir", folder), ("report_dir", report_dir)):
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{name}={path} can't be made: {error.strerror}.") from error
+    _make_folder("study_dir", folder)
+    _make_folder("report_dir", report_dir)  # before hours of training
     failed, keeps = {}, not config.delete_checkpoints
     if config.tune:
         trials = [run for _, run in study.trial_runs()]

@@ -41,12 +41,12 @@ CIFAR = {
     },
 }
 LEVELS = (0, 5, 10, 15, 20, 30, 40, 50, 60, 80)
-HUMAN = {
-    "aggregate": "human_aggre",
-    "random1": "human_random1",
-    "random2": "human_random2",
-    "random3": "human_random3",
-    "worst": "human_worse",
+HUMAN = {  # noise, gamma_p and alpha
+    "aggregate": ("human_aggre", 0.9, 2.0),
+    "random1": ("human_random1", 0.8, 2.0),
+    "random2": ("human_random2", 0.8, 2.0),
+    "random3": ("human_random3", 0.8, 2.0),
+    "worst": ("human_worse", 0.6, 8.0),
 }
 BY_LEVEL = [
     f"{dataset}/{color}_{how}.flags"
@@ -116,10 +116,11 @@ def test_cifar_is_as_released(resolved, dataset):
 
 
 def test_human_labels(resolved):
-    for name, noise in HUMAN.items():
+    for name, (noise, gamma_p, alpha) in HUMAN.items():
         flags = resolved[f"cifar10_n/{name}.flags",]
         assert flags.items() >= {**RELEASED, "dataset": "cifar10_n", "noise": noise}.items()
         assert "noise_level" not in flags
+        assert (float(flags["gamma_p"]), float(flags["alpha"])) == (gamma_p, alpha)
     flags = resolved["cifar100_n/human.flags",]
     assert flags.items() >= {**RELEASED, "dataset": "cifar100_n", "noise": "human"}.items()
 
@@ -133,6 +134,8 @@ def test_table_2(resolved, level):
     assert flags["pretrained"] == str("fine_tuned" in name).lower()
     assert (flags["network"], flags["image_size"]) == ("inception_resnet_v2", "299")
     assert float(flags["gamma_p"]) == pytest.approx(0.9 - level / 100)
+    released = CIFAR["cifar100"][min(other for other in CIFAR["cifar100"] if other >= level)]
+    assert float(flags["alpha"]) == released[1]
     assert flags["second_reweight"] == "false"
 
 
@@ -140,6 +143,7 @@ def test_small_mini_imagenet_and_webvision(resolved):
     small = {**RELEASED, "dataset": "mini_imagenet", "noise": "red", "image_size": "32"}
     flags = resolved["mini_imagenet/red_32.flags",]
     assert flags.items() >= {**small, "noise_level": "0.4", "gamma_p": "0.5"}.items()
+    assert (float(flags["alpha"]), flags["second_reweight"]) == (8.0, "false")
     for name, dataset, batch_size in (("mini", "mini_webvision", 64), ("full", "webvision", 512)):
         flags = resolved[f"webvision/{name}.flags",]
         assert (flags["dataset"], flags["noise"]) == (dataset, "web")

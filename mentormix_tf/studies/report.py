@@ -17,7 +17,7 @@ def write(folder, runs, curves, title, command, planned, paper=False):
     curves.csv are what all of them are made from.
 
     Args:
-        folder: where to.
+        folder: where to; it must be there.
         runs: see `results.collect`; one or more.
         curves: the same.
         title: of the report.
@@ -29,7 +29,6 @@ def write(folder, runs, curves, title, command, planned, paper=False):
         Table 2 as Markdown.
     """
     folder = epath.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     runs, curves = _in_order(runs), _in_order(curves)
     results.write(folder, runs, curves)
     level_rows = summaries.by_level(runs)

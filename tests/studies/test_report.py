@@ -63,6 +63,7 @@ def write_result(path, config):
 
 
 def write_report(output, study, planned, paper=False):
+    output.mkdir(exist_ok=True)
     facts = dict(title="A study", command="python -m ...", planned=len(planned), paper=paper)
     return report.write(output, *results.collect(study, planned), **facts)
 

@@ -68,6 +68,9 @@ def main(arguments):
     command_line = shlex.join(["python", "-m", "mentormix_tf.study", *sys.argv[1:]])
     facts = dict(title=study.title, command=command_line, planned=len(planned))
     print(report.write(report_dir, runs, curves, **facts, paper=config.paper))
+    for name in (tuning.TRIED, tuning.CHOSEN):
+        if (folder / name).exists() and report_dir != folder:
+            (folder / name).copy(report_dir / name, overwrite=True)
     print(
         f"{len(runs)} of {len(planned)} runs are done; the report is {report_dir}/{report.REPORT}"
     )

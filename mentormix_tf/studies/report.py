@@ -167,12 +167,17 @@ def _how(runs, planned):
 
 
 def _settings(runs):
-    """Which hyperparameters that differ from the method's defaults were used at which levels."""
-    rows = {}
-    for run in runs:
+    """At which levels which hyperparameters were used, of those that differ from defaults."""
+    used = [(run, json.loads(run["settings"])) for run in runs]
+    changed = {}
+    for run, settings in used:
         defaults = methods.resolve(run["method"], {})
-        used = json.loads(run["settings"])
-        words = ", ".join(f"{k} {v}" for k, v in used.items() if v != defaults.get(k))
+        names = [name for name, value in settings.items() if value != defaults.get(name)]
+        changed.setdefault(run["method"], set()).update(names)
+    rows = {}
+    for run, settings in used:
+        names = [name for name in settings if name in changed[run["method"]]]
+        words = ", ".join(f"{name} {settings[name]}" for name in names)
         levels = rows.setdefault((run["kind"], run["method"], words or "defaults"), {})
         levels[_percent(run["level"])] = None
     body = [[kind, method, words, ", ".join(at)] for (kind, method, words), at in rows.items()]

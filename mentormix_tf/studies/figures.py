@@ -172,7 +172,7 @@ def _legend(figure, panels):
     for panel in panels:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    columns = min(4, len(entries))
+    columns = max(1, min(4, int(figure.get_figwidth() / 2.5)))
     figure.legend(
         entries.values(), entries.keys(), loc="outside lower center", ncols=columns, fontsize=8
     )

@@ -162,7 +162,10 @@ def test_figures_show_the_summaries(study, planned):
     drops = figures.drop_from_peak(rows).axes
     assert [panel.get_title() for panel in drops] == list(dict.fromkeys(r["method"] for r in rows))
     assert list(drops[0].containers[0][0].get_ydata()) == pytest.approx([10.5, 10.5])
-    kinds = {box.get_label(): box for box in figures.accuracy_by_kind(rows).axes[0].containers}
+    by_kind = figures.accuracy_by_kind(rows)
+    by_kind.draw_without_rendering()
+    assert by_kind.legends[0].get_window_extent().width < by_kind.bbox.width
+    kinds = {box.get_label(): box for box in by_kind.axes[0].containers}
     assert list(kinds["cifar10_n-human, peak"][0].get_xdata()) == pytest.approx([40.21])
     assert list(kinds["cifar10-symmetric, final"][0].get_ydata()) == pytest.approx([38, 32])
     panel = figures.accuracy_over_training(summaries.over_training(curves)).axes[0]

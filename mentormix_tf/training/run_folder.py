@@ -84,7 +84,7 @@ class RunFolder:
         """The flags of the run that the folder holds, a dict from name to text; None for no run."""
         try:
             lines = (self.path / "flags.txt").read_text().splitlines()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
 

@@ -70,6 +70,9 @@ def train(runs, folder, jobs, title="", keeps_checkpoints=True):
     """
     folder = epath.Path(folder)
     todo = unfinished(runs, folder)
+    for run in runs:
+        if run not in todo:
+            _tidy(folder / run.name, keeps_checkpoints)
     # From a clean process: a fork of this one would have its threads' locks, but not the threads.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mentormix_tf.training.run"])
@@ -91,14 +94,18 @@ def train(runs, folder, jobs, title="", keeps_checkpoints=True):
                         failed[run.name] = _reason(process.exitcode, folder / run.name / LOG)
                     else:
                         done += 1
-                        if not keeps_checkpoints:
-                            (folder / run.name / "checkpoints").rmtree(missing_ok=True)
+                        _tidy(folder / run.name, keeps_checkpoints)
                     ended = f"{done + len(failed)}/{len(runs)} {run.name}"
                     tqdm.write(f"{ended}: {failed.get(run.name, 'done')}")
             under_way = sum(_steps_done(folder / each[0].name) for each in filter(None, slots))
             bar.update(steps + under_way - bar.n)
             stop.wait(SECONDS_BETWEEN_LOOKS)
     return failed
+
+
+def _tidy(path, keeps_checkpoints):
+    if not keeps_checkpoints:
+        (path / "checkpoints").rmtree(missing_ok=True)
 
 
 def _start(context, run, path, slot, jobs):

@@ -29,10 +29,11 @@ def collect(folder, runs):
         asked for, or as realised where the noise has no levels), method, seed, peak and final
         (accuracies on clean test labels, in [0, 1]), at_best_validation (that of the step which is
         best on noisy validation, where there is some), averaged_peak and averaged_final (those of
-        the weights' averages, where they are kept), realized_noise_rate, steps, network, image_size
-        (pixels a side; 0 for the images' own), train_examples (None for all), split (its SHA-256),
-        settings (JSON), images_per_second, device, tensorflow, keras, git_revision. A row of curves
-        has kind, level, method, seed, step and test_accuracy.
+        the weights' averages, where they are kept), memorised (share of wrong training labels that
+        the network repeats at the end; None if unknown), realized_noise_rate, steps, network,
+        image_size (pixels a side; 0 for the images' own), train_examples (None for all), split (its
+        SHA-256), settings (JSON), images_per_second, device, tensorflow, keras, git_revision. A row
+        of curves has kind, level, method, seed, step and test_accuracy.
 
     Raises:
         InputError: a result can't be read.
@@ -78,6 +79,7 @@ def _row(result, config):
         "at_best_validation": result.get("accuracy_at_best_validation"),
         "averaged_peak": result.get("averaged_peak_accuracy"),
         "averaged_final": result.get("averaged_final_accuracy"),
+        "memorised": result.get("final_train_wrong_accuracy"),
         "realized_noise_rate": result["realized_noise_rate"],
         "steps": result["steps"],
         "network": result["network"],

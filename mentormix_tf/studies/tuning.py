@@ -1,13 +1,12 @@
 """Chooses settings by accuracy on noisy validation, as one must who has no clean labels."""
 
-import csv
-import io
 import json
 import statistics
 
 from etils import epath
 
 from mentormix_tf.errors import InputError
+from mentormix_tf.studies import results
 from mentormix_tf.studies.settings import Settings
 from mentormix_tf.training.run_folder import RunFolder
 
@@ -63,11 +62,7 @@ def choose(study, folder):
         best = max(means, key=lambda each: each[0])[1]  # the first of equals
         before.append({"level": level, **best})
     if rows:
-        table = io.StringIO()
-        writer = csv.DictWriter(table, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        (folder / TRIED).write_text(table.getvalue())
+        results.write_csv(folder / TRIED, rows)
     partial = folder / f"{CHOSEN}.partial"
     partial.write_text(json.dumps(chosen, indent=2) + "\n")
     partial.replace(folder / CHOSEN)

@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(
-    r'^__version__ = "(.+)"', (HERE / "mentormix_tf" / "__init__.py").read_text(), re.MULTILINE
+    r'^__version__ = "(.+)"', (HERE / "mentormix_tf" / "version.py").read_text(), re.MULTILINE
 )[1]
 
 # TensorFlow and Keras were tried at both ends of their ranges, the rest at recent versions.

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from mentormix_tf import command
-from mentormix_tf.data.noisy_labels import NoisyLabels, NoisyLabelsConfig, SplitPlan
 from mentormix_tf.data.sources.base import SourceSplit
+from mentormix_tf.data.writer import NoisyLabels, NoisyLabelsConfig, SplitPlan
 
 
 @dataclasses.dataclass(frozen=True)

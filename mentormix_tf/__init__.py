@@ -7,8 +7,6 @@ import importlib.util
 import os
 import sys
 
-__version__ = "0.1.0"
-
 
 def _prepare_keras():
     """Makes sure that Keras runs on TensorFlow, before its first import decides otherwise."""
@@ -35,5 +33,6 @@ _prepare_keras()
 
 from mentormix_tf.errors import InputError  # noqa: E402
 from mentormix_tf.methods import MentorMix, Vanilla  # noqa: E402
+from mentormix_tf.version import __version__  # noqa: E402
 
-__all__ = ["InputError", "MentorMix", "Vanilla"]
+__all__ = ["InputError", "MentorMix", "Vanilla", "__version__"]

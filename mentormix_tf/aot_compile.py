@@ -5,8 +5,7 @@ import datetime
 import json
 import pathlib
 
-import mentormix_tf
-from mentormix_tf import command, methods
+from mentormix_tf import command, methods, version
 from mentormix_tf.config import RunConfig, TrainingConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.training import tpu_compiler
@@ -84,7 +83,7 @@ def main():
         **dataclasses.asdict(step),
         "hyperparameters": config.hyperparameters,
         **dataclasses.asdict(compiled),
-        "versions": {"mentormix_tf": mentormix_tf.__version__, **tpu_compiler.versions()},
+        "versions": {"mentormix_tf": version.__version__, **tpu_compiler.versions()},
     }
     (folder / "aot.json").write_text(json.dumps(result, indent=2) + "\n")
     print(f"More in {folder}/")

@@ -7,8 +7,8 @@ import tensorflow_datasets as tfds
 
 from mentormix_tf import command
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import checkup, splits
-from mentormix_tf.data.noisy_labels import MANIFEST
+from mentormix_tf.data import splits, verify
+from mentormix_tf.data.writer import MANIFEST
 from mentormix_tf.errors import InputError
 
 
@@ -23,7 +23,7 @@ def main():
         builder = tfds.builder_from_directory(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} can't be read: {error}. Delete it, prepare it again.") from error
-    found = checkup.examine(builder, manifest)
+    found = verify.examine(builder, manifest)
     print(_report(path, manifest, builder.info.features["label"].names, found))
     if found.problems:
         sys.exit(1)

@@ -10,8 +10,9 @@ from mentormix_tf import command
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import splits
 from mentormix_tf.errors import InputError
-from mentormix_tf.serving import classifier, saved_model, saved_run, scoring
-from mentormix_tf.training import measures
+from mentormix_tf.metrics import classification, plots
+from mentormix_tf.runs import saved_run
+from mentormix_tf.serving import classifier, saved_model, scoring
 
 FILES = ("evaluation.json", "confusion_matrix.csv", "confusion_matrix.png")
 MOST_CLASSES = 20  # in the table; of more, those with the lowest accuracy
@@ -109,16 +110,16 @@ def measured(found, class_names):
         no example; and the confusion matrix `[num_classes, num_classes]`.
     """
     label, predicted = found.label, found.predicted
-    matrix = measures.confusion_matrix(label, predicted, len(class_names))
+    matrix = classification.confusion_matrix(label, predicted, len(class_names))
     counts = matrix.sum(axis=1)
     return {
         "num_examples": len(label),
-        "accuracy": measures.accuracy(label, predicted),
-        "top_5_accuracy": measures.top_k_accuracy(found.rank, 5),
-        "expected_calibration_error": measures.expected_calibration_error(
+        "accuracy": classification.accuracy(label, predicted),
+        "top_5_accuracy": classification.top_k_accuracy(found.rank, 5),
+        "expected_calibration_error": classification.expected_calibration_error(
             label, predicted, found.confidence
         ),
-        "class_accuracies": measures.class_accuracies(matrix, class_names),
+        "class_accuracies": classification.class_accuracies(matrix, class_names),
         "class_counts": {name: int(count) for name, count in zip(class_names, counts, strict=True)},
     }, matrix
 
@@ -143,8 +144,8 @@ def _make_folder(folder, subject):
 
 
 def _write(folder, report, matrix, class_names):
-    table = measures.confusion_csv(matrix, class_names)
-    picture = measures.png(measures.draw_confusion_matrix(matrix, class_names))
+    table = classification.confusion_csv(matrix, class_names)
+    picture = plots.png(plots.draw_confusion_matrix(matrix, class_names))
     contents = (json.dumps(report, indent=2).encode(), table.encode(), picture)
     try:
         for name, content in zip(FILES, contents, strict=True):

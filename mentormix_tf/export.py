@@ -5,7 +5,8 @@ from typing import Literal
 
 from mentormix_tf import command
 from mentormix_tf.errors import InputError
-from mentormix_tf.serving import saved_model, saved_run
+from mentormix_tf.runs import saved_run
+from mentormix_tf.serving import saved_model
 
 
 @dataclasses.dataclass(frozen=True)

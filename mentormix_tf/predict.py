@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from mentormix_tf import command
 from mentormix_tf.errors import InputError
-from mentormix_tf.serving import classifier, image_files, saved_run
+from mentormix_tf.runs import saved_run
+from mentormix_tf.serving import classifier, image_files
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,9 +13,10 @@ from mentormix_tf.config import (
     StrategyConfig,
     TrainingConfig,
 )
-from mentormix_tf.training import dry_run, strategies
+from mentormix_tf.distribution import strategies
+from mentormix_tf.runs.run_folder import RunFolder
+from mentormix_tf.training import dry_run
 from mentormix_tf.training.run import resolve, run
-from mentormix_tf.training.run_folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)

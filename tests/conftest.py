@@ -5,7 +5,7 @@ import pytest
 
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import splits
-from tests.picture_files import encode
+from tests.support.picture_files import encode
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
 from mentormix_tf.training.run import resolve
-from tests import commands
+from tests.support import commands
 
 S_MODEL = resolve(
     RunConfig(

@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from mentormix_tf import methods, networks
-from tests import commands
+from tests.support import commands
 
 FLAGS = pathlib.Path(__file__).parent.parent / "flags"
 FILES = sorted(path.relative_to(FLAGS) for path in FLAGS.rglob("*.flags"))

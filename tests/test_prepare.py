@@ -12,7 +12,7 @@ import numpy as np
 
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import splits
-from tests import commands
+from tests.support import commands
 
 ROOT = pathlib.Path(__file__).parent.parent
 FASHION = ("train", 3000), ("t10k", 500)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests import commands
+from tests.support import commands
 
 ROOT = pathlib.Path(__file__).parent.parent
 SHORT = ["--train_steps=20", "--eval_every=10"]

@@ -17,8 +17,8 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from mentormix_tf.data import images, noise, sources
-from mentormix_tf.data.noisy_labels import MANIFEST, NoisyLabels, NoisyLabelsConfig, SplitPlan
 from mentormix_tf.data.sources.users_own import fingerprint
+from mentormix_tf.data.writer import MANIFEST, NoisyLabels, NoisyLabelsConfig, SplitPlan
 from mentormix_tf.errors import InputError
 
 DEFAULT_LEVEL = 0.4

@@ -9,7 +9,9 @@ import inspect
 import keras
 import tensorflow as tf
 
-from mentormix_tf import randomness, replicas
+from mentormix_tf import randomness
+from mentormix_tf.distribution import replicas
+from mentormix_tf.distribution.replicated_model import ReplicatedModel
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods import batches
 from mentormix_tf.methods import labels as label_forms
@@ -18,7 +20,7 @@ from mentormix_tf.methods.watch import Watch
 from mentormix_tf.methods.weight_average import WeightAverage
 
 
-class NoisyLabelModel(replicas.ReplicatedModel):
+class NoisyLabelModel(ReplicatedModel):
     """A Keras model whose `fit` trains a network on noisy labels.
 
     Wraps any Keras network and is used like one, with `compile`, `fit`, `evaluate`, `predict` and

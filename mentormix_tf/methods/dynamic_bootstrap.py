@@ -5,7 +5,8 @@ import math
 import keras
 import tensorflow as tf
 
-from mentormix_tf import mixing, randomness, replicas
+from mentormix_tf import mixing, randomness
+from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods import beta_mixture
 from mentormix_tf.methods.base import NoisyLabelModel

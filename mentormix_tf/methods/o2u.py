@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from mentormix_tf import replicas
+from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.indexed import IndexedModel
 

@@ -5,7 +5,7 @@ import threading
 import keras
 import tensorflow as tf
 
-from mentormix_tf import replicas
+from mentormix_tf.distribution import replicas
 
 TRUST = ("mean_v", "mean_v_clean", "mean_v_wrong", "v_precision", "v_recall")
 NEEDS_TRUTH = TRUST[1:]

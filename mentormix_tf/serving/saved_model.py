@@ -10,7 +10,8 @@ from etils import epath
 
 from mentormix_tf.config import DataConfig
 from mentormix_tf.errors import InputError
-from mentormix_tf.serving import classifier, model_card, saved_run, warmup
+from mentormix_tf.runs import saved_run
+from mentormix_tf.serving import classifier, model_card, warmup
 
 ENCODED, ARRAYS = "serving_default", "arrays"  # the signatures
 WARMUP_BATCH_SIZES = (1, 8)

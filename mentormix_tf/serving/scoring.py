@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from mentormix_tf.data import pipeline
 from mentormix_tf.errors import InputError
-from mentormix_tf.training import measures
+from mentormix_tf.metrics import classification
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ def score(classify_encoded, class_names, data, split, true_labels=False, batch_s
             for batch in batches:
                 scores = classify_encoded(batch["image"])["scores"].numpy()
                 label = positions[batch[column].numpy()]
-                rank = measures.label_rank(scores, label)
+                rank = classification.label_rank(scores, label)
                 found.append((label, scores.argmax(axis=1), rank, scores.max(axis=1)))
                 bar.update(len(label))
     except tf.errors.DataLossError as error:

@@ -7,7 +7,7 @@ import json
 from etils import epath
 
 from mentormix_tf.errors import InputError
-from mentormix_tf.training.run_folder import RunFolder
+from mentormix_tf.runs.run_folder import RunFolder
 
 RUNS, CURVES = "runs.csv", "curves.csv"
 INTEGERS = ("seed", "steps", "step", "image_size", "train_examples")

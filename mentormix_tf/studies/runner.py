@@ -15,7 +15,7 @@ from etils import epath
 from tqdm import tqdm
 
 from mentormix_tf.errors import InputError, Preempted
-from mentormix_tf.training.run_folder import RunFolder
+from mentormix_tf.runs.run_folder import RunFolder
 
 LOG = "log.txt"
 SECONDS_BETWEEN_LOOKS = 0.5

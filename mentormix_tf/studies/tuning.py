@@ -6,9 +6,9 @@ import statistics
 from etils import epath
 
 from mentormix_tf.errors import InputError
+from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.studies import results
 from mentormix_tf.studies.settings import Settings
-from mentormix_tf.training.run_folder import RunFolder
 
 CHOSEN = "chosen.json"
 TRIED = "trials.csv"

@@ -14,11 +14,9 @@ import numpy as np
 import tensorflow as tf
 from etils import epath
 
-from mentormix_tf import replicas
+from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
-
-# What TensorFlow raises for files that are missing, damaged or cut short.
-UNREADABLE = (tf.errors.OpError, IndexError, ValueError)
+from mentormix_tf.runs import checkpoint_files
 
 
 class Checkpoints:
@@ -42,7 +40,7 @@ class Checkpoints:
 
     def steps(self):
         """The steps of the checkpoints that are kept, the latest last."""
-        return [step_of(path) for path in saved(self.folder)]
+        return [checkpoint_files.step_of(path) for path in checkpoint_files.saved(self.folder)]
 
     def restore(self):
         """Brings the latest checkpoint that can be read back into the model.
@@ -54,7 +52,7 @@ class Checkpoints:
         Raises:
             InputError: the checkpoint is of another model.
         """
-        path = next(filter(_is_whole, reversed(saved(self.folder))), None)
+        path = next(filter(_is_whole, reversed(checkpoint_files.saved(self.folder))), None)
         if path is None:
             return None
         try:
@@ -104,27 +102,6 @@ class Checkpoints:
             ) from error
 
 
-def saved(folder):
-    """The checkpoints in a folder, by what is there: paths without their endings, latest last.
-
-    Args:
-        folder: `epath.Path`.
-    """
-    indexes = folder.glob("step-*.index") if folder.exists() else ()
-    return sorted((str(path).removesuffix(".index") for path in indexes), key=step_of)
-
-
-def read(path):
-    """A `tf.train.CheckpointReader` of a checkpoint. Raises one of `UNREADABLE`."""
-    # tf.train.load_checkpoint takes what is not there as a file for a folder on some file systems.
-    return tf.compat.v1.train.NewCheckpointReader(str(path))
-
-
-def step_of(path):
-    """The step of a checkpoint, from its path."""
-    return int(path.rpartition("-")[2])
-
-
 def variables(model):
     """What a checkpoint holds of a model: lists of variables by what they belong to.
 
@@ -161,11 +138,11 @@ class _Progress(tf.train.experimental.PythonState):
 def _is_whole(path):
     """Whether all of a checkpoint can be read; warns where it can't."""
     try:
-        reader = read(path)
+        reader = checkpoint_files.read(path)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)  # checks its checksum
         return True
-    except UNREADABLE as error:
+    except checkpoint_files.UNREADABLE as error:
         reason = str(error).strip().splitlines()[0]
         print(f"warning: {path} can't be read ({reason}): going further back", file=sys.stderr)
         return False
@@ -173,7 +150,7 @@ def _is_whole(path):
 
 def _manager(checkpoint, folder, keep):
     """A manager of all that is in a folder, cleared of what a save that was cut short has left."""
-    paths = saved(folder)
+    paths = checkpoint_files.saved(folder)
     for file in folder.glob("step-*") if folder.exists() else ():
         if not any(file.name.startswith(f"{epath.Path(path).name}.") for path in paths):
             file.rmtree() if file.is_dir() else file.unlink()

@@ -5,8 +5,9 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError
-from mentormix_tf.training import checkpoints, strategies
+from mentormix_tf.training import checkpoints
 from mentormix_tf.training.run import Setup, check, resolve, short_errors
 
 TIMED = 5  # looks at the loss, after the first, which waits for the compiler

@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from mentormix_tf import replicas
 from mentormix_tf.data import pipeline
+from mentormix_tf.distribution import replicas
 from mentormix_tf.methods.base import NoisyLabelModel
-from mentormix_tf.training import measures
+from mentormix_tf.metrics import classification
 
 BATCH_SIZE = 500
 MEMORIZATION_EXAMPLES = 5000
@@ -35,7 +35,7 @@ class Examples(dict):
 
     def top(self, k):
         """The share of examples whose label is among the k likeliest classes."""
-        return measures.top_k_accuracy(self["rank"], k)
+        return classification.top_k_accuracy(self["rank"], k)
 
     def mean_loss(self):
         return float(self["loss"].mean(dtype=np.float64))

@@ -9,8 +9,8 @@ import time
 import tensorflow as tf
 from tqdm import tqdm
 
+from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError, Preempted
-from mentormix_tf.training import strategies
 
 
 @dataclasses.dataclass

@@ -2,8 +2,9 @@
 
 from tqdm import tqdm
 
-from mentormix_tf.training import measures, strategies
-from mentormix_tf.training.run_folder import SPLIT_FACTS
+from mentormix_tf.distribution import strategies
+from mentormix_tf.metrics import classification, plots
+from mentormix_tf.runs.run_folder import SPLIT_FACTS
 from mentormix_tf.training.tensorboard import TensorBoard, draw_mixed
 
 # What the console's line has, where there is such a column: column, text, format.
@@ -63,7 +64,7 @@ class Report:
             self._tensorboard.write_row(row)
             self._tensorboard.write_losses(step, sample)
             if mixed:
-                picture = measures.png(draw_mixed(*mixed, self.class_names))
+                picture = plots.png(draw_mixed(*mixed, self.class_names))
                 self._tensorboard.write_picture(step, "mixed", picture)
             tqdm.write(self._line(row))
         return row
@@ -82,16 +83,16 @@ class Report:
             return None
         rows, names = self.progress.rows, self.class_names
         label, predicted = test["label"], test["predicted"]
-        matrix = measures.confusion_matrix(label, predicted, len(names))
-        picture = measures.png(measures.draw_confusion_matrix(matrix, names))
+        matrix = classification.confusion_matrix(label, predicted, len(names))
+        picture = plots.png(plots.draw_confusion_matrix(matrix, names))
         self._tensorboard.write_picture(rows[-1]["step"], "confusion_matrix", picture)
         self.folder.write_rows(rows)
         self.folder.write("confusion_matrix.png", picture)
-        self.folder.write("confusion_matrix.csv", measures.confusion_csv(matrix, names))
+        self.folder.write("confusion_matrix.csv", classification.confusion_csv(matrix, names))
         return self.folder.write_result(
             rows,
             **{name: self.data.manifest[name] for name in SPLIT_FACTS},
-            class_accuracies=measures.class_accuracies(matrix, names),
+            class_accuracies=classification.class_accuracies(matrix, names),
             **facts,
             device=strategies.describe(self.evaluation.model.distribute_strategy),
         )

@@ -9,13 +9,14 @@ import tensorflow as tf
 
 from mentormix_tf import methods, networks
 from mentormix_tf.data import augment, pipeline, splits
+from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError
-from mentormix_tf.training import recipe, strategies
+from mentormix_tf.runs.run_folder import RunFolder
+from mentormix_tf.training import recipe
 from mentormix_tf.training.checkpoints import Checkpoints
 from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.loop import Loop, Progress
 from mentormix_tf.training.report import Report
-from mentormix_tf.training.run_folder import RunFolder
 from mentormix_tf.training.tensorboard import Profile
 
 # What TensorFlow raises when a worker's connection breaks, or its host falls silent.

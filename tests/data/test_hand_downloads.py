@@ -4,9 +4,9 @@ trained on."""
 import pytest
 
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
-from mentormix_tf.data import checkup, splits
+from mentormix_tf.data import splits, verify
 from mentormix_tf.training.run import run
-from tests.data import official_layouts
+from tests.support import official_layouts
 
 WRITERS = {
     "mini_imagenet": official_layouts.write_mini_imagenet,
@@ -42,7 +42,7 @@ def test_prepared_examined_and_trained_on(dataset, noise, tmp_path, monkeypatch)
     made = splits.prepare(data)
     rate = made.manifest["realized_noise_rate"]
     assert rate is None if noise == "web" else 0.2 < rate < 0.6
-    assert checkup.examine(made.builder, made.manifest).problems == []
+    assert verify.examine(made.builder, made.manifest).problems == []
     training = TrainingConfig(
         train_steps=10, eval_every=10, batch_size=16, image_size=16, learning_rate=0.01
     )

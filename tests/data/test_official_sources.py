@@ -9,8 +9,8 @@ import tensorflow_datasets as tfds
 
 from mentormix_tf import InputError
 from mentormix_tf.data.sources import imagenet2012, mini_imagenet, stanford_cars, webvision
-from tests.data import official_layouts
 from tests.data.conftest import REAL_SIZES
+from tests.support import official_layouts
 
 TEN = "choose one of 0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8"
 

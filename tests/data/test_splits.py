@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import augment, checkup, noisy_labels, pipeline, splits
+from mentormix_tf.data import augment, noisy_labels, pipeline, splits, verify
 
 
 def examples(path, split):
@@ -92,7 +92,7 @@ def test_part_of_the_training_examples(digits, data_dir):
     assert labels.items() <= everything.items()
     wrong = 1 - np.mean([e["is_clean"] for e in validation + train])
     assert part.manifest["realized_noise_rate"] == pytest.approx(wrong)
-    assert not checkup.examine(part.builder, part.manifest).problems
+    assert not verify.examine(part.builder, part.manifest).problems
     with pytest.raises(InputError, match=r"train_examples=1438 is more than the 1437"):
         splits.prepare(DataConfig(data_dir=data_dir, train_examples=1438))
 
@@ -177,7 +177,7 @@ def copy(digits, tmp_path):
 
 def examine(path):
     manifest = json.loads((path / "manifest.json").read_text())
-    return checkup.examine(tfds.builder_from_directory(path), manifest)
+    return verify.examine(tfds.builder_from_directory(path), manifest)
 
 
 def test_checkup_of_a_sound_split(digits):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from mentormix_tf import InputError
 from mentormix_tf.mentors import MENTORS, MentorNetPD, curriculum
 from mentormix_tf.mentors.mentornet_pd import SHIPPED, WEIGHTS, read_weights
-from tests import oracles
+from tests.support import oracles
 
 NAMES = {f"mentornet/{name}": shape for shape, name in WEIGHTS.values()}
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mentormix_tf import InputError
 from mentormix_tf.mentors import ThresholdMentor
-from tests import oracles
+from tests.support import oracles
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "linear", "lower", "higher", "midpoint"])

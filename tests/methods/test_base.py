@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mentormix_tf import InputError, MentorMix, Vanilla, methods
 from mentormix_tf.mentors.mentornet_pd import SHIPPED
-from tests import oracles
+from tests.support import oracles
 
 pytestmark = pytest.mark.filterwarnings("ignore:Your input ran out of data")
 

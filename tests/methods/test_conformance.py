@@ -209,7 +209,7 @@ def test_a_saved_model_loads_where_its_checkpoint_is_no_more(name, tmp_path):
 )
 def test_two_replicas_train_as_one(part):
     names = list(methods.METHODS)[part::3]
-    command = [sys.executable, "-m", "tests.methods.two_replicas", *names]
+    command = [sys.executable, "-m", "tests.distribution.two_replicas", *names]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.split() == names, done.stderr
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mentormix_tf import methods, mixing
 from mentormix_tf.methods import beta_mixture
-from tests import method_oracles, oracles
+from tests.support import method_oracles, oracles
 
 CLASSES, SIZE, FEATURES = 4, 16, 7
 CLOSE = dict(rtol=2e-4, atol=2e-5)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from mentormix_tf import InputError, MentorMix, mixing
-from tests import oracles
+from tests.support import oracles
 
 STEPS = 10
 

@@ -8,10 +8,11 @@ import pytest
 from mentormix_tf import methods
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import pipeline, splits
-from mentormix_tf.serving import saved_model, saved_run
+from mentormix_tf.runs import saved_run
+from mentormix_tf.runs.run_folder import RunFolder
+from mentormix_tf.serving import saved_model
 from mentormix_tf.training import run
 from mentormix_tf.training.checkpoints import Checkpoints
-from mentormix_tf.training.run_folder import RunFolder
 
 
 def _made(folder, data_config, **training):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import commands
-from tests.picture_files import encode
+from tests.support import commands
+from tests.support.picture_files import encode
 
 # Each is a command, and what it says; {run} is a run's folder.
 MISTAKES = [

@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from mentormix_tf.serving import classifier, image_files
-from tests.picture_files import encode
+from tests.support.picture_files import encode
 
 PIXELS = np.random.RandomState(0).randint(256, size=(30, 40, 3))
 BROKEN = "can't be decoded"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.picture_files import encode
+from tests.support.picture_files import encode
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 

@@ -13,12 +13,13 @@ from tensorflow.core.framework import tensor_pb2
 
 from mentormix_tf import InputError
 from mentormix_tf.data import splits
-from mentormix_tf.serving import saved_model, saved_run, scoring
-from mentormix_tf.training import measures
-from tests import commands
-from tests.picture_files import encode
+from mentormix_tf.metrics import classification
+from mentormix_tf.runs import saved_run
+from mentormix_tf.serving import saved_model, scoring
+from tests.support import commands
+from tests.support.picture_files import encode
 
-CLIENT = pathlib.Path(__file__).parent / "client.py"
+CLIENT = pathlib.Path(commands.__file__).with_name("serving_client.py")
 
 
 def encoded_images(made, split, count):
@@ -78,7 +79,7 @@ def test_an_export_predicts_what_the_network_does(made, request):
     loaded = saved_model.load(made.export)
     found = scoring.score(loaded.classify_encoded, loaded.class_names, data, "test", batch_size=7)
     predicted = tf.argmax(made.trained.network(made.images), axis=1)
-    assert measures.accuracy(found.label, found.predicted) == np.mean(predicted == made.label)
+    assert classification.accuracy(found.label, found.predicted) == np.mean(predicted == made.label)
     np.testing.assert_array_equal(found.label, made.label)
     np.testing.assert_array_equal(found.predicted, predicted)
     np.testing.assert_array_equal(found.rank == 0, found.predicted == found.label)
@@ -261,6 +262,6 @@ def test_two_replicas_in_bfloat16_become_one_device_in_float32(tmp_path, data_di
     loaded = saved_model.load(export)
     data = splits.prepare(run.config.data)
     found = scoring.score(loaded.classify_encoded, loaded.class_names, data, "test")
-    accuracy = measures.accuracy(found.label, found.predicted)
+    accuracy = classification.accuracy(found.label, found.predicted)
     assert run.result["precision"] == "bfloat16" and run.result["final_accuracy"] > 0.5
     assert accuracy == pytest.approx(run.result["final_accuracy"], abs=0.01)

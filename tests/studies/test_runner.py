@@ -12,7 +12,7 @@ import pytest
 
 from mentormix_tf.studies import results, study_file
 from mentormix_tf.studies.settings import Settings
-from tests import commands
+from tests.support import commands
 
 STUDY = """
 training: {train_steps: 200, eval_every: 20}

@@ -17,8 +17,9 @@ import numpy as np
 
 from mentormix_tf import networks
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, StrategyConfig, TrainingConfig
+from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import Preempted
-from mentormix_tf.training import report, strategies
+from mentormix_tf.training import report
 from mentormix_tf.training.run import run
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf  # imported, but not used until all processes are forked
 
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, StrategyConfig, TrainingConfig
-from mentormix_tf.training import strategies
+from mentormix_tf.distribution import strategies
 from mentormix_tf.training.run import run
 
 NOT_COMPARED = ("images_per_second", "input_wait", "git_revision")

@@ -11,7 +11,7 @@ import tensorflow as tf
 from mentormix_tf import InputError, Vanilla, networks
 from mentormix_tf.config import TrainingConfig
 from mentormix_tf.training import recipe
-from tests import oracles
+from tests.support import oracles
 
 RECIPES = pathlib.Path(__file__).parent.parent.parent / "flags" / "recipes"
 STEPS = np.arange(0, 1000, 7)

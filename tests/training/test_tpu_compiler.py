@@ -15,7 +15,7 @@ from mentormix_tf.config import RunConfig, TrainingConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.training import tpu_compiler
 from mentormix_tf.training.run import build_model
-from tests import commands
+from tests.support import commands
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 

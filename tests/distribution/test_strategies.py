@@ -19,9 +19,9 @@ from mentormix_tf.config import (
     StrategyConfig,
     TrainingConfig,
 )
-from mentormix_tf.training import strategies
+from mentormix_tf.distribution import strategies
 from mentormix_tf.training.run import run
-from tests.methods.test_replicas import free_ports
+from tests.distribution.test_replicas import free_ports
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 TRAIN = [sys.executable, "-m", "mentormix_tf.train"]
@@ -99,7 +99,7 @@ def test_when_the_first_worker_dies_the_other_says_so_and_ends(tmp_path, digits,
 
 @pytest.mark.slow
 def test_a_remote_file_system(digits, data_dir):
-    command = [sys.executable, "-m", "tests.training.remote_run", data_dir]
+    command = [sys.executable, "-m", "tests.distribution.remote_run", data_dir]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

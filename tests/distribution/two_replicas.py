@@ -1,6 +1,6 @@
 """Trains methods on one replica and on two, and prints the names of those that come out alike.
 
-    python -m tests.methods.two_replicas METHOD ...
+    python -m tests.distribution.two_replicas METHOD ...
 
 Partners and λ are fixed: partners are otherwise drawn within a replica, so that the number of
 replicas would change them. So are dropped features, by a rate of 0.

@@ -3,7 +3,7 @@
 TensorFlow's in-memory file system ram:// stands in for gs://: neither has paths that Python's own
 functions could open. It can't move folders, so the split is made locally and copied.
 
-    python -m tests.training.remote_run DATA_DIR
+    python -m tests.distribution.remote_run DATA_DIR
 """
 
 import json

@@ -22,7 +22,7 @@ def free_ports(number):
 
 
 def start(output, strategy, replicas, jit, steps_per_execution, **environment):
-    command = [sys.executable, "-m", "tests.methods.replica_run", output, strategy]
+    command = [sys.executable, "-m", "tests.distribution.replica_run", output, strategy]
     return subprocess.Popen(
         [str(part) for part in (*command, replicas, jit, steps_per_execution)],
         cwd=ROOT,
@@ -95,7 +95,7 @@ TWO_REPLICAS = """
 import keras, numpy as np, tensorflow as tf
 from mentormix_tf import InputError, MentorMix, Vanilla
 from mentormix_tf.config import StrategyConfig
-from mentormix_tf.training import strategies
+from mentormix_tf.distribution import strategies
 
 strategy = strategies.get(StrategyConfig(strategy="mirrored", num_virtual_devices=2))
 random = np.random.RandomState(0)

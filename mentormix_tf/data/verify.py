@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from mentormix_tf.data.noisy_labels import labels_sha256, realized_noise_rate
+from mentormix_tf.data.writer import labels_sha256, realized_noise_rate
 
 COLUMNS = ("id", "label", "true_label", "is_clean")
 SHOWN = 5  # problems of one kind that are told one by one

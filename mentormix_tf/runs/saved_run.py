@@ -14,7 +14,7 @@ from mentormix_tf import methods, networks
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import augment
 from mentormix_tf.errors import InputError
-from mentormix_tf.training import checkpoints
+from mentormix_tf.runs import checkpoint_files
 
 WEIGHTS = ("auto", "last", "best", "averaged")
 
@@ -156,7 +156,7 @@ def load_network(run, weights="auto"):
         _assign(variables, path)
         variables = {f"average/{i}": w for i, w in enumerate(network.trainable_weights)}
     _assign(variables, path)
-    step = checkpoints.step_of(path)
+    step = checkpoint_files.step_of(path)
     return TrainedNetwork(network, weights, step, _measured(run, step))
 
 
@@ -169,7 +169,7 @@ def _checkpoint(run, weights):
                 f"weights=best: the run in {run.path} had no validation split to choose by; choose "
                 "last, or train with --validation_fraction=0.1."
             )
-    paths = checkpoints.saved(folder)
+    paths = checkpoint_files.saved(folder)
     if not paths:
         raise InputError(f"model_dir={run.path} has no checkpoint yet: {folder} holds none.")
     return paths[-1]
@@ -178,7 +178,7 @@ def _checkpoint(run, weights):
 def _assign(variables, path):
     """Reads variables, a dict by their keys in the checkpoint."""
     try:
-        reader = checkpoints.read(path)
+        reader = checkpoint_files.read(path)
         for key, variable in variables.items():
             variable.assign(reader.get_tensor(f"{key}/.ATTRIBUTES/VARIABLE_VALUE"))
     except (ValueError, LookupError, RuntimeError, tf.errors.OpError) as error:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
-from mentormix_tf.serving import saved_run
+from mentormix_tf.runs import saved_run
 
 
 def test_flags_give_the_config_again(tmp_path):

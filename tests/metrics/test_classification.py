@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics
 from PIL import Image
 
-from mentormix_tf.training import measures
+from mentormix_tf.metrics import classification, plots
 
 
 @pytest.fixture(scope="module")
@@ -22,24 +22,26 @@ def predictions():
 
 def test_top_k_is_that_of_scikit_learn(predictions):
     label, scores = predictions
-    rank = measures.label_rank(scores, label)
+    rank = classification.label_rank(scores, label)
     for k in range(1, 7):
         expected = sklearn.metrics.top_k_accuracy_score(label, scores, k=k, labels=range(7))
-        assert measures.top_k_accuracy(rank, k) == pytest.approx(expected)
-    assert measures.top_k_accuracy(rank, 7) == 1.0
+        assert classification.top_k_accuracy(rank, k) == pytest.approx(expected)
+    assert classification.top_k_accuracy(rank, 7) == 1.0
 
 
 def test_rank_agrees_with_argmax_where_scores_are_equal():
     scores, label = np.full([4, 4], 0.25), np.arange(4)
-    assert measures.label_rank(scores, label).tolist() == [0, 1, 2, 3]
-    top = measures.top_k_accuracy(measures.label_rank(scores, label), 1)
-    assert top == measures.accuracy(label, scores.argmax(axis=1)) == 0.25
+    assert classification.label_rank(scores, label).tolist() == [0, 1, 2, 3]
+    top = classification.top_k_accuracy(classification.label_rank(scores, label), 1)
+    assert top == classification.accuracy(label, scores.argmax(axis=1)) == 0.25
 
 
 def test_class_accuracies_are_none_without_examples(predictions):
     label, scores = predictions
     predicted = scores.argmax(axis=1)
-    found = measures.class_accuracies(measures.confusion_matrix(label, predicted, 7), "abcdefg")
+    found = classification.class_accuracies(
+        classification.confusion_matrix(label, predicted, 7), "abcdefg"
+    )
     expected = [np.mean(predicted[label == c] == c) for c in range(6)]
     np.testing.assert_allclose([found[name] for name in "abcdef"], expected)
     assert found["g"] is None
@@ -50,14 +52,14 @@ def test_calibration_error_by_hand():
     label, predicted = np.array([0, 1, 2, 3]), np.array([0, 0, 2, 3])
     confidence = np.array([0.64, 0.66, 0.95, 0.97])
     expected = (2 * abs(0.5 - 0.65) + 2 * abs(1 - 0.96)) / 4
-    found = measures.expected_calibration_error(label, predicted, confidence)
+    found = classification.expected_calibration_error(label, predicted, confidence)
     assert found == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0])
 def test_calibration_error_at_the_ends_of_the_range(confidence):
     label, predicted = np.zeros(5, int), np.array([0, 0, 0, 1, 1])
-    found = measures.expected_calibration_error(label, predicted, np.full(5, confidence))
+    found = classification.expected_calibration_error(label, predicted, np.full(5, confidence))
     assert found == pytest.approx(abs(0.6 - confidence))
 
 
@@ -65,12 +67,15 @@ def test_calibration_error_is_small_for_honest_confidence():
     draws = np.random.RandomState(0)
     confidence = draws.uniform(0.1, 1.0, 20_000)
     predicted = np.where(draws.rand(20_000) < confidence, 0, 1)
-    assert measures.expected_calibration_error(np.zeros(20_000), predicted, confidence) < 0.02
-    assert measures.expected_calibration_error(np.zeros(20_000), predicted, confidence**3) > 0.15
+    error = classification.expected_calibration_error(np.zeros(20_000), predicted, confidence)
+    assert error < 0.02
+    assert (
+        classification.expected_calibration_error(np.zeros(20_000), predicted, confidence**3) > 0.15
+    )
 
 
 def test_a_row_of_the_confusion_matrix_is_a_label():
-    matrix = measures.confusion_matrix([0, 0, 0, 2], [0, 1, 1, 2], 3)
+    matrix = classification.confusion_matrix([0, 0, 0, 2], [0, 1, 1, 2], 3)
     assert matrix.tolist() == [[1, 2, 0], [0, 0, 0], [0, 0, 1]]
 
 
@@ -79,7 +84,7 @@ def test_the_picture_shows_the_matrix(num_classes):
     matrix = 5 * np.eye(num_classes, dtype=int)
     matrix[0] = 0  # a class without examples
     names = [f"class ${i}_$" for i in range(num_classes)]
-    figure = measures.draw_confusion_matrix(matrix, names)
+    figure = plots.draw_confusion_matrix(matrix, names)
     [axes] = [axes for axes in figure.axes if axes.images]
     shown = axes.images[0].get_array()
     np.testing.assert_array_equal(shown, matrix / 5)

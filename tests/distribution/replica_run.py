@@ -1,6 +1,6 @@
 """Trains MentorMix for 20 steps under a strategy and saves what came out, for `test_replicas.py`.
 
-    python -m tests.methods.replica_run OUTPUT.npz STRATEGY REPLICAS JIT STEPS_PER_EXECUTION
+    python -m tests.distribution.replica_run OUTPUT.npz STRATEGY REPLICAS JIT STEPS_PER_EXECUTION
 
 Partners and λ are fixed: partners are otherwise drawn within a replica, so that the number of
 replicas would change them.
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from mentormix_tf import MentorMix, mixing
 from mentormix_tf.config import StrategyConfig
-from mentormix_tf.training import strategies
+from mentormix_tf.distribution import strategies
 
 STEPS, BATCH_SIZE = 20, 16
 

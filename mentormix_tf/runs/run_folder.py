@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from etils import epath
 
-import mentormix_tf
+from mentormix_tf import version
 from mentormix_tf.errors import InputError
 
 # What result.json repeats of the split's manifest.
@@ -236,7 +236,7 @@ def _only_writer(path):
 
 def _versions():
     return {
-        "mentormix_tf": mentormix_tf.__version__,
+        "mentormix_tf": version.__version__,
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,

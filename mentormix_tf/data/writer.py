@@ -10,7 +10,7 @@ import json
 import numpy as np
 import tensorflow_datasets as tfds
 
-import mentormix_tf
+from mentormix_tf import version
 from mentormix_tf.data import noise
 
 MANIFEST = "manifest.json"
@@ -147,5 +147,5 @@ def _manifest(config):
         "realized_noise_rate": realized_noise_rate(plan.is_clean[used]),
         "transition_matrix": matrix.round(6).tolist(),
         "split_sha256": labels_sha256(ids, labels),
-        "mentormix_tf": mentormix_tf.__version__,
+        "mentormix_tf": version.__version__,
     }

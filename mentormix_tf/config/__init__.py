@@ -1,0 +1,9 @@
+"""What a run is made of: frozen dataclasses, from whose fields and docstrings the flags come."""
+
+from mentormix_tf.config.data import DataConfig
+from mentormix_tf.config.devices import StrategyConfig
+from mentormix_tf.config.output import OutputConfig
+from mentormix_tf.config.run import RunConfig
+from mentormix_tf.config.training import TrainingConfig
+
+__all__ = ["DataConfig", "OutputConfig", "RunConfig", "StrategyConfig", "TrainingConfig"]

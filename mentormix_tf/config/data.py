@@ -1,0 +1,47 @@
+"""The noisy split to train on."""
+
+import dataclasses
+
+from mentormix_tf.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """The noisy split to train on.
+
+    Args:
+        dataset: digits, fashion_mnist, cifar10, cifar100, cifar10_n, cifar100_n, mini_imagenet,
+            stanford_cars, webvision, mini_webvision, imagenet2012, imagenet2012_50, tfds:NAME,
+            folder:PATH or csv:PATH.
+        noise: how labels are made wrong: symmetric, uniform, asymmetric, matrix or from_file; or
+            the data set's own: red, blue, human_worse and the like; none leaves them as they are.
+            Left out, the data set's own noise if it has some, else symmetric.
+        noise_level: fraction of the training labels to make wrong, in [0, 1]; left out, 0.4.
+        noise_seed: seed of the noise and of the validation cut; another one, other wrong labels.
+        noise_file: transition matrix for --noise=matrix (.npy, .csv), or noisy labels for
+            --noise=from_file (.npy, .csv, .json).
+        validation_fraction: fraction of the noisy training examples to hold out, in [0, 1), for
+            choosing hyperparameters without the test labels.
+        train_examples: how many training examples to take, drawn by noise_seed; left out, all. What
+            validation_fraction holds out comes off them.
+        data_dir: folder of TensorFlow Datasets, where prepared splits and downloads are kept.
+    """
+
+    dataset: str = "digits"
+    noise: str = ""
+    noise_level: float | None = None
+    noise_seed: int = 0
+    noise_file: str = ""
+    validation_fraction: float = 0.0
+    train_examples: int | None = None
+    data_dir: str = "~/tensorflow_datasets"
+
+    def __post_init__(self):
+        if self.noise_level is not None and not 0.0 <= self.noise_level <= 1.0:
+            raise InputError(f"noise_level={self.noise_level} must lie in [0, 1].")
+        if not 0.0 <= self.validation_fraction < 1.0:
+            raise InputError(f"validation_fraction={self.validation_fraction} must lie in [0, 1).")
+        if self.train_examples is not None and self.train_examples < 1:
+            raise InputError(f"train_examples={self.train_examples} must be at least 1.")
+        if not 0 <= self.noise_seed < 2**32:
+            raise InputError(f"noise_seed={self.noise_seed} must lie in [0, 2**32).")

@@ -1,0 +1,110 @@
+"""How the network is trained."""
+
+import dataclasses
+from typing import Literal
+
+from mentormix_tf.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How the network is trained.
+
+    Args:
+        network: the network, by name: small_cnn, resnet32, resnet32_thin, preact_resnet18,
+            wide_resnet_28_10, or one of keras.applications, such as resnet50.
+        pretrained: whether to start from ImageNet weights, which those of keras.applications have.
+        augmentation: none, cifar (the released code's crop, flip and colours), cifar_standard
+            (crop and flip) or imagenet; auto goes by the size of the images.
+        image_size: pixels a side that the network is shown; 0 for the images' own size, or 224
+            where that differs between images.
+        batch_size: examples in a step, over all replicas.
+        train_steps: how many steps to train.
+        eval_every: steps between evaluations; train_steps must be a multiple of it.
+        learning_rate: SGD's learning rate at the start.
+        schedule: how it goes on: along a cosine to 0, down a staircase, or constant.
+        decay_every: steps between two stairs.
+        decay_rate: what each stair multiplies the learning rate by.
+        warmup_steps: steps in which the learning rate first rises from 0.
+        momentum: of SGD, in [0, 1).
+        weight_decay: times the sum of squares of the kernels of convolutions and dense layers is
+            added to the loss; half of what PyTorch calls weight decay.
+        label_smoothing: in [0, 1), share of each training label that is spread over all classes.
+        average_decay: in [0, 1), decay of a moving average of the weights, which is evaluated, too;
+            0 for none, 0.9999 in the released code.
+        seed: seed of the weights, the order of the examples and the method's draws.
+        steps_per_execution: steps between two looks at the loss; more of them keep a fast
+            device from waiting for the host. eval_every must be a multiple of it.
+        jit_compile: whether XLA compiles the step; auto does so where there is a GPU. A TPU always
+            compiles.
+        precision: float32, or bfloat16 for the network's arithmetic; its weights stay float32.
+    """
+
+    network: str = "small_cnn"
+    pretrained: bool = False
+    augmentation: str = "auto"
+    image_size: int = 0
+    batch_size: int = 128
+    train_steps: int = 600
+    eval_every: int = 100
+    learning_rate: float = 0.1
+    schedule: Literal["cosine", "staircase", "constant"] = "cosine"
+    decay_every: int = 1000
+    decay_rate: float = 0.9
+    warmup_steps: int = 0
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    average_decay: float = 0.0
+    seed: int = 0
+    steps_per_execution: int = 1
+    jit_compile: Literal["auto", "true", "false"] = "auto"
+    precision: str = "float32"
+
+    def __post_init__(self):
+        for name in (
+            "batch_size",
+            "train_steps",
+            "eval_every",
+            "steps_per_execution",
+            "decay_every",
+        ):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)} must be at least 1.")
+        if self.train_steps >= 2**31:
+            raise InputError(f"train_steps={self.train_steps} must be less than 2**31.")
+        if self.image_size < 0:
+            raise InputError(f"image_size={self.image_size} must not be negative.")
+        if self.train_steps % self.eval_every and self.train_steps > self.eval_every:
+            raise InputError(
+                f"train_steps={self.train_steps} must be a multiple of eval_every="
+                f"{self.eval_every}, so that the last evaluation is of the final weights."
+            )
+        if min(self.eval_every, self.train_steps) % self.steps_per_execution:
+            raise InputError(
+                f"eval_every={self.eval_every} must be a multiple of steps_per_execution="
+                f"{self.steps_per_execution}."
+            )
+        if self.precision == "float16":
+            raise InputError(
+                "precision=float16 needs its loss scaled, which is wrong on several replicas: "
+                "take bfloat16, which needs none."
+            )
+        if self.precision not in ("float32", "bfloat16"):
+            raise InputError(f"precision={self.precision} is unknown: choose float32 or bfloat16.")
+        if not 0.0 < self.learning_rate < float("inf"):
+            raise InputError(f"learning_rate={self.learning_rate} must be a positive number.")
+        if not 0 <= self.warmup_steps < self.train_steps:
+            raise InputError(
+                f"warmup_steps={self.warmup_steps} must not be negative, and less than train_steps="
+                f"{self.train_steps}."
+            )
+        for name in ("momentum", "label_smoothing", "average_decay"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise InputError(f"{name}={getattr(self, name)} must lie in [0, 1).")
+        if not 0.0 < self.decay_rate <= 1.0:
+            raise InputError(f"decay_rate={self.decay_rate} must lie in (0, 1].")
+        if not 0.0 <= self.weight_decay < float("inf"):
+            raise InputError(f"weight_decay={self.weight_decay} must be a number from 0 on.")
+        if not 0 <= self.seed < 2**31:
+            raise InputError(f"seed={self.seed} must lie in [0, 2**31).")

@@ -1,0 +1,1 @@
+"""Where training runs: strategies, what replicas share, the replicated Keras model."""

@@ -1,14 +1,13 @@
 """python -m mentormix_tf.aot_compile: compiles a train step for a TPU without having one."""
 
 import dataclasses
-import datetime
-import json
-import pathlib
+import sys
+from collections.abc import Sequence
 
-from mentormix_tf import command, methods, version
+from mentormix_tf import command, methods
+from mentormix_tf.command import Given, Section
 from mentormix_tf.config import RunConfig, TrainingConfig
 from mentormix_tf.errors import InputError
-from mentormix_tf.training import tpu_compiler
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +15,7 @@ class StepConfig:
     """The train step.
 
     Args:
-        method: how noisy labels are dealt with, by name.
+        method: {methods}.
         network: the network, by name.
         image_size: pixels a side that the network is shown.
         channels: 1 for grey images, 3 for coloured ones.
@@ -55,72 +54,38 @@ class TargetConfig:
     output: str = ""
 
 
-def main():
-    """Lowers and compiles the step that the flags name; says what it takes and whether it fits."""
-    step, target = command.read_config(StepConfig), command.read_config(TargetConfig)
+SECTIONS = (
+    Section("The step", StepConfig),
+    Section("The method's hyperparameters", None),
+    Section("The TPU", TargetConfig),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compiles the step that a command line names; returns the exit status."""
+    return command.run(_compile, "Compiles a train step for a TPU, without a TPU.", SECTIONS, argv)
+
+
+def _compile(given: Given) -> None:
+    from mentormix_tf.training import aot
+
+    step, target = given.config(StepConfig), given.config(TargetConfig)
     config = RunConfig(
         training=TrainingConfig(
             network=step.network, batch_size=step.batch_size, precision=step.precision
         ),
         method=step.method,
-        hyperparameters=methods.resolve(step.method, command.read_hyperparameters()),
+        hyperparameters=methods.resolve(step.method, given.hyperparameters()),
     )
-    folder = _free_folder(target.output)
-    tpu_compiler.core(target.topology)  # refused before anything is made
     image_shape = (step.image_size, step.image_size, step.channels)
-    print(f"Lowering the step of {step.method} on {step.network} ...", flush=True)
-    stablehlo = tpu_compiler.lower(config, image_shape, step.num_classes, step.num_examples)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "step.mlir").write_text(stablehlo)
-    except OSError as error:
-        raise InputError(f"output={folder} can't be written: {error.strerror}.") from error
-    print(f"Compiling for {target.topology}: seconds to minutes ...", flush=True)
-    compiled = tpu_compiler.compile_step(stablehlo, target.topology)
-    print(_report(compiled))
-    result = {
-        "topology": target.topology,
-        **dataclasses.asdict(step),
-        "hyperparameters": config.hyperparameters,
-        **dataclasses.asdict(compiled),
-        "versions": {"mentormix_tf": version.__version__, **tpu_compiler.versions()},
-    }
-    (folder / "aot.json").write_text(json.dumps(result, indent=2) + "\n")
+    facts = dataclasses.asdict(step)
+    size = (step.num_classes, step.num_examples)
+    folder, compiled = aot.compile_run(
+        config, image_shape, *size, target.topology, target.output, facts
+    )
+    print(aot.table(compiled))
     print(f"More in {folder}/")
 
 
-def _free_folder(output):
-    """The folder to write to, which holds no other result."""
-    folder = pathlib.Path(output or f"runs/aot-{datetime.datetime.now():%Y-%m-%d-%H-%M-%S}")
-    folder = folder.expanduser()
-    for name in ("aot.json", "step.mlir"):
-        if (folder / name).exists():
-            raise InputError(
-                f"output={folder} holds another {name}: name a new folder, or move that one away."
-            )
-    return folder
-
-
-def _report(compiled):
-    def row(name, size):
-        return f"  {name:<16}{size / 2**20:>12,.3f} MiB"
-
-    has = f"a core has {compiled.hbm / 2**30:g} GiB"
-    lines = ["", f"Compiled in {compiled.seconds:.0f} s, for one core:"]
-    if not compiled.fits:
-        return "\n".join([*lines, f"  does not fit: {has}; {compiled.refusal}"])
-    lines += [
-        f"  {'operations':<16}{compiled.flops / 1e9:>12,.3f} GFLOP",
-        f"  {'bytes accessed':<16}{compiled.bytes_accessed / 1e9:>12,.3f} GB",
-        *(row(name.replace("_", " "), size) for name, size in compiled.memory.items()),
-        f"  fits: {has}",
-    ]
-    return "\n".join(lines)
-
-
-command.define_config("The step", StepConfig)
-command.define_hyperparameters("The method's hyperparameters")
-command.define_config("The TPU", TargetConfig)
-
 if __name__ == "__main__":
-    command.run(main, "Compiles a train step for a TPU, without a TPU.")
+    sys.exit(main())

@@ -1,218 +1,167 @@
 """What every command shares: flags made from configs and methods, grouped help, short errors.
 
 A flag's name, type and default are those of a dataclass field or a constructor argument, its help
-is that argument's text in the docstring: each stands once.
+is that argument's text in the docstring: each stands once. Flags are made when a command starts,
+so any number of commands can be imported and called in one process.
 """
 
 import dataclasses
-import inspect
-import os
-import pathlib
 import re
-import signal
 import sys
 import textwrap
-import types
-import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-import docstring_parser
-from absl import app, flags, logging
+import absl.flags
+import absl.logging
 
-from mentormix_tf import methods
-from mentormix_tf.errors import InputError, Preempted
+from mentormix_tf import backend, console, methods, networks
+from mentormix_tf.config import codec
+from mentormix_tf.config.codec import Field
+from mentormix_tf.config.flags import FlagSet
+from mentormix_tf.data import noise, sources
+from mentormix_tf.errors import InputError
 
-FLAGS = flags.FLAGS
+HELP = r"--?(h|\?|help(short|full)?(=true)?)"
+# What a help text says in braces, and the names that stand for it.
+REGISTRIES = {
+    "datasets": lambda: sources.names(),
+    "methods": lambda: ", ".join(methods.METHODS),
+    "networks": lambda: networks.names(),
+    "noises": lambda: noise.names(),
+}
+ABSL = ("verbosity", "logtostderr", "alsologtostderr", "log_dir", "stderrthreshold")
 
-_groups = {}  # title -> names of its flags, as --help shows them
 
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """Flags that --help shows under one heading, one for each field of a dataclass.
 
-def define_config(title, config_class, without=(), has_defaults=True):
-    """Defines a flag for each field of a dataclass.
-
-    Args:
-        title: heading of the flags in --help.
-        config_class: dataclass whose docstring has an `Args` section.
+    Attributes:
+        title: the heading.
+        config_class: dataclass whose docstring has an `Args` section; None for the hyperparameters
+            of all methods, which are unset by default.
         without: fields that get no flag.
-        has_defaults: whether a flag that is left out has the field's default; else it is None, for
-            `read_given`.
+        has_defaults: whether a flag that is left out has the field's default; else it is None.
     """
-    helps = _argument_helps(config_class)
-    kinds = typing.get_type_hints(config_class)
-    for field in dataclasses.fields(config_class):
-        if field.name in without:
-            continue
-        default = field.default if has_defaults else None
-        _define(title, field.name, kinds[field.name], default, helps[field.name])
+
+    title: str
+    config_class: type | None
+    without: Sequence[str] = ()
+    has_defaults: bool = True
+
+    def fields(self) -> list[Field]:
+        """A `Field` for each flag."""
+        if self.config_class is None:
+            return merged(methods.all_hyperparameters())
+        found = [f for f in codec.fields(self.config_class) if f.name not in self.without]
+        found = [dataclasses.replace(f, help=_filled_in(f.help)) for f in found]
+        return found if self.has_defaults else [dataclasses.replace(f, default=None) for f in found]
 
 
-def read_config(config_class, **given):
-    """A dataclass filled from the flags that `define_config` made of it, and from `given`."""
-    names = [field.name for field in dataclasses.fields(config_class) if field.name not in given]
-    return config_class(**{name: FLAGS[name].value for name in names}, **given)
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What a command line gives.
+
+    Attributes:
+        words: all of it, without the command.
+        arguments: the words that are not flags.
+        flags: the `FlagSet`.
+    """
+
+    words: Sequence[str]
+    arguments: Sequence[str]
+    flags: FlagSet
+
+    def config(self, config_class: type, **given: Any) -> Any:
+        """A dataclass filled from the flags of its fields, and from `given`."""
+        return self.flags.config(config_class, **given)
+
+    def fields_given(self, config_class: type) -> dict[str, Any]:
+        """Those fields of a dataclass that the command line sets."""
+        return self.flags.given(field.name for field in dataclasses.fields(config_class))
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The methods' hyperparameters that the command line sets."""
+        return self.flags.hyperparameters()
 
 
-def read_given(config_class):
-    """Those fields of a dataclass that the command line sets: a dict from name to value."""
-    names = [field.name for field in dataclasses.fields(config_class)]
-    return {name: FLAGS[name].value for name in names if FLAGS[name].present}
-
-
-def define_hyperparameters(title):
-    """Defines a flag for each hyperparameter of each method; unset, it is the method's default."""
-    defaults, kinds, helps = {}, {}, {}
-    for name, method in methods.METHODS.items():
-        for parameter in methods.hyperparameters(method).values():
-            defaults.setdefault(parameter.name, []).append(f"{name}: {parameter.default}")
-            kinds[parameter.name] = parameter.annotation
-            helps[parameter.name] = _argument_helps(method)[parameter.name]
-    for name, text in helps.items():
-        _define(title, name, kinds[name], None, f"{text} ({', '.join(defaults[name])})")
-
-
-def read_hyperparameters():
-    """Those hyperparameters that the command line sets: a dict from name to value."""
-    names = _hyperparameter_names()
-    return {name: FLAGS[name].value for name in names if FLAGS[name].value is not None}
-
-
-def run(main, summary, arguments=""):
-    """Parses the flags, runs a command and ends the process.
-
-    Exit status 0 if all went well; 1 for a flag that absl refuses, and for an InputError, whose
-    sentence is printed without a traceback; 143, as of any process that SIGTERM has ended, for a
-    run that has saved its state and can be started again.
+def run(
+    action: Callable[[Given], int | None],
+    summary: str,
+    sections: Sequence[Section],
+    argv: Sequence[str] | None = None,
+    arguments: str = "",
+) -> int:
+    """Parses a command line and does what it says.
 
     Args:
-        main: function of no arguments, or of the list of those that are no flags.
-        summary: what the command does, for --help.
-        arguments: what those are called in --help, such as "IMAGE..."; "" where there are none.
+        action: what the command does; it may return an exit status.
+        summary: what that is, for --help.
+        sections: its flags.
+        argv: the words after the command; None for those that the process was started with.
+        arguments: what words that are not flags are called in --help, such as "IMAGE..."; "" where
+            there are none.
+
+    Returns:
+        The exit status, see `console.exit_status`.
     """
-    FLAGS.set_gnu_getopt(bool(arguments))  # flags may come after them
-
-    def parse(argv):
-        if any(re.fullmatch(r"--?(h|\?|help(short|full)?(=true)?)", flag) for flag in argv[1:]):
-            print(_help(summary, arguments))
-            sys.exit(0)
-        try:
-            argv = [argv[0], *_with_flagfiles(argv[1:])]
-        except InputError as error:
-            sys.exit(f"error: {error}")
-        return app.parse_flags_with_usage(argv)
-
-    def guarded(argv):
-        if not FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.ERROR)  # TFDS warns of much that is meant
-        try:
-            if arguments:
-                main(argv[1:])
-            elif argv[1:]:
-                raise InputError(f"{argv[1]} is no flag: flags start with -- and are in --help.")
-            else:
-                main()
-        except InputError as error:
-            sys.exit(f"error: {error}")
-        except Preempted as stop:
-            print(stop, file=sys.stderr)
-            sys.exit(128 + signal.SIGTERM)
-        except BrokenPipeError:  # as when `| head` has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
-        except KeyboardInterrupt:
-            sys.exit(130)
-
-    app.run(guarded, flags_parser=parse)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if any(re.fullmatch(HELP, word) for word in words):
+        print(_help(summary, sections, arguments))
+        return 0
+    console.show_log()
+    return console.exit_status(lambda: action(_parse(words, sections, arguments)))
 
 
-def _with_flagfiles(words, folder="", opened=()):
-    """Puts in place of each --flagfile what is in it.
-
-    absl would look for a flagfile that another one names in the current folder; here it lies
-    beside the file that names it.
-
-    Args:
-        words: of the command line, or lines of a flagfile.
-        folder: where relative paths begin.
-        opened: the flagfiles that these lines are in.
-
-    Raises:
-        InputError: a flagfile can't be read, or is in itself.
-    """
-    words = iter(words)
-    for word in words:
-        name, _, value = word.partition("=")
-        if name not in ("--flagfile", "-flagfile"):
-            yield word
-            continue
-        value = value if "=" in word else next(words, "")
-        path = pathlib.Path(folder, pathlib.Path(value).expanduser())
-        if path.resolve() in opened:
-            raise InputError(f"flagfile={path} includes itself: take one of the inclusions out.")
-        try:
-            lines = [line.strip() for line in path.read_text().splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", "it is no text")
-            raise InputError(f"flagfile={path} can't be read: {reason}.") from error
-        flags_there = [line for line in lines if line and not line.startswith(("#", "//"))]
-        yield from _with_flagfiles(flags_there, path.parent, (*opened, path.resolve()))
+def renamed(old: str, new: str, main: Callable[[Sequence[str] | None], int], argv) -> int:
+    """Runs a command that has another name now, and says so."""
+    print(f"note: {old} is now called {new}: python -m mentormix_tf.{new}", file=sys.stderr)
+    return main(argv)
 
 
-class _MethodFlag(flags.Flag):
-    """--method: another one than before drops the hyperparameters before it.
-
-    So a flagfile may hold an experiment with its method's settings, and any other method be given
-    after it.
-    """
-
-    def parse(self, argument):
-        if self.present and argument != self.value:
-            for name in _hyperparameter_names():
-                FLAGS[name].unparse()
-        super().parse(argument)
-
-
-def _hyperparameter_names():
-    """The hyperparameters of all methods, by name and in order."""
-    every = methods.METHODS.values()
-    return sorted({name for method in every for name in methods.hyperparameters(method)})
+def merged(hyperparameters: Mapping[str, Sequence[Field]]) -> list[Field]:
+    """One `Field` for each name, whose help says what its default is for each method."""
+    found: dict[str, list] = {}
+    for method, fields in hyperparameters.items():
+        for field in fields:
+            found.setdefault(field.name, []).append((method, field))
+    merged = []
+    for pairs in found.values():
+        defaults = ", ".join(f"{method}: {field.default}" for method, field in pairs)
+        last = pairs[-1][1]
+        merged.append(dataclasses.replace(last, default=None, help=f"{last.help} ({defaults})"))
+    return merged
 
 
-def _define(title, name, kind, default, text):
-    _groups.setdefault(title, []).append(name)
-    if typing.get_origin(kind) is types.UnionType:  # "float | None": None where it is left out
-        kind = typing.get_args(kind)[0]
-    if typing.get_origin(kind) is typing.Literal:
-        flags.DEFINE_enum(name, default, typing.get_args(kind), text, case_sensitive=False)
-    elif typing.get_origin(kind) is tuple:
-        flags.DEFINE_list(name, default, text)
-    elif name == "method":
-        parser, serializer = flags.ArgumentParser(), flags.ArgumentSerializer()
-        flags.DEFINE_flag(_MethodFlag(parser, serializer, name, default, text))
-    else:
-        define = {
-            bool: flags.DEFINE_boolean,
-            int: flags.DEFINE_integer,
-            float: flags.DEFINE_float,
-            str: flags.DEFINE_string,
-        }[kind]
-        define(name, default, text)
+def _parse(words, sections, arguments):
+    own = [field for each in sections if each.config_class is not None for field in each.fields()]
+    has_methods = any(each.config_class is None for each in sections)
+    flags = FlagSet(own, methods.all_hyperparameters() if has_methods else None)
+    flags.adopt(absl.flags.FLAGS, ABSL)
+    rest = flags.parse(words)
+    if rest and not arguments:
+        raise InputError(f"{rest[0]} is not a flag: flags start with -- and are in --help.")
+    if not flags.given(["verbosity"]):
+        absl.logging.set_verbosity(absl.logging.ERROR)  # TFDS warns of much that is meant
+    backend.check()
+    return Given(words, rest, flags)
 
 
-def _argument_helps(documented):
-    """Each argument's help from the `Args` section of a class's docstring, on one line."""
-    parsed = docstring_parser.parse(
-        inspect.getdoc(documented), docstring_parser.DocstringStyle.GOOGLE
-    )
-    return {p.arg_name: " ".join(p.description.split()) for p in parsed.params}
+def _filled_in(text):
+    """Help with names in place of what stands in braces."""
+    return re.sub(r"\{(\w+)\}", lambda match: REGISTRIES[match[1]](), text)
 
 
-def _help(summary, arguments):
+def _help(summary: str, sections: Iterable[Section], arguments: str) -> str:
     given = f"Give {arguments}, and flags" if arguments else "Give flags"
     lines = [summary, "", f"{given} as --name=value, or in a file: --flagfile=PATH."]
-    for title, names in _groups.items():
-        lines += ["", title]
-        for name in names:
-            flag = FLAGS[name]
-            lines.append(f"  --{name}" + ("" if flag.default in (None, []) else f"={flag.default}"))
-            indent = " " * 6
-            lines += textwrap.wrap(flag.help, 88, initial_indent=indent, subsequent_indent=indent)
+    indent = " " * 6
+    for section in sections:
+        lines += ["", section.title]
+        for field in section.fields():
+            has_default = field.default not in (None, (), "")
+            default = f"={codec.serialize(field.default)}" if has_default else ""
+            lines.append(f"  --{field.name}{default}")
+            lines += textwrap.wrap(field.help, 88, initial_indent=indent, subsequent_indent=indent)
     return "\n".join(lines)

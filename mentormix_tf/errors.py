@@ -9,12 +9,16 @@ class InputError(ValueError):
     """
 
 
+class BackendError(ImportError):
+    """TensorFlow is missing, or Keras runs on something else."""
+
+
 class Preempted(Exception):
-    """A command was asked to stop, and has saved what it needs to go on.
+    """A command was asked to stop, and has saved what it needs to continue.
 
     Args:
         when: what it had done, such as "after step 20".
     """
 
-    def __init__(self, when):
+    def __init__(self, when: str):
         super().__init__(f"Stopped {when}, as asked: the same command goes on from there.")

@@ -2,11 +2,14 @@
 
 import dataclasses
 import json
+import sys
+from collections.abc import Sequence
 from typing import Literal
 
 from etils import epath
 
 from mentormix_tf import command
+from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import splits
 from mentormix_tf.errors import InputError
@@ -53,9 +56,20 @@ class EvaluateConfig:
             raise InputError(f"batch_size={self.batch_size} must be at least 1.")
 
 
-def main():
-    """Evaluates as the flags say, prints a table and writes the files."""
-    config = command.read_config(EvaluateConfig)
+SECTIONS = (
+    Section("What is measured", EvaluateConfig),
+    Section("The split; flags left out are as the network was trained", DataConfig, (), False),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluates what a command line names; returns the exit status."""
+    summary = "Measures a run's network, or an exported one, on a prepared split."
+    return command.run(_evaluate, summary, SECTIONS, argv)
+
+
+def _evaluate(given: Given) -> None:
+    config = given.config(EvaluateConfig)
     if config.model_dir:
         run = saved_run.read(config.model_dir)
         trained = saved_run.load_network(run, config.weights)
@@ -70,7 +84,7 @@ def main():
         path = epath.Path(config.saved_model).resolve()
         name, root = f"{path.parent.name}-{path.name}", epath.Path("evaluation")
 
-    data = splits.prepare(_data_config(trained_on))
+    data = splits.prepare(_data_config(trained_on, given.fields_given(DataConfig)))
     kind = "true_label" if config.true_labels else "label"
     subject |= {"data": str(data.path), "split": config.split, "compared_with": kind}
     suffix = "-true_labels" if config.true_labels else ""
@@ -89,9 +103,8 @@ def main():
     print(f"More in {folder}/")
 
 
-def _data_config(trained_on):
+def _data_config(trained_on, given):
     """The data that the flags name; without --dataset, the run's own with what they change."""
-    given = command.read_given(DataConfig)
     base = DataConfig(data_dir=trained_on.data_dir) if "dataset" in given else trained_on
     if "noise" in given and "noise_level" not in given:
         base = dataclasses.replace(base, noise_level=None)  # another noise, another default
@@ -180,10 +193,5 @@ def _table(subject, report):
     return "\n".join(lines)
 
 
-command.define_config("What is measured", EvaluateConfig)
-command.define_config(
-    "The split; flags left out are as the network was trained", DataConfig, has_defaults=False
-)
-
 if __name__ == "__main__":
-    command.run(main, "Measures a run's network, or an exported one, on a prepared split.")
+    sys.exit(main())

@@ -1,12 +1,13 @@
 """python -m mentormix_tf.export: writes a run's network as a SavedModel for serving."""
 
 import dataclasses
+import sys
+from collections.abc import Sequence
 from typing import Literal
 
 from mentormix_tf import command
+from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
-from mentormix_tf.runs import saved_run
-from mentormix_tf.serving import saved_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +36,17 @@ class ExportConfig:
             raise InputError(f"version={self.version} must be at least 1.")
 
 
-def main():
-    """Exports as the flags say, and prints where to."""
-    config = command.read_config(ExportConfig)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exports the run that a command line names; returns the exit status."""
+    summary = "Writes a run's network as a SavedModel, ready for TensorFlow Serving."
+    return command.run(_export, summary, (Section("Exporting", ExportConfig),), argv)
+
+
+def _export(given: Given) -> None:
+    from mentormix_tf.runs import saved_run
+    from mentormix_tf.serving import saved_model
+
+    config = given.config(ExportConfig)
     run = saved_run.read(config.model_dir)
     trained = saved_run.load_network(run, config.weights)
     export_dir = config.export_dir or run.path / "export"
@@ -46,7 +55,5 @@ def main():
     print(f"See them with: saved_model_cli show --dir {path} --all")
 
 
-command.define_config("Exporting", ExportConfig)
-
 if __name__ == "__main__":
-    command.run(main, "Writes a run's network as a SavedModel, ready for TensorFlow Serving.")
+    sys.exit(main())

@@ -7,11 +7,13 @@ import json
 import os
 import pathlib
 import sys
+from collections.abc import Sequence
 from typing import Literal
 
 from tqdm import tqdm
 
 from mentormix_tf import command
+from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
 from mentormix_tf.runs import saved_run
 from mentormix_tf.serving import classifier, image_files
@@ -46,9 +48,14 @@ class PredictConfig:
                 raise InputError(f"{name}={getattr(self, name)} must be at least 1.")
 
 
-def main(names):
-    """Classifies the images that are named and writes a row for each."""
-    config = command.read_config(PredictConfig)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Classifies the images that a command line names; returns the exit status."""
+    summary = "Says which classes images show: files, folders or patterns."
+    return command.run(_predict, summary, (Section("Predicting", PredictConfig),), argv, "IMAGE...")
+
+
+def _predict(given: Given) -> None:
+    config, names = given.config(PredictConfig), given.arguments
     if not names:
         raise InputError("No image is named: give files, folders or patterns, as photos/*.jpg.")
     run = saved_run.read(config.model_dir)
@@ -110,7 +117,5 @@ def _text(path):
     return os.fsencode(path).decode(errors="replace")
 
 
-command.define_config("Predicting", PredictConfig)
-
 if __name__ == "__main__":
-    command.run(main, "Says which classes images show: files, folders or patterns.", "IMAGE...")
+    sys.exit(main())

@@ -4,7 +4,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import venv
 
 import pytest
 
@@ -51,14 +50,67 @@ def test_wheel_holds_the_package_alone(installed):
     assert (installed / "mentormix_tf" / "studies" / "published.csv").exists()
 
 
-def test_without_tensorflow_one_sentence(tmp_path):
-    venv.create(tmp_path / "bare", with_pip=False)
-    bare = str(tmp_path / "bare" / "bin" / "python")
-    command = python("-m", "mentormix_tf.train", executable=bare, PYTHONPATH=str(ROOT))
+@pytest.fixture
+def no_tensorflow(tmp_path):
+    """A PYTHONPATH on which TensorFlow can't be imported, nor found."""
+    # What Python takes for "this can't be imported".
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['tensorflow'] = None\n")
+    return f"{tmp_path}{os.pathsep}{ROOT}"
+
+
+def test_without_tensorflow_one_sentence(no_tensorflow):
+    command = python("-m", "mentormix_tf.train", "--print_config", PYTHONPATH=no_tensorflow)
     assert command.returncode == 1
     assert command.stderr.count("\n") == 1 and "pip install 'mentormix-tf[cpu]'" in command.stderr
-    library = python("-c", "import mentormix_tf", executable=bare, PYTHONPATH=str(ROOT))
-    assert "ImportError: mentormix_tf needs TensorFlow" in library.stderr
+    for code in ("import mentormix_tf as mm; mm.MentorMix", "import mentormix_tf.methods.base"):
+        library = python("-c", code, PYTHONPATH=no_tensorflow)
+        assert "BackendError: mentormix_tf needs TensorFlow" in library.stderr
+
+
+LIGHT = [
+    *("mentormix_tf", "mentormix_tf.data.noise", "mentormix_tf.config", "mentormix_tf.config.run"),
+    *("mentormix_tf.data.sources", "mentormix_tf.networks", "mentormix_tf.methods"),
+    *("mentormix_tf.studies.summaries", "mentormix_tf.studies.settings", "mentormix_tf.train"),
+    *("mentormix_tf.evaluate", "mentormix_tf.study", "mentormix_tf.cli"),
+]
+
+
+def test_light_rooms_and_help_need_no_tensorflow(no_tensorflow):
+    code = f"import importlib, sys; [importlib.import_module(name) for name in {LIGHT}]"
+    done = python("-c", f"{code}; assert 'keras' not in sys.modules", PYTHONPATH=no_tensorflow)
+    assert done.returncode == 0, done.stderr
+    done = python("-m", "mentormix_tf.train", "--help", PYTHONPATH=no_tensorflow)
+    assert done.returncode == 0 and "--gamma_p" in done.stdout, done.stderr
+
+
+def test_commands_are_functions_of_one_process(tmp_path, monkeypatch, capsys):
+    from mentormix_tf import cli, doctor, evaluate, prepare, teach, train, verify
+
+    monkeypatch.chdir(tmp_path)
+    flags = ["--data_dir=data", "--noise_level=0.2"]
+    assert verify.main(flags) == 1 and "make it with" in capsys.readouterr().err
+    assert prepare.main(flags) == 0 and "wrong labels 20" in capsys.readouterr().out
+    assert doctor.main(flags) == 0
+    printed = capsys.readouterr()
+    assert "Nothing is wrong" in printed.out and "doctor is now called verify" in printed.err
+    assert teach.main(["--steps=0"]) == 1
+    assert "steps=0 must be at least 1" in capsys.readouterr().err
+    assert cli.main(["train", "--print_config", "--seed=3"]) == 0
+    assert "--seed=3\n" in capsys.readouterr().out
+    assert train.main(["--print_config"]) == 0  # the flags before are forgotten
+    assert "--seed=0\n" in capsys.readouterr().out
+    assert evaluate.main([]) == 1 and "Name either a run" in capsys.readouterr().err
+
+
+def test_mentormix_names_its_commands(capsys):
+    from mentormix_tf import cli
+
+    assert cli.main([]) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {name} " in text for name in cli.COMMANDS)
+    assert cli.main(["--version"]) == 0 and capsys.readouterr().out.startswith("mentormix_tf ")
+    assert cli.main(["trian"]) == 2
+    assert "trian is not a command: see mentormix --help, perhaps train" in capsys.readouterr().err
 
 
 def test_another_backend_in_the_users_settings_is_overruled():
@@ -72,10 +124,10 @@ def test_another_backend_already_loaded_is_said():
     code = (
         "import sys, types; keras = sys.modules['keras'] = types.ModuleType('keras');"
         "keras.backend = types.SimpleNamespace(backend=lambda: 'jax');"
-        "import mentormix_tf"
+        "import mentormix_tf; mentormix_tf.MentorMix"
     )
     done = python("-c", code, cwd=ROOT)
     assert (
-        "ImportError: mentormix_tf needs Keras on TensorFlow, but Keras was imported on jax"
+        "BackendError: mentormix_tf needs Keras on TensorFlow, but Keras was imported on jax"
         in done.stderr
     )

@@ -1,4 +1,4 @@
-"""The prepare and doctor commands as a user starts them, killed half-way among it."""
+"""The prepare and verify commands as a user starts them, killed half-way among it."""
 
 import json
 import os
@@ -72,14 +72,14 @@ def test_killed_and_started_again(tmp_path):
     assert process.returncode == -signal.SIGKILL
     assert not manifests(tmp_path)
     flags.append(f"--data_dir={tmp_path / 'data'}")
-    names = ("doctor", "prepare", "doctor")
+    names = ("verify", "prepare", "verify")
     missing, made, found = commands.run(*([name, *flags] for name in names), cwd=tmp_path)
     assert missing[0] == 1 and "does not exist: make it with" in missing[2]
     assert made[0] == 0 and not list(folder.glob("incomplete*"))
-    assert found[0] == 0 and "Nothing is wrong." in found[1] and "realised 0.4000" in found[1]
+    assert found[0] == 0 and "Nothing is wrong." in found[1] and "realized 0.4000" in found[1]
 
 
-def test_doctor_names_the_damaged_file(tmp_path):
+def test_verify_names_the_damaged_file(tmp_path):
     data_dir = str(tmp_path / "data")
     splits.prepare(DataConfig(data_dir=data_dir))
     [file] = (tmp_path / "data").rglob("*train.tfrecord*")
@@ -88,7 +88,7 @@ def test_doctor_names_the_damaged_file(tmp_path):
     file.write_bytes(bytes(content))
     flags = [f"--data_dir={data_dir}"]
     found, trained = commands.run(
-        ["doctor", *flags], ["train", *flags, "--model_dir=run"], cwd=tmp_path
+        ["verify", *flags], ["train", *flags, "--model_dir=run"], cwd=tmp_path
     )
     assert found[0] == 1
     assert str(file) in found[1] and "of 1437 records can be read" in found[1]
@@ -101,10 +101,10 @@ def test_bad_flags_and_help(tmp_path):
     bad = {
         "noise_level=lots must be a number in [0, 1], or all": ["prepare", "--noise_level=lots"],
         "folder:gone is no folder": ["prepare", "--dataset=folder:gone"],
-        "noise=red is unknown for dataset=digits": ["doctor", "--noise=red"],
+        "noise=red is unknown for dataset=digits": ["verify", "--noise=red"],
     }
     helps = {
-        "--dataset=digits": ["doctor", "--help"],
+        "--dataset=digits": ["verify", "--help"],
         "or all for the paper's ten levels": ["prepare", "--helpshort"],
     }
     ended = commands.run(*bad.values(), *helps.values(), cwd=tmp_path)

@@ -33,13 +33,9 @@ class OutputConfig:
             raise InputError(f"checkpoint_every={self.checkpoint_every} must not be negative.")
         if self.keep_checkpoints < 1:
             raise InputError(f"keep_checkpoints={self.keep_checkpoints} must be at least 1.")
-        try:
-            steps = [int(step) for step in self.profile_steps]
-        except ValueError:
-            steps = [0]
+        steps = self.profile_steps
         if steps and not (len(steps) == 2 and 0 < steps[0] <= steps[1]):
             raise InputError(
-                f"profile_steps={','.join(map(str, self.profile_steps))} must be two steps from 1 "
-                "on, as in 20,30."
+                f"profile_steps={','.join(map(str, steps))} must be two steps from 1 on, as in "
+                "20,30."
             )
-        object.__setattr__(self, "profile_steps", tuple(steps))

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import pathlib
 import re
@@ -20,6 +21,8 @@ from mentormix_tf.data import images, noise, sources
 from mentormix_tf.data.sources.users_own import fingerprint
 from mentormix_tf.data.writer import MANIFEST, NoisyLabels, NoisyLabelsConfig, SplitPlan
 from mentormix_tf.errors import InputError
+
+log = logging.getLogger(__name__)
 
 DEFAULT_LEVEL = 0.4
 WITH_LEVEL = ("symmetric", "uniform", "asymmetric", "red", "blue")
@@ -54,6 +57,24 @@ class NoisySplits:
 
     def num_examples(self, split):
         return self.builder.info.splits[split].num_examples
+
+    def text(self) -> str:
+        """What a user wants to know of the split, in a few lines."""
+        manifest = self.manifest
+        level = "" if manifest["noise_level"] is None else f", level {manifest['noise_level']:g}"
+        rate = manifest["realized_noise_rate"]
+        wrong = "unknown" if rate is None else f"{rate:.2%} of the training labels"
+        counts = ", ".join(f"{count:,} {name}" for name, count in manifest["num_examples"].items())
+        return "\n".join(
+            [
+                f"{manifest['dataset']}, noise {manifest['noise']}{level}, seed "
+                f"{manifest['noise_seed']}",
+                f"  examples     {counts}, {len(self.class_names)} classes",
+                f"  wrong labels {wrong}",
+                f"  sha256       {manifest['split_sha256']}",
+                f"  folder       {self.path}",
+            ]
+        )
 
 
 def resolve(config):
@@ -130,7 +151,7 @@ def prepare(config, skip_bad_images=False):
     path = folder(config)
     with _only_writer(path.parent):
         if not path.exists():
-            print(f"Preparing {path}", flush=True)
+            log.info("Preparing %s", path)
             for leftover in path.parent.glob("*incomplete*"):
                 leftover.rmtree()
             _write(config, path, skip_bad_images)

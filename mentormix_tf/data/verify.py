@@ -2,44 +2,108 @@
 
 import collections
 import dataclasses
+import json
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from etils import epath
 from tqdm import tqdm
 
-from mentormix_tf.data.writer import labels_sha256, realized_noise_rate
+from mentormix_tf.config import DataConfig
+from mentormix_tf.data import splits
+from mentormix_tf.data.writer import MANIFEST, labels_sha256, realized_noise_rate
+from mentormix_tf.errors import InputError
 
 COLUMNS = ("id", "label", "true_label", "is_clean")
 SHOWN = 5  # problems of one kind that are told one by one
+MOST_CLASSES = 20  # whose counts are shown one by one
 
 
 @dataclasses.dataclass(frozen=True)
-class Checkup:
-    """What was found.
+class Verification:
+    """What was found in a split.
 
     Attributes:
+        path: its folder.
+        manifest: its manifest.
+        class_names: a name for each class.
         problems: a sentence for each thing that is wrong, naming the file.
         histograms: dict from split to `[classes]`, examples of each class by their given label.
         realized_noise_rate: of the training labels, or None where the truth is not known.
         sha256: of the training labels, as in the manifest.
     """
 
+    path: epath.Path
+    manifest: dict
+    class_names: list
     problems: list
     histograms: dict
     realized_noise_rate: float | None
     sha256: str
 
+    def text(self) -> str:
+        """What was found, for people to read."""
+        rate, level = self.realized_noise_rate, self.manifest["noise_level"]
+        level = "none" if level is None else f"{level:.4f}"
+        realized = "unknown" if rate is None else f"{rate:.4f}"
+        lines = [
+            f"{self.path}",
+            f"  noise     {self.manifest['noise']}, level {level}, realized {realized}",
+            f"  sha256    {self.sha256}",
+        ]
+        for split, histogram in self.histograms.items():
+            lines += self._counts(split, histogram)
+        if not self.problems:
+            return "\n".join([*lines, "Nothing is wrong."])
+        lines.append(f"{len(self.problems)} problems; delete the folder and prepare it again:")
+        return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])
 
-def examine(builder, manifest):
+    def _counts(self, split, histogram):
+        names = self.class_names
+        fewest, most = histogram.argmin(), histogram.argmax()
+        lines = [
+            f"  {split:<10}{histogram.sum():,} examples, from {histogram[fewest]:,} "
+            f"({names[fewest]}) to {histogram[most]:,} ({names[most]}) a class"
+        ]
+        if len(histogram) <= MOST_CLASSES:
+            lines += [
+                f"    {name:<20}{count:>8,}  {'#' * round(40 * count / max(histogram[most], 1))}"
+                for name, count in zip(names, histogram, strict=True)
+            ]
+        return lines
+
+
+def verify(config: DataConfig) -> Verification:
+    """Reads every record of the split that a config names, and compares it with what was written.
+
+    Args:
+        config: `DataConfig`.
+
+    Raises:
+        InputError: the split is not there, or can't be opened.
+    """
+    config = splits.resolve(config)
+    path = splits.folder(config)
+    if not path.exists():
+        raise InputError(f"{path} does not exist: make it with python -m mentormix_tf.prepare.")
+    try:
+        manifest = json.loads((path / MANIFEST).read_text())
+        builder = tfds.builder_from_directory(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} can't be read: {error}. Delete it, prepare it again.") from error
+    return examine(builder, manifest)
+
+
+def examine(builder: tfds.core.DatasetBuilder, manifest: dict) -> Verification:
     """Reads every record of a split and compares it with what was written.
 
     Args:
         builder: TFDS builder of the split.
-        manifest: its manifest, a dict.
+        manifest: its manifest.
 
     Returns:
-        `Checkup`.
+        `Verification`.
     """
     problems, examples = [], {}
     num_classes = builder.info.features["label"].num_classes
@@ -62,7 +126,9 @@ def examine(builder, manifest):
     rate = realized_noise_rate(np.concatenate([columns["is_clean"] for columns in train]))
     sha256 = labels_sha256(ids, np.concatenate([columns["label"] for columns in train]).tolist())
     problems += _compare(manifest, ids, rate, sha256)
-    return Checkup(problems, histograms, rate, sha256)
+    class_names = builder.info.features["label"].names
+    path = epath.Path(builder.data_path)
+    return Verification(path, manifest, class_names, problems, histograms, rate, sha256)
 
 
 def _examine_file(path, expected, builder, manifest, problems, bar):

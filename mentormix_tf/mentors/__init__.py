@@ -1,19 +1,14 @@
 """Mentors: how losses become example weights v in [0, 1]."""
 
-from typing import Literal
-
 from mentormix_tf.errors import InputError
-from mentormix_tf.mentors.base import Interpolation, Mentor
+from mentormix_tf.mentors.base import Mentor
 from mentormix_tf.mentors.mentornet_pd import MentorNetPD, if_there
 from mentormix_tf.mentors.threshold import ThresholdMentor
 
 MENTORS = {"threshold": ThresholdMentor, "mentornet_pd": MentorNetPD}
-Kind = Literal["threshold", "mentornet_pd"]
 
 __all__ = [
     "MENTORS",
-    "Interpolation",
-    "Kind",
     "Mentor",
     "MentorNetPD",
     "ThresholdMentor",

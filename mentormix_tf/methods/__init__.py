@@ -1,44 +1,55 @@
-"""Methods: how a batch with noisy labels becomes a loss."""
+"""Methods: how a batch with noisy labels becomes a loss.
 
-import keras
+The classes are imported when they are first used, so that what there is can be known, and a
+command's --help be printed, without TensorFlow.
+"""
 
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mentormix_tf.config.codec import Field
 from mentormix_tf.errors import InputError
-from mentormix_tf.methods.base import NoisyLabelModel, hyperparameters
-from mentormix_tf.methods.bootstrap import Bootstrap
-from mentormix_tf.methods.data_parameters import DataParameters
-from mentormix_tf.methods.dropout import FeatureDropout
-from mentormix_tf.methods.dynamic_bootstrap import DynamicBootstrap
-from mentormix_tf.methods.gce import GeneralizedCrossEntropy
-from mentormix_tf.methods.mentormix import MentorMix
-from mentormix_tf.methods.mentornet import MentorNet
-from mentormix_tf.methods.mixup import Mixup
-from mentormix_tf.methods.o2u import O2UNet
-from mentormix_tf.methods.s_model import SModel
-from mentormix_tf.methods.vanilla import Vanilla
-from mentormix_tf.methods.weight_decay import WeightDecay
+from mentormix_tf.methods.hyperparameters import declared
 
+if TYPE_CHECKING:
+    from mentormix_tf.methods.base import NoisyLabelModel
+    from mentormix_tf.methods.bootstrap import Bootstrap
+    from mentormix_tf.methods.data_parameters import DataParameters
+    from mentormix_tf.methods.dropout import FeatureDropout
+    from mentormix_tf.methods.dynamic_bootstrap import DynamicBootstrap
+    from mentormix_tf.methods.gce import GCE
+    from mentormix_tf.methods.mentormix import MentorMix
+    from mentormix_tf.methods.mentornet import MentorNet
+    from mentormix_tf.methods.mixup import Mixup
+    from mentormix_tf.methods.o2u import O2UNet
+    from mentormix_tf.methods.s_model import SModel
+    from mentormix_tf.methods.vanilla import Vanilla
+    from mentormix_tf.methods.weight_decay import WeightDecay
+
+# Name of a method -> its class, as FILE.CLASS in this folder.
 METHODS = {
-    "vanilla": Vanilla,
-    "weight_decay": WeightDecay,
-    "dropout": FeatureDropout,
-    "s_model": SModel,
-    "bootstrap": Bootstrap,
-    "mixup": Mixup,
-    "mentornet": MentorNet,
-    "mentormix": MentorMix,
-    "gce": GeneralizedCrossEntropy,
-    "dynamic_bootstrap": DynamicBootstrap,
-    "data_parameters": DataParameters,
-    "o2u": O2UNet,
+    "vanilla": "vanilla.Vanilla",
+    "weight_decay": "weight_decay.WeightDecay",
+    "dropout": "dropout.FeatureDropout",
+    "s_model": "s_model.SModel",
+    "bootstrap": "bootstrap.Bootstrap",
+    "mixup": "mixup.Mixup",
+    "mentornet": "mentornet.MentorNet",
+    "mentormix": "mentormix.MentorMix",
+    "gce": "gce.GeneralizedCrossEntropy",
+    "dynamic_bootstrap": "dynamic_bootstrap.DynamicBootstrap",
+    "data_parameters": "data_parameters.DataParameters",
+    "o2u": "o2u.O2UNet",
 }
 
 __all__ = [
+    "GCE",
     "METHODS",
     "Bootstrap",
     "DataParameters",
     "DynamicBootstrap",
     "FeatureDropout",
-    "GeneralizedCrossEntropy",
     "MentorMix",
     "MentorNet",
     "Mixup",
@@ -47,21 +58,47 @@ __all__ = [
     "SModel",
     "Vanilla",
     "WeightDecay",
+    "all_hyperparameters",
     "build",
     "get",
-    "hyperparameters",
+    "hyperparameters_of",
     "resolve",
 ]
 
 
-def get(name):
+def __getattr__(name: str) -> Any:
+    for place in (*METHODS.values(), "base.NoisyLabelModel"):
+        if place.endswith(f".{name}"):
+            return _import(place)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def get(name: str) -> "type[NoisyLabelModel]":
     """The class of a method by its name; raises InputError for a name that is not known."""
-    if name not in METHODS:
-        raise InputError(f"method={name} is unknown: choose one of {', '.join(METHODS)}.")
-    return METHODS[name]
+    return _import(_place(name))
 
 
-def build(name, network, num_classes, num_examples, **kwargs):
+def hyperparameters_of(name: str) -> tuple[Field, ...]:
+    """A method's hyperparameters by its name, which become flags.
+
+    Raises:
+        InputError: the method is not known.
+    """
+    return declared(*_place(name).split("."))
+
+
+def all_hyperparameters() -> dict[str, tuple[Field, ...]]:
+    """The hyperparameters of each method, by its name."""
+    return {name: hyperparameters_of(name) for name in METHODS}
+
+
+def build(
+    name: str, network: Any, num_classes: int, num_examples: int, **kwargs: Any
+) -> "NoisyLabelModel":
     """A method around a network.
 
     Args:
@@ -71,9 +108,6 @@ def build(name, network, num_classes, num_examples, **kwargs):
         num_examples: how many training examples there are; only some methods need to know.
         **kwargs: `seed` and the method's hyperparameters.
 
-    Returns:
-        A `NoisyLabelModel`.
-
     Raises:
         InputError: the method is not known, or an argument is out of its range.
     """
@@ -82,20 +116,20 @@ def build(name, network, num_classes, num_examples, **kwargs):
     return method(network, *counts, **kwargs)
 
 
-def resolve(name, chosen):
+def resolve(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Completes a method's hyperparameters with its defaults, and checks them.
 
     Args:
         name: name of the method.
-        chosen: dict of those that differ from the defaults.
+        chosen: those that differ from the defaults.
 
     Returns:
-        Dict of all of the method's hyperparameters.
+        All of the method's hyperparameters by name.
 
     Raises:
         InputError: the method or a hyperparameter is not known, or one is out of its range.
     """
-    known = {k: p.default for k, p in hyperparameters(get(name)).items()}
+    known = {field.name: field.default for field in hyperparameters_of(name)}
     foreign = [k for k in chosen if k not in known]
     if foreign:
         raise InputError(
@@ -103,6 +137,19 @@ def resolve(name, chosen):
             + (f"the hyperparameters {', '.join(known)}." if known else "no hyperparameters.")
         )
     values = {**known, **chosen}
+    import keras
+
     smallest = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(2)])
     build(name, smallest, 2, 1, **values)  # its constructor knows the ranges
     return values
+
+
+def _place(name: str) -> str:
+    if name not in METHODS:
+        raise InputError(f"method={name} is unknown: choose one of {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def _import(place: str) -> Any:
+    module, _, class_name = place.partition(".")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), class_name)

@@ -4,8 +4,6 @@ What the network is shown (`mix`), what an example costs (`example_losses`) and 
 (`example_weights`): a method overrides those of the three that it answers differently.
 """
 
-import inspect
-
 import keras
 import tensorflow as tf
 
@@ -13,7 +11,7 @@ from mentormix_tf import randomness
 from mentormix_tf.distribution import replicas
 from mentormix_tf.distribution.replicated_model import ReplicatedModel
 from mentormix_tf.errors import InputError
-from mentormix_tf.methods import batches
+from mentormix_tf.methods import batches, hyperparameters
 from mentormix_tf.methods import labels as label_forms
 from mentormix_tf.methods.training_length import TrainingLength
 from mentormix_tf.methods.watch import Watch
@@ -319,7 +317,7 @@ class NoisyLabelModel(ReplicatedModel):
             "label_smoothing": self.label_smoothing,
             "weight_decay": self.weight_decay,
             "average_decay": self.average_decay,
-            **{name: getattr(self, name) for name in hyperparameters(type(self))},
+            **{name: getattr(self, name) for name in hyperparameters.names(type(self))},
         }
 
     @classmethod
@@ -385,16 +383,3 @@ class NoisyLabelModel(ReplicatedModel):
                 f"The network's output has shape {tuple(output_shape)}, but num_classes="
                 f"{self.num_classes} needs logits of shape (batch, {self.num_classes})."
             )
-
-
-def hyperparameters(method):
-    """The keyword-only arguments of a method's constructor: its hyperparameters.
-
-    Args:
-        method: a `NoisyLabelModel` class.
-
-    Returns:
-        Dict from name to `inspect.Parameter`, in the order of the signature.
-    """
-    parameters = inspect.signature(method.__init__).parameters
-    return {k: p for k, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}

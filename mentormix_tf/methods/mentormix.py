@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from mentormix_tf import mentors, mixing, randomness
+from mentormix_tf.config.choices import Interpolation, MentorKind
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.watch import TRUST
@@ -48,9 +49,9 @@ class MentorMix(NoisyLabelModel):
         alpha: float = 8.0,
         burn_in: float = 0.09,
         loss_ema_decay: float = 0.5,
-        percentile_interpolation: mentors.Interpolation = "nearest",
+        percentile_interpolation: Interpolation = "nearest",
         second_reweight: bool = False,
-        mentor: mentors.Kind = "threshold",
+        mentor: MentorKind = "threshold",
         mentornet_checkpoint: str = "",
         **kwargs,
     ):

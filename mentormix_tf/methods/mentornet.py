@@ -3,6 +3,7 @@
 import keras
 
 from mentormix_tf import mentors
+from mentormix_tf.config.choices import Interpolation, MentorKind
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.watch import TRUST
 
@@ -41,8 +42,8 @@ class MentorNet(NoisyLabelModel):
         gamma_p: float = 0.75,
         burn_in: float = 0.09,
         loss_ema_decay: float = 0.5,
-        percentile_interpolation: mentors.Interpolation = "nearest",
-        mentor: mentors.Kind = "threshold",
+        percentile_interpolation: Interpolation = "nearest",
+        mentor: MentorKind = "threshold",
         mentornet_checkpoint: str = "",
         **kwargs,
     ):

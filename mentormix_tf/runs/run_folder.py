@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import fcntl
 import io
 import json
@@ -15,8 +16,10 @@ import numpy as np
 import tensorflow as tf
 from etils import epath
 
-from mentormix_tf import version
+from mentormix_tf import methods, version
+from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
+from mentormix_tf.runs import flags_txt
 
 # What result.json repeats of the split's manifest.
 SPLIT_FACTS = (
@@ -69,24 +72,34 @@ class RunFolder:
                     f"model_dir={self.path} holds another run's {name}: name a new folder, or move "
                     "that one away."
                 )
-        begun, now = self.begun(), self.config.flags()
+        begun = self.begun()
         if begun is None:
             return
-        for name in (*begun, *now):
-            if begun.get(name) != now.get(name) and name not in HARMLESS:
+        before, now = begun.flags(), self.config.flags()
+        for name in (*before, *now):
+            if before.get(name) != now.get(name) and name not in HARMLESS:
                 raise InputError(
-                    f"model_dir={self.path} holds a run with {_told(name, begun)}, and now it is "
-                    f"{_told(name, now)}: give the flags in its flags.txt to go on, or name a new "
-                    "folder."
+                    f"model_dir={self.path} holds a run with {_told(name, before)}, and now it is "
+                    f"{_told(name, now)}: give the flags in its flags.txt to continue it, or name "
+                    "a new folder."
                 )
 
-    def begun(self):
-        """The flags of the run that the folder holds, a dict from name to text; None for no run."""
+    def begun(self) -> RunConfig | None:
+        """The run that the folder holds, with all hyperparameters; None where there is none.
+
+        Raises:
+            InputError: its flags.txt can't be read as a run's flags.
+        """
+        path = self.path / "flags.txt"
         try:
-            lines = (self.path / "flags.txt").read_text().splitlines()
-        except (FileNotFoundError, NotADirectoryError):
+            if not path.exists():
+                return None
+        except NotADirectoryError:
             return None
-        return dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
+        begun = flags_txt.read(path)
+        known = methods.hyperparameters_of(begun.method)
+        defaults = {field.name: field.default for field in known}
+        return dataclasses.replace(begun, hyperparameters={**defaults, **begun.hyperparameters})
 
     @contextlib.contextmanager
     def held(self):

@@ -3,18 +3,16 @@
 import csv
 import dataclasses
 import json
-import types
-import typing
 
 import keras
 import tensorflow as tf
 from etils import epath
 
-from mentormix_tf import methods, networks
-from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
+from mentormix_tf import networks
+from mentormix_tf.config import RunConfig
 from mentormix_tf.data import augment
 from mentormix_tf.errors import InputError
-from mentormix_tf.runs import checkpoint_files
+from mentormix_tf.runs import checkpoint_files, flags_txt
 
 WEIGHTS = ("auto", "last", "best", "averaged")
 
@@ -89,37 +87,9 @@ def read(model_dir):
             inside = sorted(child.name for child in path.iterdir() if (child / name).exists())
             hint = f": name one of its runs, {', '.join(inside)}" if inside else ""
             raise InputError(f"model_dir={model_dir} is not a run's folder: no {name}{hint}.")
-    config = read_flags(path / "flags.txt")
+    config = flags_txt.read(path / "flags.txt")
     result = _read_json(path / "result.json") if (path / "result.json").exists() else {}
     return SavedRun(path, config, _read_json(path / "model.json"), result)
-
-
-def read_flags(path):
-    """The config that a run's flags.txt repeats.
-
-    Args:
-        path: `epath.Path` of the file.
-
-    Returns:
-        `RunConfig`.
-
-    Raises:
-        InputError: the file can't be read, or names no such run.
-    """
-    try:
-        lines = [line.partition("=") for line in path.read_text().splitlines() if line]
-        flags = {name.removeprefix("--"): value for name, _, value in lines}
-        method = flags["method"]
-        hyperparameters = {
-            name: _typed(flags[name], parameter.annotation)
-            for name, parameter in methods.hyperparameters(methods.get(method)).items()
-            if name in flags
-        }
-        return RunConfig(
-            _config(DataConfig, flags), _config(TrainingConfig, flags), method, hyperparameters
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} can't be read as a run's flags: {error}.") from error
 
 
 def load_network(run, weights="auto"):
@@ -197,19 +167,3 @@ def _read_json(path):
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path} can't be read: {error}.") from error
-
-
-def _config(config_class, flags):
-    kinds = typing.get_type_hints(config_class)
-    return config_class(
-        **{name: _typed(flags[name], kind) for name, kind in kinds.items() if name in flags}
-    )
-
-
-def _typed(text, kind):
-    """A flag's value of the type that its field has."""
-    if isinstance(kind, types.UnionType):  # "float | None": None is not among the flags
-        kind = typing.get_args(kind)[0]
-    if kind is bool:
-        return text == "true"
-    return kind(text) if kind in (int, float) else text

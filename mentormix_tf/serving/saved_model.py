@@ -10,7 +10,7 @@ from etils import epath
 
 from mentormix_tf.config import DataConfig
 from mentormix_tf.errors import InputError
-from mentormix_tf.runs import saved_run
+from mentormix_tf.runs import flags_txt
 from mentormix_tf.serving import classifier, model_card, warmup
 
 ENCODED, ARRAYS = "serving_default", "arrays"  # the signatures
@@ -121,6 +121,6 @@ def load(path):
         raise InputError(
             f"saved_model={path} can't be used as one that mentormix_tf exported: {error}"
         ) from error
-    data = saved_run.read_flags(folder / "assets" / "flags.txt").data
+    data = flags_txt.read(folder / "assets" / "flags.txt").data
     # Only while the object lives do its variables.
     return Loaded(lambda images, _=loaded: classify(images=images), class_names, data)

@@ -2,10 +2,10 @@
 
 import contextlib
 import csv
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
-import runpy
 import signal
 import sys
 import threading
@@ -14,8 +14,14 @@ import time
 from etils import epath
 from tqdm import tqdm
 
+from mentormix_tf import console
+from mentormix_tf.config import OutputConfig, StrategyConfig
+from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError, Preempted
 from mentormix_tf.runs.run_folder import RunFolder
+from mentormix_tf.training import comparison
+
+log = logging.getLogger(__name__)
 
 LOG = "log.txt"
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -37,11 +43,12 @@ def unfinished(runs, folder):
             each.check()
         except InputError as error:
             raise InputError(f"study_dir={folder} holds another study: {error}") from error
-        steps, begun = str(each.config.training.train_steps), each.begun()
+        steps, begun = each.config.training.train_steps, each.begun()
+        held = begun.training.train_steps if begun else steps
         # A run by itself may go on for longer; in a table, all must have had the same schedule.
-        if begun is not None and begun["train_steps"] != steps:
+        if held != steps:
             raise InputError(
-                f"study_dir={folder} holds {each.path} with train_steps={begun['train_steps']}, "
+                f"study_dir={folder} holds {each.path} with train_steps={held}, "
                 f"and now it is {steps}: name another study_dir."
             )
     return [run for run, each in zip(runs, folders, strict=True) if not each.result()]
@@ -75,7 +82,7 @@ def train(runs, folder, jobs, title="", keeps_checkpoints=True):
             _tidy(folder / run.name, keeps_checkpoints)
     # From a clean process: a fork of this one would have its threads' locks, but not the threads.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mentormix_tf.training.run"])
+    context.set_forkserver_preload(["mentormix_tf.training.comparison"])
     waiting, slots, failed = todo[::-1], [None] * jobs, {}
     done, steps = len(runs) - len(todo), 0
     total = sum(run.config.training.train_steps for run in todo)
@@ -110,28 +117,31 @@ def _tidy(path, keeps_checkpoints):
 
 def _start(context, run, path, slot, jobs):
     path.mkdir(parents=True, exist_ok=True)
-    flags = [f"--{name}={value}" for name, value in run.config.flags().items()]
     # Several at once take turns with the GPUs that are named; one alone takes all of them.
     gpus = list(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))
     gpu = gpus[slot % len(gpus)] if gpus and jobs > 1 else None
-    process = context.Process(
-        target=_train, args=([*flags, f"--model_dir={path}"], str(path / LOG), gpu)
-    )
+    process = context.Process(target=_train, args=(run.config, str(path), gpu))
     process.start()
     return process
 
 
-def _train(flags, log, gpu):
+def _train(config, path, gpu):
     """What a run's process does."""
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    output = os.open(f"{path}/{LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several may share a GPU's memory
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    sys.argv[1:] = flags
-    runpy.run_module("mentormix_tf.train", run_name="__main__", alter_sys=True)
+    console.show_log()
+    sys.exit(console.exit_status(lambda: _train_one(config, path)))
+
+
+def _train_one(config, path):
+    strategy = strategies.get(StrategyConfig())
+    runs, outputs = {config.method: config}, {config.method: OutputConfig(model_dir=path)}
+    log.info("%s", comparison.table(comparison.train(runs, outputs, strategy)))
 
 
 def _stop_with_parent():

@@ -7,15 +7,13 @@ import itertools
 import math
 import pathlib
 import re
-import types
-import typing
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from mentormix_tf import methods, networks
-from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
+from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig, codec
 from mentormix_tf.data import splits
 from mentormix_tf.errors import InputError
 from mentormix_tf.studies import results
@@ -237,7 +235,7 @@ def _points(entry):
         data = splits.resolve(DataConfig(**given))
         if level is not None and data.noise_level is not None:
             raise InputError(f"level={level} can't be set: noise={data.noise} has noise_level.")
-        known = data.noise_level if level is None else typed(float, level, "level")
+        known = data.noise_level if level is None else codec.from_yaml(float, level, "level")
         if known is not None and not 0 <= known <= 1:
             raise InputError(f"level={known} must lie in [0, 1].")
         yield Point(data, results.kind(data.dataset, data.noise), known)
@@ -246,7 +244,7 @@ def _points(entry):
 def _trials(found, points, study_methods):
     _check_keys("tune", found, TUNE_KEYS)
     given = _list("tune: levels", found.get("levels"))
-    levels = tuple(typed(float, each, "tune: levels") for each in given)
+    levels = tuple(codec.from_yaml(float, each, "tune: levels") for each in given)
     foreign = set(levels) - {point.level for point in points}
     if foreign:
         raise InputError(f"tune: levels: data has no level {min(foreign):g}.")
@@ -266,7 +264,9 @@ def _trials(found, points, study_methods):
             raise InputError(
                 f"tune: settings: {method} has nothing to choose from: give it under methods."
             )
-    fraction = typed(float, found.get("validation_fraction", 0.1), "tune: validation_fraction")
+    fraction = codec.from_yaml(
+        float, found.get("validation_fraction", 0.1), "tune: validation_fraction"
+    )
     if not 0.0 < fraction < 1.0:
         raise InputError(f"tune: validation_fraction={fraction} must lie in (0, 1).")
     return Trials(levels, _seeds(found.get("seeds", [100])), fraction, tried)
@@ -285,9 +285,9 @@ def _place(point):
 
 def _fields(config_class, given):
     """Values for a dataclass's fields, of the types that these have."""
-    kinds = typing.get_type_hints(config_class)
+    kinds = {field.name: field.kind for field in codec.fields(config_class)}
     _check_keys("training" if config_class is TrainingConfig else "data", given, tuple(kinds))
-    return {name: typed(kinds[name], value, name) for name, value in given.items()}
+    return {name: codec.from_yaml(kinds[name], value, name) for name, value in given.items()}
 
 
 @functools.cache
@@ -296,39 +296,17 @@ def _complete(method, settings):
 
 
 def _hyperparameters(method, given):
-    known = methods.hyperparameters(methods.get(method))
+    known = {field.name: field.kind for field in methods.hyperparameters_of(method)}
     given = {str(name): value for name, value in _mapping(method, given).items()}
     if given.keys() - known.keys():
         methods.resolve(method, given)  # which says so
-    values = {name: typed(known[name].annotation, value, name) for name, value in given.items()}
+    values = {name: codec.from_yaml(known[name], value, name) for name, value in given.items()}
     _complete(method, tuple(values.items()))
     return values
 
 
-def typed(kind, value, name):
-    """A value of YAML as one of a flag's type, which may write 1e-4 so that YAML sees text."""
-    if typing.get_origin(kind) is types.UnionType:
-        if value is None:
-            return None
-        kind = typing.get_args(kind)[0]
-    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
-    if choices and str(value).lower() in choices:  # YAML's true is the flag's "true"
-        return str(value).lower()
-    expected = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
-    if kind in expected and type(value) is not kind:
-        raise InputError(f"{name}={value} must be {expected[kind]}.")
-    if choices:
-        raise InputError(f"{name}={value} must be one of {', '.join(choices)}.")
-    return value
-
-
 def _seeds(found):
-    return tuple(typed(int, seed, "seeds") for seed in _list("seeds", found))
+    return tuple(codec.from_yaml(int, seed, "seeds") for seed in _list("seeds", found))
 
 
 def _list(name, found):

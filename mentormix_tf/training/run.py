@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import re
 
 import keras
@@ -18,6 +19,8 @@ from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.loop import Loop, Progress
 from mentormix_tf.training.report import Report
 from mentormix_tf.training.tensorboard import Profile
+
+log = logging.getLogger(__name__)
 
 # What TensorFlow raises when a worker's connection breaks, or its host falls silent.
 LOST_WORKER = (
@@ -212,7 +215,7 @@ def _resume(model, checkpoints, training, strategy):
     if step % stride:
         raise InputError(f"steps_per_execution={stride} does not divide the {step} steps done.")
     if step and strategies.is_chief(strategy):
-        print(f"Going on from step {step} of {total}", flush=True)
+        log.info("Continuing from step %d of %d", step, total)
     return progress
 
 

@@ -147,7 +147,7 @@ def test_bad_images_are_named_counted_and_left_out_on_request(tmp_path, capsys):
     made = prepare(f"folder:{tmp_path}/pets", tmp_path, skip_bad_images=True)
     assert made.num_examples("train") + made.num_examples("test") == 10
     printed = capsys.readouterr().out
-    assert "Left out cat/broken.jpg" in printed and "Left out dog/empty.png" in printed
+    assert "cat/broken.jpg is left out" in printed and "dog/empty.png is left out" in printed
 
 
 class TestBadInput:

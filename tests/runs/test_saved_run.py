@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
-from mentormix_tf.runs import saved_run
+from mentormix_tf.runs import flags_txt, saved_run
 
 
 def test_flags_give_the_config_again(tmp_path):
@@ -20,7 +20,7 @@ def test_flags_give_the_config_again(tmp_path):
     )
     lines = [f"--{name}={value}\n" for name, value in config.flags().items()]
     (tmp_path / "flags.txt").write_text("".join(lines))
-    assert saved_run.read_flags(tmp_path / "flags.txt") == config
+    assert flags_txt.read(tmp_path / "flags.txt") == config
 
 
 def test_each_kind_of_weights_computes_as_the_model_did(digits_run):

@@ -70,7 +70,7 @@ def test_a_study_that_was_cut_goes_on_and_survives_a_run_that_fails(tmp_path):
     study = start(tmp_path)
     output, errors = study.communicate(timeout=300)
     assert study.returncode == 1
-    assert "Going on from step" in (vanilla / "log.txt").read_text()
+    assert "Continuing from step" in (vanilla / "log.txt").read_text()
     assert "error: 1 run failed; the same command tries it again:" in errors
     assert f"{RUNS}/weight_decay/seed0/log.txt: error: " in errors
     assert "Traceback" not in errors

@@ -176,7 +176,7 @@ def test_a_damaged_checkpoint_makes_way_for_the_one_before(
     train(copy)
     output, errors = capsys.readouterr()
     assert re.search(r"step-12 can't be read \(.*\): going further back", errors)
-    assert "Going on from step 8 of 12" in output
+    assert "Continuing from step 8 of 12" in output
     before, after = left(finished), left(copy)
     assert before[:2] == after[:2]
     for name, value in before[2].items():
@@ -198,7 +198,7 @@ def test_the_list_of_checkpoints_may_be_lost(copy, train, capsys, contents):
     state = copy / "checkpoints" / "checkpoint"
     state.unlink() if contents is None else state.write_text(contents)
     assert train(copy)["steps"] == 12
-    assert "Going on from step 12 of 12" in capsys.readouterr().out
+    assert "Continuing from step 12 of 12" in capsys.readouterr().out
     assert len(list((copy / "checkpoints").glob("*.index"))) == 3
 
 

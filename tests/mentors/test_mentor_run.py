@@ -1,5 +1,6 @@
-"""The curriculum, and the command that teaches it."""
+"""The curriculum, and the command that trains a mentor on it."""
 
+import dataclasses
 import json
 import math
 import os
@@ -10,20 +11,25 @@ import sys
 import numpy as np
 import pytest
 
-from mentormix_tf import InputError, teach
-from mentormix_tf.mentors import MentorNetPD, curriculum
+from mentormix_tf import InputError
+from mentormix_tf.mentors import MentorNetPD, curriculum, mentor_run
+from mentormix_tf.train_mentor import TrainMentorConfig
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
 def start(*flags, cwd):
     return subprocess.Popen(
-        [sys.executable, "-m", "mentormix_tf.teach", *flags],
+        [sys.executable, "-m", "mentormix_tf.train_mentor", *flags],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def train(**settings):
+    return mentor_run.train_mentor(**dataclasses.asdict(TrainMentorConfig(**settings)))
 
 
 def test_target():
@@ -61,8 +67,8 @@ def test_taught_twice_from_the_command_line(tmp_path):
 
     # What was taught can be used, and examined again.
     assert MentorNetPD(0.5, checkpoint=str(weights)).checkpoint == str(weights)
-    config = teach.TeachConfig(checkpoint=str(weights), output=str(tmp_path / "again"))
-    [again, *_] = teach.run(config)["agreement"]
+    config = TrainMentorConfig(checkpoint=str(weights), output=str(tmp_path / "again"))
+    [again, *_] = mentor_run.train_mentor(**dataclasses.asdict(config))["agreement"]
     np.testing.assert_allclose(again["mean_abs_error"], everything["mean_abs_error"], rtol=1e-3)
 
 
@@ -73,10 +79,10 @@ def test_another_seed_is_another_network():
 
 def test_nothing_is_overwritten(tmp_path):
     with pytest.raises(InputError, match=f"output={tmp_path} exists already: name a new folder"):
-        teach.run(teach.TeachConfig(output=str(tmp_path)))
+        train(output=str(tmp_path))
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file/new can't be written: Not a directory"):
-        teach.run(teach.TeachConfig(output=str(tmp_path / "file" / "new"), steps=1))
+        train(output=str(tmp_path / "file" / "new"), steps=1)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -86,4 +92,4 @@ def test_nothing_is_overwritten(tmp_path):
 def test_arguments_out_of_range(argument):
     [(name, value)] = argument.items()
     with pytest.raises(InputError, match=f"{name}={value}"):
-        teach.TeachConfig(**argument)
+        TrainMentorConfig(**argument)

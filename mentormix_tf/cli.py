@@ -1,0 +1,57 @@
+"""mentormix: all commands under one name, as in `mentormix train --noise_level=0.2`."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+from mentormix_tf import version
+
+COMMANDS = {
+    "train": "train a network on noisy labels and measure it on clean ones",
+    "prepare": "make a noisy split as TFRecords",
+    "verify": "read every record of a prepared split and say what is wrong with it",
+    "evaluate": "measure a run's network, or an exported one, on a split",
+    "predict": "say which classes images show",
+    "export": "write a run's network as a SavedModel for serving",
+    "study": "run a grid of runs, and make its tables and figures",
+    "train_mentor": "train MentorNet-PD on its curriculum",
+    "aot_compile": "compile a train step for a TPU without having one",
+}
+RENAMED = {"doctor": "verify", "teach": "train_mentor"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command that the first word names with the words after it.
+
+    Args:
+        argv: the words after `mentormix`; None for those that the process was started with.
+
+    Returns:
+        The command's exit status; 2 for a command that there is not.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if words[0] == "--version":
+        print(f"mentormix_tf {version.__version__}")
+        return 0
+    name = words[0].replace("-", "_")
+    if name not in (*COMMANDS, *RENAMED):
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        meant = f", perhaps {close[0]}" if close else ""
+        print(f"error: {words[0]} is not a command: see mentormix --help{meant}.", file=sys.stderr)
+        return 2
+    return importlib.import_module(f"mentormix_tf.{name}").main(words[1:])
+
+
+def _help() -> str:
+    lines = ["Trains image classifiers on badly labelled data, and serves them.", ""]
+    lines += ["mentormix COMMAND [--flag=value ...]; each command has a --help of its own.", ""]
+    lines += [f"  {name:<14}{text}" for name, text in COMMANDS.items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

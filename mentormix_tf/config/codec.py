@@ -1,0 +1,146 @@
+"""The one way between settings and text.
+
+The command line, flagfiles, a run's flags.txt and studies all go through here, so a value means the
+same wherever it stands: `parse(kind, serialize(value)) == value`.
+"""
+
+import csv
+import dataclasses
+import inspect
+import io
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import docstring_parser
+
+from mentormix_tf.errors import InputError
+
+EXPECTED = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
+BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}  # absl's
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One setting: a field of a config, or a hyperparameter of a method.
+
+    Attributes:
+        name: its name, which is also the flag's.
+        kind: bool, int, float, str, a `Literal` of strings or a `tuple` of one of these; `X | None`
+            where it may be left out.
+        default: what it is where it is left out.
+        help: what it means, on one line.
+    """
+
+    name: str
+    kind: Any
+    default: Any = None
+    help: str = ""
+
+
+def fields(config_class: type) -> list[Field]:
+    """The fields of a dataclass, with the texts of the `Args` section of its docstring.
+
+    Args:
+        config_class: dataclass whose fields all have a default.
+    """
+    kinds, helps = typing.get_type_hints(config_class), argument_helps(config_class.__doc__ or "")
+    return [
+        Field(field.name, kinds[field.name], field.default, helps[field.name])
+        for field in dataclasses.fields(config_class)
+    ]
+
+
+def argument_helps(docstring: str) -> dict[str, str]:
+    """The texts of a docstring's `Args` section by argument, each on one line."""
+    google = docstring_parser.DocstringStyle.GOOGLE
+    parsed = docstring_parser.parse(inspect.cleandoc(docstring), google)
+    return {p.arg_name: " ".join((p.description or "").split()) for p in parsed.params}
+
+
+def parse(kind: Any, text: str, name: str) -> Any:
+    """Reads a value.
+
+    Args:
+        kind: see `Field`.
+        text: the value as `serialize` writes it. Booleans may be t, f, 1 or 0 as well.
+        name: the setting's, for the error.
+
+    Raises:
+        InputError: the text does not stand for a value of this kind.
+    """
+    kind = without_none(kind)
+    if typing.get_origin(kind) is tuple:
+        return tuple(parse(typing.get_args(kind)[0], part, name) for part in _parts(text, name))
+    if typing.get_origin(kind) is Literal:
+        choices = typing.get_args(kind)
+        if text.strip().lower() not in choices:
+            raise InputError(f"{name}={text} must be one of {', '.join(choices)}.")
+        return text.strip().lower()
+    if kind is str:
+        return text
+    try:
+        if kind is bool:
+            return BOOLEANS[text.strip().lower()]
+        return kind(text)
+    except (ValueError, KeyError):
+        raise InputError(f"{name}={text} must be {EXPECTED[kind]}.") from None
+
+
+def serialize(value: Any) -> str:
+    """Writes a value other than None, as `parse` reads it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (tuple, list)):
+        row = io.StringIO()
+        csv.writer(row, lineterminator="").writerow([serialize(part) for part in value])
+        return row.getvalue()
+    return str(value)
+
+
+def from_yaml(kind: Any, value: Any, name: str) -> Any:
+    """Takes a value from YAML or JSON, where 1e-4 may have come as text.
+
+    Args:
+        kind: see `Field`.
+        value: what YAML gave; null where the setting may be left out.
+        name: the setting's, for the error.
+
+    Raises:
+        InputError: it is not of this kind.
+    """
+    if value is None and is_optional(kind):
+        return None
+    plain = without_none(kind)
+    is_list = typing.get_origin(plain) is tuple
+    fits = isinstance(value, list if is_list else str if plain is str else (int, float, str))
+    if fits:
+        return parse(plain, serialize(value), name)
+    expected = "a list" if is_list else EXPECTED.get(plain, "text")
+    raise InputError(f"{name}={value} must be {expected}.")
+
+
+def build(config_class: type, texts: Mapping[str, str]) -> Any:
+    """A config from the texts of its fields, of which some may be missing."""
+    given = {f.name: f for f in fields(config_class) if f.name in texts}
+    return config_class(**{name: parse(f.kind, texts[name], name) for name, f in given.items()})
+
+
+def is_optional(kind: Any) -> bool:
+    """Whether a setting may be None."""
+    return isinstance(kind, types.UnionType) and type(None) in typing.get_args(kind)
+
+
+def without_none(kind: Any) -> Any:
+    """X for `X | None`, else the kind itself."""
+    return typing.get_args(kind)[0] if is_optional(kind) else kind
+
+
+def _parts(text, name):
+    """The parts of a list, which are separated by commas; one with a comma has quotes."""
+    try:
+        rows = list(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise InputError(f"{name}={text} must be a list like a,b: {error}.") from None
+    return [part.strip() for part in rows[0]] if rows else []

@@ -1,0 +1,109 @@
+"""A study from its file to its report."""
+
+import dataclasses
+import pathlib
+
+from etils import epath
+
+from mentormix_tf.errors import InputError
+from mentormix_tf.studies import report, results, runner, study_file, tuning
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a study went.
+
+    Attributes:
+        text: its main table, and where the report is.
+        failures: what to say of the runs that failed; "" if none did.
+    """
+
+    text: str
+    failures: str
+
+
+def run(
+    path: str,
+    study_dir: str = "",
+    jobs: int = 1,
+    tune: bool = False,
+    train: bool = True,
+    delete_checkpoints: bool = False,
+    report_dir: str = "",
+    paper: bool = False,
+    command_line: str = "",
+) -> Outcome:
+    """Trains the runs of a study that are not done yet, and writes its report.
+
+    Args:
+        path: the study's file.
+        study_dir: folder for the runs; "" for one in runs/ that is named after the file.
+        jobs: how many runs to train at once.
+        tune: whether to choose settings first, by accuracy on noisy validation.
+        train: whether to train at all; else the report is made of what there is.
+        delete_checkpoints: whether checkpoints of finished runs are deleted.
+        report_dir: folder for the report; "" for study_dir.
+        paper: whether the published numbers stand beside the measured ones.
+        command_line: what the report names as its command.
+
+    Returns:
+        The `Outcome`; runs that failed do not keep the others from being reported.
+
+    Raises:
+        InputError: the file says what no run can do, a folder can't be used, or no run is done.
+        Preempted: the process got SIGTERM. The runs under way have saved their state.
+    """
+    study = study_file.read(path)
+    if tune and study.trials is None:
+        raise InputError(f"tune=true can't be set: {path} has no tune, with what to try.")
+    folder = epath.Path(study_dir or f"runs/{pathlib.Path(path).stem}").expanduser()
+    reports = epath.Path(report_dir or folder).expanduser()
+    failed = {}
+    if train:
+        _make_folder("study_dir", folder)
+        _make_folder("report_dir", reports)  # before hours of training
+        failed = _train(study, folder, jobs, tune, not delete_checkpoints)
+    planned = study.runs(tuning.chosen(folder))
+    is_kept = not (folder / "runs").exists() and (folder / results.RUNS).exists()
+    runs, curves = results.read(folder) if is_kept else results.collect(folder, planned)
+    if not runs:
+        raise InputError(_describe(failed, folder) or f"study_dir={folder} has no finished run.")
+    _make_folder("report_dir", reports)
+    facts = dict(title=study.title, command=command_line, planned=len(planned))
+    text = report.write(reports, runs, curves, **facts, paper=paper)
+    for name in (tuning.TRIED, tuning.CHOSEN):
+        if (folder / name).exists() and reports != folder:
+            (folder / name).copy(reports / name, overwrite=True)
+    where = f"{len(runs)} of {len(planned)} runs are done; the report is {reports}/{report.REPORT}"
+    return Outcome(f"{text}\n{where}", _describe(failed, folder))
+
+
+def _train(study, folder, jobs, tune, keeps_checkpoints):
+    """Returns a dict from those runs that failed to what they said last."""
+    failed = {}
+    if tune:
+        trials = [run for _, run in study.trial_runs()]
+        failed |= runner.train(trials, folder, jobs, "trials", keeps_checkpoints)
+        tuning.choose(study, folder)
+    runs = study.runs(tuning.chosen(folder))
+    return failed | runner.train(runs, folder, jobs, "runs", keeps_checkpoints)
+
+
+def _describe(failed, folder):
+    """What to say of failed runs; "" if none failed."""
+    if not failed:
+        return ""
+    what = (
+        "1 run failed; the same command tries it"
+        if len(failed) == 1
+        else f"{len(failed)} runs failed; the same command tries them"
+    )
+    lines = [f"{folder / name / runner.LOG}: {line}" for name, line in failed.items()]
+    return "\n  ".join([f"{what} again:", *lines])
+
+
+def _make_folder(flag, path):
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{flag}={path} can't be made: {error.strerror}.") from error

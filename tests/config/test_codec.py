@@ -175,7 +175,7 @@ def test_what_no_run_has_is_refused_in_a_sentence(text, message, tmp_path):
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "a "])
 def test_what_a_line_can_not_hold_is_not_written(value):
-    with pytest.raises(InputError, match="noise_file=.* can't be kept in a flagfile"):
+    with pytest.raises(InputError, match=r"noise_file=.* can't be kept in a flagfile"):
         RunConfig(DataConfig(noise_file=value)).flagfile()
 
 

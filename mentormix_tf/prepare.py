@@ -5,7 +5,7 @@ import dataclasses
 from mentormix_tf import command
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import splits
-from mentormix_tf.data.sources.mini_imagenet import LEVELS
+from mentormix_tf.data.noise import LEVELS
 from mentormix_tf.errors import InputError
 
 

@@ -15,8 +15,8 @@ class StepConfig:
     """The train step.
 
     Args:
-        method: {methods}.
-        network: the network, by name.
+        method: the method, one of {methods}.
+        network: the network, one of {networks}.
         image_size: pixels a side that the network is shown.
         channels: 1 for grey images, 3 for coloured ones.
         num_classes: number of classes.

@@ -19,16 +19,16 @@ from mentormix_tf import backend, console, methods, networks
 from mentormix_tf.config import codec
 from mentormix_tf.config.codec import Field
 from mentormix_tf.config.flags import FlagSet
-from mentormix_tf.data import noise, sources
+from mentormix_tf.data import sources
 from mentormix_tf.errors import InputError
 
 HELP = r"--?(h|\?|help(short|full)?(=true)?)"
 # What a help text says in braces, and the names that stand for it.
 REGISTRIES = {
-    "datasets": lambda: sources.names(),
-    "methods": lambda: ", ".join(methods.METHODS),
-    "networks": lambda: networks.names(),
-    "noises": lambda: noise.names(),
+    "datasets": sources.names,
+    "methods": methods.names,
+    "networks": networks.names,
+    "noises": sources.noise_names,
 }
 ABSL = ("verbosity", "logtostderr", "alsologtostderr", "log_dir", "stderrthreshold")
 

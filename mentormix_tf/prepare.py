@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mentormix_tf import command
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data.sources.mini_imagenet import LEVELS
+from mentormix_tf.data.noise import LEVELS
 from mentormix_tf.errors import InputError
 
 

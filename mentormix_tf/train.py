@@ -21,8 +21,8 @@ class MethodConfig:
     """How noisy labels are dealt with.
 
     Args:
-        method: {methods}; docs/methods.md says what they do. Given again, with another one, it
-            drops the hyperparameters before it, as of a flagfile.
+        method: the method, one of {methods}; docs/methods.md says what they do. Given again, with
+            another one, it drops the hyperparameters before it, as of a flagfile.
         compare: methods to train first, with the same data, network and steps, for comparison; as
             in --compare=vanilla.
     """

@@ -10,16 +10,13 @@ class DataConfig:
     """The noisy split to train on.
 
     Args:
-        dataset: digits, fashion_mnist, cifar10, cifar100, cifar10_n, cifar100_n, mini_imagenet,
-            stanford_cars, webvision, mini_webvision, imagenet2012, imagenet2012_50, tfds:NAME,
-            folder:PATH or csv:PATH.
-        noise: how labels are made wrong: symmetric, uniform, asymmetric, matrix or from_file; or
-            the data set's own: red, blue, human_worse and the like; none leaves them as they are.
-            Left out, the data set's own noise if it has some, else symmetric.
+        dataset: the data set, one of {datasets}.
+        noise: how labels are made wrong: {noises}. Left out, the data set's own noise if it has
+            some, else symmetric.
         noise_level: fraction of the training labels to make wrong, in [0, 1]; left out, 0.4.
         noise_seed: seed of the noise and of the validation cut; another one, other wrong labels.
-        noise_file: transition matrix for --noise=matrix (.npy, .csv), or noisy labels for
-            --noise=from_file (.npy, .csv, .json).
+        noise_file: the file (.npy, .csv or .json) that some kinds of noise need, such as the
+            transition matrix for --noise=matrix or the labels for --noise=from_file.
         validation_fraction: fraction of the noisy training examples to hold out, in [0, 1), for
             choosing hyperparameters without the test labels.
         train_examples: how many training examples to take, drawn by noise_seed; left out, all. What

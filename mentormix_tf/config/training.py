@@ -11,8 +11,7 @@ class TrainingConfig:
     """How the network is trained.
 
     Args:
-        network: the network, by name: small_cnn, resnet32, resnet32_thin, preact_resnet18,
-            wide_resnet_28_10, or one of keras.applications, such as resnet50.
+        network: the network, one of {networks}.
         pretrained: whether to start from ImageNet weights, which those of keras.applications have.
         augmentation: none, cifar (the released code's crop, flip and colours), cifar_standard
             (crop and flip) or imagenet; auto goes by the size of the images.

@@ -3,17 +3,24 @@
 Drawn from `numpy.random.RandomState`, whose streams NumPy has frozen: a seed gives the same noisy
 labels on every machine and with every version.
 
-Every kind is a function of (labels, num_classes, noise_level, seed) that returns new labels.
-`realized_rate` and `transition_matrix` say what came out.
+`NOISES` lists the kinds that can be added to any clean labels. To add one, write a function that
+returns new labels and give it a line there. `realized_rate` and `transition_matrix` measure the
+result.
 """
 
 import csv
+import dataclasses
 import json
+import os
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
 from mentormix_tf.errors import InputError
+
+# The noise levels of the paper's data sets (Table 1).
+LEVELS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 
 
 def symmetric(labels, num_classes, noise_level, seed):
@@ -146,6 +153,91 @@ def read_labels(path, count, num_classes):
             f"in [0, {num_classes})."
         )
     return labels
+
+
+@dataclasses.dataclass(frozen=True)
+class NoiseInputs:
+    """What a kind of noise can use to make labels.
+
+    Attributes:
+        labels: `[n]`, int64 in [0, num_classes), the labels before noise.
+        num_classes: number of classes.
+        noise_level: fraction of the labels to make wrong, for kinds that take a level.
+        seed: integer seed.
+        turns_into: `[num_classes]`, the class that the data set's asymmetric noise turns each class
+            into; None where it defines none.
+        noise_file: the user's file, for kinds that take one.
+    """
+
+    labels: np.ndarray
+    num_classes: int
+    noise_level: float | None
+    seed: int
+    turns_into: np.ndarray | None = None
+    noise_file: str | os.PathLike = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class NoiseKind:
+    """A kind of label noise.
+
+    Attributes:
+        description: what the labels are, in Markdown, for the docs.
+        make: function from `NoiseInputs` to noisy labels, `[n]` int64; by default the labels stay
+            as they are.
+        takes_level: whether `noise_level` says how many labels are wrong.
+        takes_file: whether the labels are made from a `noise_file`.
+    """
+
+    description: str
+    make: Callable[[NoiseInputs], np.ndarray] = lambda given: given.labels
+    takes_level: bool = False
+    takes_file: bool = False
+
+
+NOISES = {
+    "symmetric": NoiseKind(
+        "exactly round(level · n) examples flipped, each to a random *incorrect* class: the "
+        "paper's blue noise",
+        lambda given: symmetric(given.labels, given.num_classes, given.noise_level, given.seed),
+        takes_level=True,
+    ),
+    "uniform": NoiseKind(
+        "exactly round(level · n) examples redrawn from *all* classes: what other repositories "
+        "often call symmetric. At 20 % on ten classes only 18 % end up wrong",
+        lambda given: uniform(given.labels, given.num_classes, given.noise_level, given.seed),
+        takes_level=True,
+    ),
+    "asymmetric": NoiseKind(
+        "a fraction of each class, the level, flipped to one other class: CIFAR-10's usual pairs "
+        "(truck → automobile, bird → airplane, deer → horse, cat ↔ dog; the other classes stay "
+        "clean, so 40 % makes 20 % wrong), the next class of the same superclass on CIFAR-100, "
+        "else the next class",
+        lambda given: asymmetric(
+            given.labels, given.num_classes, given.noise_level, given.seed, given.turns_into
+        ),
+        takes_level=True,
+    ),
+    "matrix": NoiseKind(
+        "drawn from your transition matrix: `--noise_file=matrix.csv`, .npy or .json, a row for "
+        "each true class",
+        lambda given: from_matrix(
+            given.labels, read_matrix(given.noise_file, given.num_classes), given.seed
+        ),
+        takes_file=True,
+    ),
+    "from_file": NoiseKind(
+        "your list of labels, in the order of the training split: `--noise_file=labels.npy`, .csv "
+        "or .json",
+        lambda given: read_labels(given.noise_file, len(given.labels), given.num_classes),
+        takes_file=True,
+    ),
+}
+
+
+def names() -> str:
+    """Lists the kinds of noise that can be added to any clean labels."""
+    return ", ".join(NOISES)
 
 
 def realized_rate(labels, true_labels):

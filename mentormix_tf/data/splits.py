@@ -17,6 +17,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from etils import epath
 
+from mentormix_tf.config import DataConfig
 from mentormix_tf.data import images, noise, sources
 from mentormix_tf.data.sources.users_own import fingerprint
 from mentormix_tf.data.writer import MANIFEST, NoisyLabels, NoisyLabelsConfig, SplitPlan
@@ -25,8 +26,6 @@ from mentormix_tf.errors import InputError
 log = logging.getLogger(__name__)
 
 DEFAULT_LEVEL = 0.4
-WITH_LEVEL = ("symmetric", "uniform", "asymmetric", "red", "blue")
-WITH_FILE = ("matrix", "from_file")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,15 +90,15 @@ def resolve(config):
     """
     entry, _ = sources.get(config.dataset)
     chosen = entry.choose_noise(config.dataset, config.noise)
-    level = config.noise_level
-    if chosen in WITH_LEVEL:
+    kind, level = entry.noise_kinds[chosen], config.noise_level
+    if kind.takes_level:
         level = DEFAULT_LEVEL if level is None else level
     elif level is not None:
         raise InputError(f"noise_level={level} can't be set: noise={chosen} has no levels.")
-    if bool(config.noise_file) != (chosen in WITH_FILE):
+    if bool(config.noise_file) != kind.takes_file:
         raise InputError(
             f"noise={chosen} needs a --noise_file."
-            if chosen in WITH_FILE
+            if kind.takes_file
             else f"noise_file={config.noise_file} can't be set: noise={chosen} reads no file."
         )
     if config.noise_file and not pathlib.Path(config.noise_file).is_file():
@@ -230,20 +229,17 @@ def _write(config, path, skip_bad_images):
         raise InputError(f"{path} can't be written: {reason}.") from error
 
 
-def _noisy_labels(config, source, train):
-    num_classes, level, seed = len(source.class_names), config.noise_level, config.noise_seed
-    if config.noise == "symmetric":
-        return noise.symmetric(train.labels, num_classes, level, seed)
-    if config.noise == "uniform":
-        return noise.uniform(train.labels, num_classes, level, seed)
-    if config.noise == "asymmetric":
-        return noise.asymmetric(train.labels, num_classes, level, seed, source.asymmetric)
-    if config.noise == "matrix":
-        matrix = noise.read_matrix(config.noise_file, num_classes)
-        return noise.from_matrix(train.labels, matrix, seed)
-    if config.noise == "from_file":
-        return noise.read_labels(config.noise_file, len(train.labels), num_classes)
-    return train.labels
+def _noisy_labels(config: DataConfig, source: sources.Source, train: sources.SourceSplit):
+    entry, _ = sources.get(config.dataset)
+    given = noise.NoiseInputs(
+        labels=train.labels,
+        num_classes=len(source.class_names),
+        noise_level=config.noise_level,
+        seed=config.noise_seed,
+        turns_into=source.asymmetric,
+        noise_file=config.noise_file,
+    )
+    return entry.noise_kinds[config.noise].make(given)
 
 
 def _cut(config, count):

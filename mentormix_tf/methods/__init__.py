@@ -62,6 +62,7 @@ __all__ = [
     "build",
     "get",
     "hyperparameters_of",
+    "names",
     "resolve",
 ]
 
@@ -75,6 +76,11 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def names() -> str:
+    """The methods' names, for a flag's help."""
+    return ", ".join(METHODS)
 
 
 def get(name: str) -> "type[NoisyLabelModel]":
@@ -146,7 +152,7 @@ def resolve(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 def _place(name: str) -> str:
     if name not in METHODS:
-        raise InputError(f"method={name} is unknown: choose one of {', '.join(METHODS)}.")
+        raise InputError(f"method={name} is unknown: choose one of {names()}.")
     return METHODS[name]
 
 

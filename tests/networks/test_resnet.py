@@ -31,6 +31,9 @@ def test_sizes_for_cifar(resnets, name, millions, giga_macs, convolutions):
     parameters = sum(np.prod(weight.shape) for weight in network.trainable_weights)
     assert _rounded(parameters / 1e6, millions) == millions
     assert _rounded(_multiply_adds(network) / 1e9, giga_macs) == giga_macs
+    entry = networks.NETWORKS[name]
+    assert entry.parameters == parameters
+    assert entry.giga_macs == round(_multiply_adds(network) / 1e9, 2)
     kernels = [layer for layer in network.layers if isinstance(layer, layers.Conv2D)]
     assert len(kernels) == convolutions and not any(layer.use_bias for layer in kernels)
 

@@ -9,3 +9,14 @@ def test_size():
     dense = 2 * 2 * 64 * 128 + (128 + 1) * 10
     network = networks.build("small_cnn", (8, 8, 1), 10)
     assert network.count_params() == convolutions + batch_norms + dense
+
+
+def test_registry_tells_its_size_for_cifar():
+    convolutions = [3 * 32, 32 * 32, 32 * 64, 64 * 64]
+    dense = [8 * 8 * 64 * 128, 128 * 10]
+    scales_and_biases = 2 * (32 + 32 + 64 + 64 + 128) + 10
+    entry = networks.NETWORKS["small_cnn"]
+    assert entry.parameters == 9 * sum(convolutions) + sum(dense) + scales_and_biases
+    places = [32 * 32, 32 * 32, 16 * 16, 16 * 16]
+    macs = 9 * sum(map(int.__mul__, places, convolutions)) + sum(dense)
+    assert entry.giga_macs == round(macs / 1e9, 2)

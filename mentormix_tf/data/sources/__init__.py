@@ -1,23 +1,30 @@
-"""Sources: data sets with the labels they came with, by name."""
+"""Sources: data sets with the labels they came with, by name.
+
+To add one, write a `load` function in a module of this folder and give it an entry here. The module
+is imported when the data set is first loaded, so that this registry needs neither TensorFlow nor
+TensorFlow Datasets.
+"""
 
 import dataclasses
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Mapping
 
-from mentormix_tf.data.sources import (
-    cifar,
-    digits,
-    fashion_mnist,
-    from_tfds,
-    imagenet2012,
-    mini_imagenet,
-    stanford_cars,
-    users_own,
-    webvision,
-)
+from mentormix_tf.data import noise
+from mentormix_tf.data.noise import NoiseKind
 from mentormix_tf.data.sources.base import Source, SourceSplit
 from mentormix_tf.errors import InputError
 
-SYNTHETIC = ("symmetric", "uniform", "asymmetric", "matrix", "from_file")
+__all__ = [
+    "FAMILIES",
+    "SOURCES",
+    "Entry",
+    "Source",
+    "SourceSplit",
+    "by_name",
+    "get",
+    "names",
+    "noise_names",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,52 +32,169 @@ class Entry:
     """A data set by name.
 
     Attributes:
-        load: function of (noise, noise_level, data_dir, argument) that returns a `Source`, with
-            labels as the noise asks if it is the data set's own, else clean.
-        noises: the data set's own kinds of noise; the first is its default.
-        synthetic: whether synthetic noise can be added, since clean labels are at hand.
+        loader: `module:function` in this package, such as `cifar:load_cifar10`. The function takes
+            (noise, noise_level, data_dir, argument) and returns a `Source`, with the labels that
+            the noise asks for if it is the data set's own, else with clean ones.
+        description: what the images are, in Markdown, for the docs.
+        needs: what the user has to provide, in Markdown, for the docs.
+        own_noises: the data set's own kinds of noise by name; the first is its default.
+        synthetic: whether the kinds in `noise.NOISES` can be added, since there are clean labels.
+        argument: what follows a family's name and colon, such as "PATH"; "" for a single data set.
     """
 
-    load: Callable
-    noises: tuple = ()
+    loader: str
+    description: str
+    needs: str = "nothing: TFDS downloads it"
+    own_noises: Mapping[str, NoiseKind] = dataclasses.field(default_factory=dict)
     synthetic: bool = True
+    argument: str = ""
 
-    def choose_noise(self, dataset, noise):
-        """The kind of noise to use; raises InputError for one that the data set can't have."""
-        allowed = self.noises + (SYNTHETIC if self.synthetic else ())
-        if noise and noise not in allowed:
+    @property
+    def noise_kinds(self) -> dict[str, NoiseKind]:
+        """Every kind of noise that this data set can have, by name; the first is its default."""
+        return {**self.own_noises, **(noise.NOISES if self.synthetic else {})}
+
+    def choose_noise(self, dataset: str, chosen: str) -> str:
+        """Returns the name of the noise to use.
+
+        Args:
+            dataset: the data set's name, for the message.
+            chosen: the name that the user gave, or "" for the default.
+
+        Raises:
+            InputError: the data set can't have this kind of noise.
+        """
+        kinds = list(self.noise_kinds)
+        if chosen and chosen not in kinds:
             raise InputError(
-                f"noise={noise} is unknown for dataset={dataset}: choose one of "
-                f"{', '.join(allowed)}."
+                f"noise={chosen} is unknown for dataset={dataset}: choose one of "
+                f"{', '.join(kinds)}."
             )
-        return noise or allowed[0]
+        return chosen or kinds[0]
 
+    def load(self, noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
+        """Calls the loader; see its docstring for what it raises."""
+        function = pkgutil.resolve_name(f"{__name__}.{self.loader}")
+        return function(noise, noise_level, data_dir, argument)
+
+
+_RED_AND_BLUE = {
+    "red": NoiseKind(
+        "a fraction of the images, the level, replaced by mislabeled ones from the web; released "
+        "at 0 5 10 15 20 30 40 50 60 80 %",
+        takes_level=True,
+    ),
+    "blue": NoiseKind(
+        "symmetric noise, released at the same levels",
+        takes_level=True,
+    ),
+}
+_WEB = {"web": NoiseKind("as they are: the labels of the web searches that found the images")}
+_NONE = {"none": NoiseKind("as they are: your own labels")}
+_CIFAR10_N = {
+    "human_worse": NoiseKind("a wrong one of three people's labels, where one of them is wrong"),
+    "human_aggre": NoiseKind("the majority of three people's labels"),
+    "human_random1": NoiseKind("the first person's label"),
+    "human_random2": NoiseKind("the second person's label"),
+    "human_random3": NoiseKind("the third person's label"),
+}
+_CIFAR100_N = {"human": NoiseKind("one person's label")}
 
 SOURCES = {
-    "digits": Entry(digits.load),
-    "fashion_mnist": Entry(fashion_mnist.load),
-    "cifar10": Entry(cifar.load_cifar10),
-    "cifar100": Entry(cifar.load_cifar100),
-    "cifar10_n": Entry(cifar.load_cifar10_n, tuple(cifar.CIFAR10_N)),
-    "cifar100_n": Entry(cifar.load_cifar100_n, tuple(cifar.CIFAR100_N)),
-    "mini_imagenet": Entry(mini_imagenet.load, ("red", "blue")),
-    "stanford_cars": Entry(stanford_cars.load, ("red", "blue")),
-    "webvision": Entry(webvision.load_full, ("web",), synthetic=False),
-    "mini_webvision": Entry(webvision.load_mini, ("web",), synthetic=False),
-    "imagenet2012": Entry(imagenet2012.load_full),
-    "imagenet2012_50": Entry(imagenet2012.load_first_50),
+    "digits": Entry(
+        "digits:load",
+        "scikit-learn's handwritten digits: 1,797 of 8 x 8 pixels",
+        needs="nothing",
+    ),
+    "fashion_mnist": Entry(
+        "fashion_mnist:load",
+        "Fashion-MNIST: 70,000 gray images of clothes, 28 x 28 pixels",
+        needs="nothing (TFDS downloads it), or its four official files in "
+        "`downloads/manual/fashion_mnist` of the data_dir, or Debian's package "
+        "dataset-fashion-mnist",
+    ),
+    "cifar10": Entry("cifar:load_cifar10", "CIFAR-10: 60,000 of 32 x 32 pixels, 10 classes"),
+    "cifar100": Entry("cifar:load_cifar100", "CIFAR-100: 60,000 of 32 x 32 pixels, 100 classes"),
+    "cifar10_n": Entry(
+        "cifar:load_cifar10_n",
+        "CIFAR-10 with labels that people gave",
+        needs="the human labels, by hand (CC BY-NC 4.0)",
+        own_noises=_CIFAR10_N,
+    ),
+    "cifar100_n": Entry(
+        "cifar:load_cifar100_n",
+        "CIFAR-100 with labels that people gave",
+        needs="the human labels, by hand (CC BY-NC 4.0)",
+        own_noises=_CIFAR100_N,
+    ),
+    "mini_imagenet": Entry(
+        "mini_imagenet:load",
+        "the paper's Red and Blue Mini-ImageNet: 84 x 84 pixels, 100 classes",
+        needs="ImageNet's two archives, the released labels and, for red, the web images, by hand; "
+        "`pip install 'mentormix-tf[mini_imagenet]'`",
+        own_noises=_RED_AND_BLUE,
+    ),
+    "stanford_cars": Entry(
+        "stanford_cars:load",
+        "the paper's Red and Blue Stanford Cars: 196 classes",
+        needs="the Cars images, the released labels and, for red, the web images, by hand",
+        own_noises=_RED_AND_BLUE,
+    ),
+    "webvision": Entry(
+        "webvision:load_full",
+        "WebVision 1.0: 2.4 million images from the web, 1000 classes",
+        needs="WebVision 1.0, by hand",
+        own_noises=_WEB,
+        synthetic=False,
+    ),
+    "mini_webvision": Entry(
+        "webvision:load_mini",
+        "the first 50 classes of WebVision's Google images",
+        needs="WebVision 1.0, by hand; without the Flickr images",
+        own_noises=_WEB,
+        synthetic=False,
+    ),
+    "imagenet2012": Entry(
+        "imagenet2012:load_full",
+        "ImageNet ILSVRC 2012: 1.3 million images, 1000 classes",
+        needs="ImageNet's two archives, by hand",
+    ),
+    "imagenet2012_50": Entry(
+        "imagenet2012:load_first_50",
+        "the classes of mini-WebVision: ImageNet's first 50",
+        needs="ImageNet's two archives, by hand",
+    ),
 }
+
+# Data sets that are named together with an argument, as in `folder:PATH`.
 FAMILIES = {
-    "tfds": Entry(from_tfds.load),
-    "folder": Entry(users_own.load_folder, ("none",)),
-    "csv": Entry(users_own.load_csv, ("none",)),
+    "tfds": Entry(
+        "from_tfds:load",
+        "any image classification set of TensorFlow Datasets, as in `tfds:oxford_flowers102`",
+        needs="what TFDS asks for, mostly nothing",
+        argument="NAME",
+    ),
+    "folder": Entry(
+        "users_own:load_folder",
+        "your images, with a folder for each class",
+        needs="jpg, png, webp, bmp or gif files; `train/` and `val/` above the classes' folders, "
+        "or every fifth image is kept for testing",
+        own_noises=_NONE,
+        argument="PATH",
+    ),
+    "csv": Entry(
+        "users_own:load_csv",
+        "your images, with a CSV file that lists them",
+        needs="columns `path,label`, perhaps `true_label` and `split` (`test` or `val` for "
+        "testing)",
+        own_noises=_NONE,
+        argument="PATH",
+    ),
 }
 
-__all__ = ["FAMILIES", "SOURCES", "SYNTHETIC", "Source", "SourceSplit", "get"]
 
-
-def get(dataset):
-    """Looks a data set up.
+def get(dataset: str) -> tuple[Entry, str]:
+    """Looks up a data set.
 
     Args:
         dataset: one of `SOURCES`, or one of `FAMILIES` with an argument, as in `folder:PATH`.
@@ -85,6 +209,22 @@ def get(dataset):
     if argument and family in FAMILIES:
         return FAMILIES[family], argument
     if dataset not in SOURCES:
-        names = [*SOURCES, "tfds:NAME", "folder:PATH", "csv:PATH"]
-        raise InputError(f"dataset={dataset} is unknown: choose one of {', '.join(names)}.")
+        raise InputError(f"dataset={dataset} is unknown: choose one of {names()}.")
     return SOURCES[dataset], ""
+
+
+def by_name() -> dict[str, Entry]:
+    """All entries, by what --dataset takes: `digits`, ..., `folder:PATH`, `csv:PATH`."""
+    families = {f"{family}:{entry.argument}": entry for family, entry in FAMILIES.items()}
+    return {**SOURCES, **families}
+
+
+def names() -> str:
+    """Lists what --dataset takes."""
+    return ", ".join(by_name())
+
+
+def noise_names() -> str:
+    """Lists what --noise takes: the kinds for clean labels, then the data sets' own."""
+    own = dict.fromkeys(name for entry in by_name().values() for name in entry.own_noises)
+    return f"{noise.names()}, or the data set's own: {', '.join(own)}"

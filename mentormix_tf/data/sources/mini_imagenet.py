@@ -10,14 +10,13 @@ import re
 
 import numpy as np
 
+from mentormix_tf.data.noise import LEVELS
 from mentormix_tf.data.sources import from_tfds
 from mentormix_tf.data.sources.base import UNKNOWN, Source, SourceSplit
 from mentormix_tf.data.sources.imagenet2012 import IMAGENET_PAGE, TARS
 from mentormix_tf.data.sources.manual_files import manual_dir, missing_files, read_list, require
 from mentormix_tf.errors import InputError
 
-# The noise levels of the paper's data sets (Table 1).
-LEVELS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 LABELS_PAGE = "https://storage.googleapis.com/cnlw/dataset_no_images.zip and extract it there"
 WEB_IMAGE = re.compile(r"[0-9a-f]{16}\.jpg")
 _REASONS = (
@@ -35,7 +34,7 @@ def load(noise, noise_level, data_dir, argument):
     Args:
         noise: "red" (web noise) or "blue" (symmetric noise); anything else gives the clean images
             of Blue.
-        noise_level: one of `LEVELS`, for red and blue.
+        noise_level: one of `noise.LEVELS`, for red and blue.
         data_dir: TFDS's data_dir.
         argument: not used.
 
@@ -64,10 +63,10 @@ def released(noise, noise_level):
 
     Args:
         noise: "red" or "blue"; anything else stands for no noise.
-        noise_level: one of `LEVELS`, if red or blue.
+        noise_level: one of `noise.LEVELS`, if red or blue.
 
     Returns:
-        "red" or "blue", and one of `LEVELS`.
+        "red" or "blue", and one of `noise.LEVELS`.
 
     Raises:
         InputError: there is no such level.

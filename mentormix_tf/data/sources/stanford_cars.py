@@ -38,7 +38,7 @@ def load(noise, noise_level, data_dir, argument):
 
     Args:
         noise: "red" (web noise) or "blue" (symmetric noise); anything else gives the clean labels.
-        noise_level: one of `mini_imagenet.LEVELS`, for red and blue.
+        noise_level: one of `noise.LEVELS`, for red and blue.
         data_dir: TFDS's data_dir.
         argument: not used.
 

@@ -1,6 +1,7 @@
 """Trying images before they are stored."""
 
 import io
+import logging
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +11,8 @@ from tqdm import tqdm
 from mentormix_tf.data import augment
 from mentormix_tf.data.sources.base import SourceSplit
 from mentormix_tf.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 
 def check(split, name, skip_bad_images):
@@ -35,7 +38,7 @@ def check(split, name, skip_bad_images):
             f"{bad[0]}: remove them, or leave them out with --skip_bad_images."
         )
     for identifier in bad:
-        print(f"Left out {identifier}: it can't be decoded.")
+        _log.warning("Left out %s: it can't be decoded.", identifier)
     kept = ~np.isin(split.ids, bad)
     if not kept.any():
         raise InputError(f"None of the {len(split.ids)} {name} images can be decoded.")

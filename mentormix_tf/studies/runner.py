@@ -1,7 +1,7 @@
 """Trains many runs, each in a process of its own, some at once."""
 
 import contextlib
-import csv
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -15,7 +15,10 @@ from etils import epath
 from tqdm import tqdm
 
 from mentormix_tf.errors import InputError, Preempted
+from mentormix_tf.runs import layout
 from mentormix_tf.runs.run_folder import RunFolder
+
+_log = logging.getLogger(__name__)
 
 LOG = "log.txt"
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -96,8 +99,8 @@ def train(runs, folder, jobs, title="", keeps_checkpoints=True):
                         done += 1
                         _tidy(folder / run.name, keeps_checkpoints)
                     ended = f"{done + len(failed)}/{len(runs)} {run.name}"
-                    tqdm.write(f"{ended}: {failed.get(run.name, 'done')}")
-            under_way = sum(_steps_done(folder / each[0].name) for each in filter(None, slots))
+                    _log.info("%s: %s", ended, failed.get(run.name, "done"))
+            under_way = sum(_steps_done(folder, run) for run, _ in filter(None, slots))
             bar.update(steps + under_way - bar.n)
             stop.wait(SECONDS_BETWEEN_LOOKS)
     return failed
@@ -105,7 +108,7 @@ def train(runs, folder, jobs, title="", keeps_checkpoints=True):
 
 def _tidy(path, keeps_checkpoints):
     if not keeps_checkpoints:
-        (path / "checkpoints").rmtree(missing_ok=True)
+        (path / layout.CHECKPOINTS).rmtree(missing_ok=True)
 
 
 def _start(context, run, path, slot, jobs):
@@ -172,11 +175,11 @@ def _ending(slots):
             process.join()
 
 
-def _steps_done(path):
+def _steps_done(folder, run):
     try:
-        *_, last = csv.DictReader((path / "metrics.csv").read_text().splitlines())
-        return int(last["step"])
-    except (OSError, ValueError):  # there is no row yet
+        rows = RunFolder(folder / run.name, run.config).rows()
+        return int(rows[-1]["step"]) if rows else 0
+    except InputError:  # on some shared storage, a file is missing while another replaces it
         return 0
 
 

@@ -49,8 +49,7 @@ def _export(given: Given) -> None:
     config = given.config(ExportConfig)
     run = saved_run.read(config.model_dir)
     trained = saved_run.load_network(run, config.weights)
-    export_dir = config.export_dir or run.path / "export"
-    path = saved_model.export(run, trained, export_dir, config.version, config.license)
+    path = saved_model.export(run, trained, config.export_dir, config.version, config.license)
     print(f"Exported the {trained.weights} weights of step {trained.step:,} to {path}/")
     print(f"See them with: saved_model_cli show --dir {path} --all")
 

@@ -1,11 +1,6 @@
 """python -m mentormix_tf.predict: says which classes images show."""
 
-import contextlib
-import csv
 import dataclasses
-import json
-import os
-import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Literal
@@ -15,8 +10,6 @@ from tqdm import tqdm
 from mentormix_tf import command
 from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
-from mentormix_tf.runs import saved_run
-from mentormix_tf.serving import classifier, image_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _predict(given: Given) -> None:
+    from mentormix_tf.runs import saved_run
+    from mentormix_tf.serving import classifier, image_files, prediction_writer
+
     config, names = given.config(PredictConfig), given.arguments
     if not names:
         raise InputError("No image is named: give files, folders or patterns, as photos/*.jpg.")
@@ -64,57 +60,15 @@ def _predict(given: Given) -> None:
             f"top_k={config.top_k} must be at most {len(run.class_names)}, the classes."
         )
     trained = saved_run.load_network(run, config.weights)
-    classify = classifier.of_run(run, trained)
     images = image_files.find(names)
-    failed = 0
-    with _output(config.output) as file:
-        write = _writer(file, config)
-        found = image_files.classify(images, classify, config.top_k, config.batch_size)
-        for row in tqdm(found, "Classifying", len(images), unit=" images", disable=None):
-            failed += row.reason is not None
-            write(row)
+    rows = image_files.classify(
+        images, classifier.of_run(run, trained), config.top_k, config.batch_size
+    )
+    with prediction_writer.open_output(config.output) as file:
+        bar = tqdm(rows, "Classifying", len(images), unit=" images", disable=None)
+        failed = prediction_writer.write(bar, file, config.format, config.top_k)
     if failed:
         print(f"{failed} of {len(images)} have a reason instead of a class.", file=sys.stderr)
-
-
-def _output(path):
-    if not path:
-        return contextlib.nullcontext(sys.stdout)
-    try:
-        return pathlib.Path(path).expanduser().open("x", newline="", encoding="utf-8")
-    except FileExistsError as error:
-        raise InputError(f"output={path} exists: name a new file.") from error
-    except OSError as error:
-        raise InputError(f"output={path} can't be written: {error.strerror}.") from error
-
-
-def _writer(file, config):
-    """A function that writes a `Row` to a file, in the format that is wanted."""
-    if config.format == "jsonl":
-
-        def write(row):
-            top = [{"class": name, "probability": value} for name, value in row.top]
-            what = {**top[0], "top": top} if top else {"reason": row.reason}
-            print(json.dumps({"image": _text(row.image), **what}, ensure_ascii=False), file=file)
-
-        return write
-
-    table = csv.writer(file, lineterminator="\n")
-    further = [
-        f"{kind}_{i}" for i in range(2, config.top_k + 1) for kind in ("class", "probability")
-    ]
-    table.writerow(["image", "class", "probability", *further, "reason"])
-
-    def write(row):
-        top = [text for name, value in row.top for text in (name, f"{value:.6f}")]
-        table.writerow([_text(row.image), *(top or [""] * 2 * config.top_k), row.reason or ""])
-
-    return write
-
-
-def _text(path):
-    """A path as text that can be written, whatever bytes the file system has."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from mentormix_tf.data import augment
 from mentormix_tf.data.sources.base import SourceSplit
 from mentormix_tf.errors import InputError
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def check(split, name, skip_bad_images):
@@ -38,7 +38,7 @@ def check(split, name, skip_bad_images):
             f"{bad[0]}: remove them, or leave them out with --skip_bad_images."
         )
     for identifier in bad:
-        log.warning("%s is left out: it can't be decoded", identifier)
+        _log.warning("Left out %s: it can't be decoded.", identifier)
     kept = ~np.isin(split.ids, bad)
     if not kept.any():
         raise InputError(f"None of the {len(split.ids)} {name} images can be decoded.")

@@ -1,9 +1,7 @@
 """Noisy splits by name: found where they were made before, made where they are missing."""
 
-import contextlib
 import dataclasses
 import errno
-import fcntl
 import hashlib
 import json
 import logging
@@ -17,13 +15,14 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from etils import epath
 
+from mentormix_tf import files
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import images, noise, sources
 from mentormix_tf.data.sources.users_own import fingerprint
 from mentormix_tf.data.writer import MANIFEST, NoisyLabels, NoisyLabelsConfig, SplitPlan
 from mentormix_tf.errors import InputError
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 DEFAULT_LEVEL = 0.4
 
@@ -148,12 +147,8 @@ def prepare(config, skip_bad_images=False):
     """
     config = resolve(config)
     path = folder(config)
-    with _only_writer(path.parent):
-        if not path.exists():
-            log.info("Preparing %s", path)
-            for leftover in path.parent.glob("*incomplete*"):
-                leftover.rmtree()
-            _write(config, path, skip_bad_images)
+    if not path.exists():
+        _make(config, path, skip_bad_images)
     return load(path)
 
 
@@ -186,6 +181,20 @@ def load(path):
                 "again."
             )
     return NoisySplits(path, tfds.builder_from_directory(path), manifest)
+
+
+def _make(config, path, skip_bad_images):
+    """Writes a split, or waits for another process that is writing it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"data_dir: {path.parent} can't be made: {error.strerror}.") from error
+    with files.lock(path.parent):
+        if not path.exists():
+            _log.info("Preparing %s", path)
+            for leftover in path.parent.glob("*incomplete*"):
+                leftover.rmtree()
+            _write(config, path, skip_bad_images)
 
 
 def _write(config, path, skip_bad_images):
@@ -261,21 +270,3 @@ def _cut(config, count):
     held_out[order[:num_held_out]] = True
     taken[order[num_held_out:size]] = True
     return taken, held_out
-
-
-@contextlib.contextmanager
-def _only_writer(path):
-    """Lets one process at a time write a split; others wait, then find it made."""
-    if "://" in str(path):  # no locks on remote storage
-        yield
-        return
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise InputError(f"data_dir: {path} can't be made: {error.strerror}.") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -5,8 +5,7 @@ with the highest score; `rank` `[n]`, how many classes score higher than the lab
 `[n]`, the probability of the class that was predicted, in [0, 1]. All have n of at least 1.
 """
 
-import csv
-import io
+from collections.abc import Sequence
 
 import numpy as np
 import sklearn.metrics
@@ -78,10 +77,7 @@ def class_accuracies(matrix, class_names):
     }
 
 
-def confusion_csv(matrix, class_names):
-    """A confusion matrix as the text of a CSV file: a row for each label, with its class's name."""
-    table = io.StringIO()
-    csv.writer(table).writerow(["label", *class_names])
+def confusion_rows(matrix: np.ndarray, class_names: Sequence[str]) -> list[list]:
+    """A confusion matrix as a table: a header, then a row for each label, with its class's name."""
     rows = zip(class_names, matrix.tolist(), strict=True)
-    csv.writer(table).writerows([name, *row] for name, row in rows)
-    return table.getvalue()
+    return [["label", *class_names], *([name, *counts] for name, counts in rows)]

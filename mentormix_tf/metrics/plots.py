@@ -1,12 +1,14 @@
-"""Metrics as pictures."""
+"""What a run shows as pictures."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
 MOST_NUMBERED = 20  # classes up to which a picture has a number in each cell
 MOST_NAMED = 100  # classes up to which it has their names
+MIXED_COLUMNS = 4  # and rows, in a picture of mixed images
 
 
 def png(figure):
@@ -17,7 +19,7 @@ def png(figure):
 
 
 def draw_confusion_matrix(matrix, class_names):
-    """A picture of a confusion matrix, coloured by the fraction of each row.
+    """A picture of a confusion matrix, colored by the fraction of each row.
 
     Up to 20 classes, cells have numbers; up to 100, rows and columns have names; beyond, they
     have some classes' numbers.
@@ -48,4 +50,40 @@ def draw_confusion_matrix(matrix, class_names):
         for (row, column), count in np.ndenumerate(matrix):
             color = "white" if fractions[row, column] > 0.5 else "black"
             axes.text(column, row, f"{count}", ha="center", va="center", fontsize=8, color=color)
+    return figure
+
+
+def draw_mixed(
+    images: np.ndarray, labels: np.ndarray, lam: np.ndarray, class_names: Sequence[str]
+) -> Figure:
+    """A picture of mixed images, each with its label.
+
+    Args:
+        images: `[batch, height, width, channels]`, float32, in [0, 255].
+        labels: `[batch, num_classes]`, float32, probabilities.
+        lam: `[batch]`, λ of each; NaN where there is none.
+        class_names: names of the classes.
+
+    Returns:
+        The picture of the first 16.
+    """
+    figure = Figure((8, 10.8), dpi=100)
+    side, unit = 1 / MIXED_COLUMNS, 1.35 / MIXED_COLUMNS  # of a cell, across and down
+    # One picture after the other, as axes for each would take a second.
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    for i, (image, label) in enumerate(zip(images[: MIXED_COLUMNS**2], labels, strict=False)):
+        left, top = side * (i % MIXED_COLUMNS), unit * (MIXED_COLUMNS - i // MIXED_COLUMNS)
+        tall, wide = (0.95 * side * part / max(image.shape[:2]) for part in image.shape[:2])
+        extent = (left + (side - wide) / 2, left + (side + wide) / 2, top - tall, top)
+        shown = np.clip(image / 255.0, 0.0, 1.0)
+        shown = shown.repeat(3, axis=-1) if shown.shape[-1] == 1 else shown
+        axes.imshow(shown, extent=extent, aspect="auto", interpolation="nearest")
+        likeliest = [c for c in np.argsort(-label, kind="stable")[:2] if label[c] > 0.005]
+        title = "\n".join(f"{label[c]:.2f} {class_names[c][:24]}" for c in likeliest)
+        title += "" if np.isnan(lam[i]) else f"\nλ = {lam[i]:.2f}"
+        middle = left + side / 2
+        style = dict(ha="center", va="top", fontsize=8.5, parse_math=False)
+        axes.text(middle, top - tall - 0.01, title, **style)
+    axes.set(xlim=(0, 1), ylim=(0, 1.36))
     return figure

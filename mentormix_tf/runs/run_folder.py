@@ -1,58 +1,43 @@
-"""The folder of a run: flags.txt, metrics.csv, result.json; and whether it may be gone on with."""
+"""Writing a run's folder, and only one's own: what another run left there is never replaced."""
 
 import contextlib
-import csv
 import dataclasses
-import fcntl
-import io
 import json
-import os
-import pathlib
-import platform
-import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from etils import epath
 
-from mentormix_tf import methods, version
+from mentormix_tf import files, methods
 from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
-from mentormix_tf.runs import flags_txt
+from mentormix_tf.metrics import classification
+from mentormix_tf.runs import flags_txt, layout, result
 
-# What result.json repeats of the split's manifest.
-SPLIT_FACTS = (
-    "dataset",
-    "noise",
-    "noise_level",
-    "noise_seed",
-    "realized_noise_rate",
-    "split_sha256",
-)
-AT_THE_END = ("result.json", "confusion_matrix.csv", "confusion_matrix.png")
-WRITTEN = ("metrics.csv", *AT_THE_END, "checkpoints", "tensorboard")
-# What may change on the way: where the data is, how fast steps are taken, and that there are more.
+AT_THE_END = (layout.RESULT, layout.CONFUSION_MATRIX, layout.CONFUSION_PICTURE)
+WRITTEN = (layout.METRICS, *AT_THE_END, layout.CHECKPOINTS, layout.TENSORBOARD)
+# What a run that continues may change: where the data is, how fast steps are taken, how many.
 HARMLESS = ("data_dir", "steps_per_execution", "jit_compile", "train_steps")
 
 
 class RunFolder:
-    """Writes what a run leaves behind, and never over what another run left.
+    """Writes a run's folder.
 
     Args:
         path: the folder, which may be remote (gs://).
-        config: `RunConfig` with all hyperparameters.
+        config: the run, with all hyperparameters.
     """
 
-    def __init__(self, path, config):
+    def __init__(self, path: epath.PathLike, config: RunConfig):
         self.path = epath.Path(path)
         self.config = config
 
-    def check(self, resume="auto"):
+    def check(self, resume: str = "auto") -> None:
         """Makes sure that this run may write to the folder, which need not be there.
 
         Args:
-            resume: auto, if the folder may hold the same run; never, if it must be empty.
+            resume: auto if the folder may hold the same run; never if it must be empty.
 
         Raises:
             InputError: the folder holds something else, or can't be read.
@@ -66,7 +51,7 @@ class RunFolder:
                 f"model_dir={self.path} is not empty, and resume=never: name a new folder, or go "
                 "on with --resume=auto."
             )
-        for name in held if "flags.txt" not in held else ():
+        for name in held if layout.FLAGS not in held else ():
             if name in WRITTEN:
                 raise InputError(
                     f"model_dir={self.path} holds another run's {name}: name a new folder, or move "
@@ -90,7 +75,7 @@ class RunFolder:
         Raises:
             InputError: its flags.txt can't be read as a run's flags.
         """
-        path = self.path / "flags.txt"
+        path = self.path / layout.FLAGS
         try:
             if not path.exists():
                 return None
@@ -102,8 +87,8 @@ class RunFolder:
         return dataclasses.replace(begun, hyperparameters={**defaults, **begun.hyperparameters})
 
     @contextlib.contextmanager
-    def held(self):
-        """Makes the folder if it is missing, and keeps other processes from writing to it.
+    def held(self) -> Iterator[None]:
+        """A context that makes the folder if it is missing, and keeps other processes out of it.
 
         Raises:
             InputError: another process writes to it, or it can't be made; or see `check`.
@@ -112,17 +97,21 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"model_dir={self.path} can't be made: {error.strerror}.") from error
-        with _only_writer(self.path):
+        busy = (
+            f"model_dir={self.path} is being written by another process: wait for it, or name "
+            "another."
+        )
+        with files.lock(self.path, busy):
             self.check()
             yield
 
-    def begin(self):
-        """Writes flags.txt, and takes away what a run with fewer steps told at its end."""
-        self.write("flags.txt", self.config.flagfile())
+    def begin(self) -> None:
+        """Writes flags.txt, and deletes what a run with fewer steps wrote at its end."""
+        files.write(self.path / layout.FLAGS, self.config.flagfile())
         for name in AT_THE_END:
             (self.path / name).unlink(missing_ok=True)
 
-    def write_model(self, **facts):
+    def write_model(self, **facts: Any) -> None:
         """Writes model.json: what it takes to use the network without the data it learned from.
 
         Args:
@@ -131,140 +120,73 @@ class RunFolder:
         Raises:
             InputError: the run was begun with another split.
         """
+        path = self.path / layout.MODEL
         try:
-            begun = json.loads((self.path / "model.json").read_text())
-        except FileNotFoundError:
-            begun = facts
-        except ValueError:
+            begun = files.read_json(path) if path.exists() else facts
+        except InputError:  # unreadable, so that nothing shows that the split is the same
             begun = {}
         if begun.get("split_sha256") != facts["split_sha256"]:
             raise InputError(
                 f"model_dir={self.path} holds a run on other labels: the split of dataset="
-                f"{self.config.data.dataset} has changed since. Bring it back, or name a new "
-                "folder."
+                f"{self.config.data.dataset} has changed since. Restore it, or name a new folder."
             )
-        self.write("model.json", json.dumps(facts, indent=2) + "\n")
+        files.write(path, json.dumps(facts, indent=2) + "\n")
 
-    def result(self):
-        """The contents of result.json if all steps of the run are done; None otherwise."""
-        try:
-            result = json.loads((self.path / "result.json").read_text())
-        except (OSError, ValueError):
-            return None
-        return result if result["steps"] == self.config.training.train_steps else None
-
-    def write_rows(self, rows):
-        """Writes metrics.csv, as a whole: remote files can't be added to.
+    def write_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Writes metrics.csv as a whole, since nothing can be appended to remote files.
 
         Args:
-            rows: list of dicts with the same keys.
+            rows: all evaluations, mappings with the same keys.
         """
-        table = io.StringIO()
-        writer = csv.DictWriter(table, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-        self.write("metrics.csv", table.getvalue())
+        files.write_csv(self.path / layout.METRICS, rows, line_end="\r\n")
 
-    def write_result(self, rows, **facts):
-        """Writes result.json when the run is done.
+    def write_result(self, rows: Sequence[Mapping[str, Any]], **facts: Any) -> dict[str, Any]:
+        """Writes result.json when the run is done, and returns its contents.
 
         Args:
             rows: all evaluations.
-            **facts: what else goes into it.
-
-        Returns:
-            The file's contents, a dict. Accuracies are fractions; peak and final are on the test
-            split's clean labels. No test label chose anything.
+            **facts: further entries.
         """
-        config, training = self.config, self.config.training
-        accuracies = [row["test_accuracy"] for row in rows]
-        result = {
-            "method": config.method,
-            "hyperparameters": dict(config.hyperparameters),
-            "network": training.network,
-            "precision": training.precision,
-            "batch_size": training.batch_size,
-            "seed": training.seed,
-            "steps": rows[-1]["step"],
-            "peak_accuracy": max(accuracies),
-            "final_accuracy": accuracies[-1],
-            "accuracy_drop": max(accuracies) - accuracies[-1],
-        }
-        if "averaged_test_accuracy" in rows[0]:
-            averaged = [row["averaged_test_accuracy"] for row in rows]
-            result["averaged_peak_accuracy"] = max(averaged)
-            result["averaged_final_accuracy"] = averaged[-1]
-        if "validation_accuracy" in rows[0]:
-            best = max(rows, key=lambda row: row["validation_accuracy"])
-            result["final_validation_accuracy"] = rows[-1]["validation_accuracy"]
-            result["best_validation_accuracy"] = best["validation_accuracy"]
-            result["best_validation_step"] = best["step"]
-            result["accuracy_at_best_validation"] = best["test_accuracy"]
-        for name, value in rows[-1].items():
-            if name.startswith("train_") or name.endswith("_top5_accuracy"):
-                result[f"final_{name}"] = value
-        result |= {**facts, "versions": _versions(), "git_revision": _git_revision()}
-        self.write("result.json", json.dumps(result, indent=2) + "\n")
-        return result
+        summary = result.summarize(self.config, rows, facts)
+        files.write(self.path / layout.RESULT, json.dumps(summary, indent=2) + "\n")
+        return summary
 
-    def write(self, name, contents):
-        """Replaces a file as a whole, so that it is never seen half written.
+    def rows(self) -> list[dict[str, str]]:
+        """The rows of metrics.csv, as text; none before the first evaluation.
 
-        Args:
-            name: of the file.
-            contents: text or bytes.
+        Raises:
+            InputError: the file can't be read.
         """
-        partial = self.path / f"{name}.partial"
+        path = self.path / layout.METRICS
+        return files.read_csv(path) if path.exists() else []
+
+    def result(self) -> dict[str, Any] | None:
+        """The contents of result.json if all steps of the run are done; None otherwise."""
         try:
-            write = partial.write_text if isinstance(contents, str) else partial.write_bytes
-            write(contents)
-            partial.replace(self.path / name)
-        except (OSError, tf.errors.OpError) as error:
-            raise InputError(f"{self.path / name} can't be written: {error}.") from error
+            found = files.read_json(self.path / layout.RESULT)
+        except InputError:
+            return None
+        return found if found["steps"] == self.config.training.train_steps else None
+
+
+def write_confusion_matrix(
+    folder: epath.Path, matrix: np.ndarray, class_names: Sequence[str], picture: bytes
+) -> None:
+    """Writes confusion_matrix.csv and confusion_matrix.png.
+
+    Args:
+        folder: a run's folder, or that of an evaluation.
+        matrix: `[num_classes, num_classes]`, see `classification.confusion_matrix`.
+        class_names: a name for each class.
+        picture: the matrix as a PNG file.
+
+    Raises:
+        InputError: a file can't be written.
+    """
+    table = classification.confusion_rows(matrix, class_names)
+    files.write(folder / layout.CONFUSION_MATRIX, files.csv_text(table, line_end="\r\n"))
+    files.write(folder / layout.CONFUSION_PICTURE, picture)
 
 
 def _told(name, flags):
     return f"{name}={flags[name]}" if name in flags else f"no {name}"
-
-
-@contextlib.contextmanager
-def _only_writer(path):
-    if "://" in str(path):  # no locks on remote storage
-        yield
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some file systems of clusters have no locks either
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(
-                    f"model_dir={path} is being written by another process: wait for it, or name "
-                    "another."
-                ) from error
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _versions():
-    return {
-        "mentormix_tf": version.__version__,
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-    }
-
-
-def _git_revision():
-    """The checkout's revision, with "-dirty" where files were changed; None outside a checkout."""
-    package = pathlib.Path(__file__).parent
-    describe = ["git", "-C", str(package), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        # An installed package may lie inside somebody else's checkout (a .venv, say).
-        tracked = ["git", "-C", str(package), "ls-files", "--error-unmatch", "run_folder.py"]
-        subprocess.run(tracked, check=True, capture_output=True)
-        return subprocess.run(describe, check=True, capture_output=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

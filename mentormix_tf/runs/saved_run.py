@@ -1,18 +1,16 @@
 """A run read back from its folder: what it was, and the network that it trained."""
 
-import csv
 import dataclasses
-import json
 
 import keras
 import tensorflow as tf
 from etils import epath
 
-from mentormix_tf import networks
+from mentormix_tf import files, networks
 from mentormix_tf.config import RunConfig
 from mentormix_tf.data import augment
 from mentormix_tf.errors import InputError
-from mentormix_tf.runs import checkpoint_files, flags_txt
+from mentormix_tf.runs import checkpoint_files, flags_txt, layout
 
 WEIGHTS = ("auto", "last", "best", "averaged")
 
@@ -82,14 +80,18 @@ def read(model_dir):
     path = epath.Path(model_dir).expanduser()
     if not path.exists():
         raise InputError(f"model_dir={model_dir} does not exist.")
-    for name in ("flags.txt", "model.json"):
+    for name in (layout.FLAGS, layout.MODEL):
         if not (path / name).exists():
             inside = sorted(child.name for child in path.iterdir() if (child / name).exists())
             hint = f": name one of its runs, {', '.join(inside)}" if inside else ""
             raise InputError(f"model_dir={model_dir} is not a run's folder: no {name}{hint}.")
-    config = flags_txt.read(path / "flags.txt")
-    result = _read_json(path / "result.json") if (path / "result.json").exists() else {}
-    return SavedRun(path, config, _read_json(path / "model.json"), result)
+    result = path / layout.RESULT
+    return SavedRun(
+        path,
+        flags_txt.read(path / layout.FLAGS),
+        files.read_json(path / layout.MODEL),
+        files.read_json(result) if result.exists() else {},
+    )
 
 
 def load_network(run, weights="auto"):
@@ -131,9 +133,9 @@ def load_network(run, weights="auto"):
 
 
 def _checkpoint(run, weights):
-    folder = run.path / "checkpoints"
+    folder = run.path / layout.CHECKPOINTS
     if weights == "best":
-        folder = folder / "best"
+        folder = folder / layout.BEST
         if not folder.exists():
             raise InputError(
                 f"weights=best: the run in {run.path} had no validation split to choose by; choose "
@@ -157,13 +159,6 @@ def _assign(variables, path):
 
 
 def _measured(run, step):
-    path = run.path / "metrics.csv"
-    rows = csv.DictReader(path.read_text().splitlines()) if path.exists() else []
+    path = run.path / layout.METRICS
+    rows = files.read_csv(path) if path.exists() else []
     return next((row for row in rows if row["step"] == str(step)), {})
-
-
-def _read_json(path):
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} can't be read: {error}.") from error

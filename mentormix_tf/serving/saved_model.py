@@ -1,31 +1,33 @@
 """Exporting a run as a SavedModel, which TensorFlow alone loads and TensorFlow Serving serves."""
 
 import dataclasses
-import os
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 from etils import epath
 
+from mentormix_tf import files
 from mentormix_tf.config import DataConfig
 from mentormix_tf.errors import InputError
-from mentormix_tf.runs import flags_txt
+from mentormix_tf.runs import flags_txt, layout
 from mentormix_tf.serving import classifier, model_card, warmup
 
 ENCODED, ARRAYS = "serving_default", "arrays"  # the signatures
+CLASS_NAMES = "class_names.txt"
 WARMUP_BATCH_SIZES = (1, 8)
 
 
-def export(run, trained, export_dir, version=0, license=""):
+def export(run, trained, export_dir=None, version=0, license=""):
     """Writes a run's network, with what decodes images and names classes, as a SavedModel.
 
-    It appears whole or not at all: it is written beside its place and moved there at the end.
+    It appears whole or not at all.
 
     Args:
         run: `SavedRun`.
         trained: `TrainedNetwork` of that run.
-        export_dir: folder for the numbered versions of the model; made if missing.
+        export_dir: folder for the numbered versions of the model; made if missing. By default,
+            export/ in the run's folder.
         version: number of this one; 0 for the next after the highest that is there.
         license: of the model, for its card.
 
@@ -36,7 +38,7 @@ def export(run, trained, export_dir, version=0, license=""):
     Raises:
         InputError: the version is there already, or the folder can't be written.
     """
-    export_dir = epath.Path(export_dir).expanduser()
+    export_dir = epath.Path(export_dir or run.path / layout.EXPORTS).expanduser()
     try:
         export_dir.mkdir(parents=True, exist_ok=True)
         taken = [int(child.name) for child in export_dir.iterdir() if child.name.isdecimal()]
@@ -46,13 +48,8 @@ def export(run, trained, export_dir, version=0, license=""):
                 "out for the next one."
             )
         path = export_dir / str(version or max(taken, default=0) + 1)
-        partial = export_dir / f"partial-{path.name}-{os.getpid()}"
-        try:
-            _write(run, trained, license, partial)
-            partial.rename(path)
-        finally:
-            if partial.exists():
-                partial.rmtree()
+        with files.new_folder(path) as folder:
+            _write(run, trained, license, folder)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"export_dir={export_dir} can't be written: {reason}.") from error
@@ -68,8 +65,8 @@ def _write(run, trained, license, path):
     tf.saved_model.save(module, str(path), signatures)
     assets = path / "assets"
     assets.mkdir(exist_ok=True)
-    (assets / "class_names.txt").write_text("".join(f"{name}\n" for name in run.class_names))
-    (assets / "flags.txt").write_text((run.path / "flags.txt").read_text())
+    (assets / CLASS_NAMES).write_text("".join(f"{name}\n" for name in run.class_names))
+    (assets / layout.FLAGS).write_text((run.path / layout.FLAGS).read_text())
     (assets / "model_card.md").write_text(model_card.write(run, trained, license))
     warmup.write(path, _warmup_requests(run.image_shape))
 
@@ -86,11 +83,13 @@ class Loaded:
     """An exported SavedModel.
 
     Attributes:
+        path: the version's folder, as it was named.
         classify_encoded: function of encoded images `[batch]`, string; see `Classifier`.
         class_names: the names of the classes, in the order of the scores.
         data: `DataConfig` of what it was trained on.
     """
 
+    path: str
     classify_encoded: Callable
     class_names: list
     data: DataConfig
@@ -114,13 +113,13 @@ def load(path):
         hint = f": name a version in it, {', '.join(versions)}" if versions else ""
         raise InputError(f"saved_model={path} holds no saved_model.pb{hint}.")
     try:
-        class_names = (folder / "assets" / "class_names.txt").read_text().splitlines()
+        class_names = (folder / "assets" / CLASS_NAMES).read_text().splitlines()
         loaded = tf.saved_model.load(str(folder))
         classify = loaded.signatures[ENCODED]
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise InputError(
             f"saved_model={path} can't be used as one that mentormix_tf exported: {error}"
         ) from error
-    data = flags_txt.read(folder / "assets" / "flags.txt").data
+    data = flags_txt.read(folder / "assets" / layout.FLAGS).data
     # Only while the object lives do its variables.
-    return Loaded(lambda images, _=loaded: classify(images=images), class_names, data)
+    return Loaded(str(path), lambda images, _=loaded: classify(images=images), class_names, data)

@@ -4,7 +4,7 @@ import json
 
 from etils import epath
 
-from mentormix_tf import methods
+from mentormix_tf import files, methods
 from mentormix_tf.studies import figures, published, results, summaries
 
 REPORT = "report.md"
@@ -33,8 +33,8 @@ def write(folder, runs, curves, title, command, planned, paper=False):
     results.write(folder, runs, curves)
     level_rows = summaries.by_level(runs)
     mean_rows = summaries.over_levels(level_rows)
-    results.write_csv(folder / "table_2.csv", [_rounded(row) for row in mean_rows])
-    results.write_csv(folder / "table_3.csv", [_rounded(row) for row in level_rows])
+    files.write_csv(folder / "table_2.csv", [_rounded(row) for row in mean_rows])
+    files.write_csv(folder / "table_3.csv", [_rounded(row) for row in level_rows])
     drawn = {
         "accuracy_by_level": figures.accuracy_by_level(level_rows, paper),
         "drop_from_peak": figures.drop_from_peak(level_rows),
@@ -45,7 +45,7 @@ def write(folder, runs, curves, title, command, planned, paper=False):
         drawn["accuracy_by_kind"] = figures.accuracy_by_kind(level_rows)
     for name, figure in drawn.items():
         for form in ("png", "svg"):
-            (folder / f"{name}.{form}").write_bytes(figures.encode(figure, form))
+            files.write(folder / f"{name}.{form}", figures.encode(figure, form))
     main_table = table_2(mean_rows)
     parts = [
         f"# {title}",
@@ -69,7 +69,7 @@ def write(folder, runs, curves, title, command, planned, paper=False):
         _settings(runs),
         "Made from [runs.csv](runs.csv) and [curves.csv](curves.csv).",
     ]
-    (folder / REPORT).write_text("\n\n".join(parts) + "\n")
+    files.write(folder / REPORT, "\n\n".join(parts) + "\n")
     return main_table
 
 

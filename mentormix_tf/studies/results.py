@@ -1,16 +1,16 @@
-"""What a study's runs resulted in, as two tables: a row a run, and a row an evaluation."""
+"""The results of a study's runs as two tables: a row a run, and a row an evaluation."""
 
-import csv
-import io
 import json
 
 from etils import epath
 
+from mentormix_tf import files
 from mentormix_tf.errors import InputError
 from mentormix_tf.runs.run_folder import RunFolder
 
 RUNS, CURVES = "runs.csv", "curves.csv"
 INTEGERS = ("seed", "steps", "step", "image_size", "train_examples")
+OLD_COLUMNS = {"memorised": "memorized"}  # of tables that earlier versions wrote
 TEXTS = (
     *("kind", "method", "network", "split", "settings"),
     *("device", "tensorflow", "keras", "git_revision"),
@@ -26,10 +26,10 @@ def collect(folder, runs):
 
     Returns:
         `(runs, curves)`, lists of dicts. A run has kind, level (share of wrong labels in [0, 1]: as
-        asked for, or as realised where the noise has no levels), method, seed, peak and final
+        asked for, or as realized where the noise has no levels), method, seed, peak and final
         (accuracies on clean test labels, in [0, 1]), at_best_validation (that of the step which is
         best on noisy validation, where there is some), averaged_peak and averaged_final (those of
-        the weights' averages, where they are kept), memorised (share of wrong training labels that
+        the weights' averages, where they are kept), memorized (share of wrong training labels that
         the network repeats at the end; None if unknown), realized_noise_rate, steps, network,
         image_size (pixels a side; 0 for the images' own), train_examples (None for all), split (its
         SHA-256), settings (JSON), images_per_second, device, tensorflow, keras, git_revision. A row
@@ -42,12 +42,13 @@ def collect(folder, runs):
     for run in runs:
         path = epath.Path(folder) / run.name
         try:
-            result = RunFolder(path, run.config).result()
+            run_folder = RunFolder(path, run.config)
+            result = run_folder.result()
             if result is None:
                 continue
             row = _row(result, run.config)
             which = {name: row[name] for name in ("kind", "level", "method", "seed")}
-            for line in csv.DictReader((path / "metrics.csv").read_text().splitlines()):
+            for line in run_folder.rows():
                 step, accuracy = int(line["step"]), float(line["test_accuracy"])
                 curves.append({**which, "step": step, "test_accuracy": accuracy})
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -79,7 +80,7 @@ def _row(result, config):
         "at_best_validation": result.get("accuracy_at_best_validation"),
         "averaged_peak": result.get("averaged_peak_accuracy"),
         "averaged_final": result.get("averaged_final_accuracy"),
-        "memorised": result.get("final_train_wrong_accuracy"),
+        "memorized": result.get("final_train_wrong_accuracy"),
         "realized_noise_rate": result["realized_noise_rate"],
         "steps": result["steps"],
         "network": result["network"],
@@ -98,36 +99,27 @@ def _row(result, config):
 def write(folder, runs, curves):
     """Writes runs.csv and curves.csv, from which `read` gets the same again."""
     for name, rows in ((RUNS, runs), (CURVES, curves)):
-        write_csv(epath.Path(folder) / name, rows)
+        files.write_csv(epath.Path(folder) / name, rows)
 
 
 def read(folder):
-    """What `write` has written; see `collect`.
+    """Reads what `write` has written; see `collect`.
 
     Raises:
-        InputError: it is not there.
+        InputError: a table can't be read.
     """
-    tables = []
-    for name in (RUNS, CURVES):
-        path = epath.Path(folder) / name
-        try:
-            rows = list(csv.DictReader(path.read_text().splitlines()))
-        except OSError as error:
-            raise InputError(f"{path} can't be read: {error.strerror}.") from error
-        tables.append([{name: _value(name, text) for name, text in row.items()} for row in rows])
-    return tuple(tables)
+    return tuple(
+        [_row_of_text(row) for row in files.read_csv(epath.Path(folder) / name)]
+        for name in (RUNS, CURVES)
+    )
+
+
+def _row_of_text(row):
+    named = {OLD_COLUMNS.get(name, name): text for name, text in row.items()}
+    return {name: _value(name, text) for name, text in named.items()}
 
 
 def _value(name, text):
     if name in TEXTS:
         return text
     return (int(text) if name in INTEGERS else float(text)) if text else None
-
-
-def write_csv(path, rows):
-    """Writes rows with the same keys as a CSV file; without rows, an empty one."""
-    table = io.StringIO()
-    writer = csv.DictWriter(table, rows[0] if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    path.write_text(table.getvalue())

@@ -1,7 +1,6 @@
 """Trains many runs, each in a process of its own, some at once."""
 
 import contextlib
-import csv
 import logging
 import multiprocessing
 import multiprocessing.connection
@@ -18,10 +17,11 @@ from mentormix_tf import console
 from mentormix_tf.config import OutputConfig, StrategyConfig
 from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError, Preempted
+from mentormix_tf.runs import layout
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import comparison
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 LOG = "log.txt"
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -103,8 +103,8 @@ def train(runs, folder, jobs, title="", keeps_checkpoints=True):
                         done += 1
                         _tidy(folder / run.name, keeps_checkpoints)
                     ended = f"{done + len(failed)}/{len(runs)} {run.name}"
-                    tqdm.write(f"{ended}: {failed.get(run.name, 'done')}")
-            under_way = sum(_steps_done(folder / each[0].name) for each in filter(None, slots))
+                    _log.info("%s: %s", ended, failed.get(run.name, "done"))
+            under_way = sum(_steps_done(folder, run) for run, _ in filter(None, slots))
             bar.update(steps + under_way - bar.n)
             stop.wait(SECONDS_BETWEEN_LOOKS)
     return failed
@@ -112,7 +112,7 @@ def train(runs, folder, jobs, title="", keeps_checkpoints=True):
 
 def _tidy(path, keeps_checkpoints):
     if not keeps_checkpoints:
-        (path / "checkpoints").rmtree(missing_ok=True)
+        (path / layout.CHECKPOINTS).rmtree(missing_ok=True)
 
 
 def _start(context, run, path, slot, jobs):
@@ -141,7 +141,7 @@ def _train(config, path, gpu):
 def _train_one(config, path):
     strategy = strategies.get(StrategyConfig())
     runs, outputs = {config.method: config}, {config.method: OutputConfig(model_dir=path)}
-    log.info("%s", comparison.table(comparison.train(runs, outputs, strategy)))
+    _log.info("%s", comparison.table(comparison.train(runs, outputs, strategy)))
 
 
 def _stop_with_parent():
@@ -182,11 +182,11 @@ def _ending(slots):
             process.join()
 
 
-def _steps_done(path):
+def _steps_done(folder, run):
     try:
-        *_, last = csv.DictReader((path / "metrics.csv").read_text().splitlines())
-        return int(last["step"])
-    except (OSError, ValueError):  # there is no row yet
+        rows = RunFolder(folder / run.name, run.config).rows()
+        return int(rows[-1]["step"]) if rows else 0
+    except InputError:  # on some shared storage, a file is missing while another replaces it
         return 0
 
 

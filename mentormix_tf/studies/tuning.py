@@ -5,9 +5,9 @@ import statistics
 
 from etils import epath
 
+from mentormix_tf import files
 from mentormix_tf.errors import InputError
 from mentormix_tf.runs.run_folder import RunFolder
-from mentormix_tf.studies import results
 from mentormix_tf.studies.settings import Settings
 
 CHOSEN = "chosen.json"
@@ -62,10 +62,8 @@ def choose(study, folder):
         best = max(means, key=lambda each: each[0])[1]  # the first of equals
         before.append({"level": level, **best})
     if rows:
-        results.write_csv(folder / TRIED, rows)
-    partial = folder / f"{CHOSEN}.partial"
-    partial.write_text(json.dumps(chosen, indent=2) + "\n")
-    partial.replace(folder / CHOSEN)
+        files.write_csv(folder / TRIED, rows)
+    files.write(folder / CHOSEN, json.dumps(chosen, indent=2) + "\n")
 
 
 def chosen(folder):
@@ -82,9 +80,5 @@ def chosen(folder):
 
 
 def _read(folder):
-    try:
-        return json.loads((folder / CHOSEN).read_text())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise InputError(f"{folder / CHOSEN} is no JSON: {error}. Bring it back.") from error
+    path = folder / CHOSEN
+    return files.read_json(path) if path.exists() else {}

@@ -13,7 +13,7 @@ from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.training import tpu_compiler
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def compile_run(
@@ -45,14 +45,14 @@ def compile_run(
     """
     folder = _free_folder(output)
     tpu_compiler.core(topology)  # refused before anything is made
-    log.info("Lowering the step of %s on %s ...", config.method, config.training.network)
+    _log.info("Lowering the step of %s on %s ...", config.method, config.training.network)
     stablehlo = tpu_compiler.lower(config, image_shape, num_classes, num_examples)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "step.mlir").write_text(stablehlo)
     except OSError as error:
         raise InputError(f"output={folder} can't be written: {error.strerror}.") from error
-    log.info("Compiling for %s: seconds to minutes ...", topology)
+    _log.info("Compiling for %s: seconds to minutes ...", topology)
     compiled = tpu_compiler.compile_step(stablehlo, topology)
     result = {
         "topology": topology,

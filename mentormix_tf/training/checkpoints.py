@@ -1,14 +1,14 @@
-"""Checkpoints: all that a run needs to go on as if it had never stopped.
+"""Checkpoints: all that a run needs to continue as if it had never stopped.
 
 `checkpoints/` has the latest few, `checkpoints/best/` the one with the highest accuracy on the
 noisy validation split. Both are written by `tf.train.CheckpointManager`, and any TensorFlow program
-can read them. TensorFlow writes a checkpoint's index last, and it has a checksum of every value, so
-that what was cut short is not taken for whole.
+can read them. TensorFlow writes a checkpoint's index last, with a checksum of every value, so that
+a checkpoint that was cut short is recognized.
 """
 
 import json
+import logging
 import re
-import sys
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +16,9 @@ from etils import epath
 
 from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
-from mentormix_tf.runs import checkpoint_files
+from mentormix_tf.runs import checkpoint_files, layout
+
+_log = logging.getLogger(__name__)
 
 
 class Checkpoints:
@@ -43,7 +45,7 @@ class Checkpoints:
         return [checkpoint_files.step_of(path) for path in checkpoint_files.saved(self.folder)]
 
     def restore(self):
-        """Brings the latest checkpoint that can be read back into the model.
+        """Restores the latest checkpoint that can be read.
 
         Returns:
             What `save` was given as progress; None if there is no checkpoint to read, and the model
@@ -80,7 +82,7 @@ class Checkpoints:
 
     def save_best(self, step, progress):
         """Saves the model as the best so far, just after an evaluation; see `save`."""
-        self._write(self.folder / "best", 1, step, progress)
+        self._write(self.folder / layout.BEST, 1, step, progress)
 
     def _write(self, folder, keep, step, progress):
         sums = self._metric_sums.get().tolist()
@@ -144,7 +146,7 @@ def _is_whole(path):
         return True
     except checkpoint_files.UNREADABLE as error:
         reason = str(error).strip().splitlines()[0]
-        print(f"warning: {path} can't be read ({reason}): going further back", file=sys.stderr)
+        _log.warning("%s can't be read (%s): going further back", path, reason)
         return False
 
 

@@ -15,7 +15,7 @@ from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import dry_run
 from mentormix_tf.training.run import run
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def folders(runs: Mapping[str, RunConfig], output: OutputConfig) -> dict[str, OutputConfig]:
@@ -57,7 +57,7 @@ def train(
     results = []
     for method, config in runs.items():
         if strategies.is_chief(strategy):
-            log.info(
+            _log.info(
                 "Training %s on %s; results go to %s/",
                 *(method, describe(config.data), outputs[method].model_dir),
             )

@@ -1,4 +1,6 @@
-"""What is measured of a network: on clean test labels, on noisy ones, on what it learned from."""
+"""Evaluates a network: on clean test labels, on noisy ones, on examples that it was trained on."""
+
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -6,43 +8,18 @@ import tensorflow as tf
 from mentormix_tf.data import pipeline
 from mentormix_tf.distribution import replicas
 from mentormix_tf.methods.base import NoisyLabelModel
-from mentormix_tf.metrics import classification
+from mentormix_tf.metrics.predictions import Predictions
 
 BATCH_SIZE = 500
 MEMORIZATION_EXAMPLES = 5000
-COLUMNS = ("label", "true_label", "is_clean", "predicted", "rank", "loss")
+INTEGERS = ("label", "true_label", "is_clean", "predicted", "rank")
+COLUMNS = (*INTEGERS, "confidence", "loss")
 TOP = 5
-MANY_CLASSES = 20  # more of them are measured by their top 5, too
-
-
-class Examples(dict):
-    """Each example of a split as a network sees it: arrays `[examples]` by name.
-
-    label, true_label (-1 if unknown), is_clean (1, 0 or -1), predicted, rank (how many classes have
-    a higher score than the label; of equal ones the first is higher) and loss (cross-entropy of the
-    label, in nats).
-    """
-
-    def accuracy(self, where=slice(None), of="label"):
-        """The share of some examples whose class is predicted; None if there are none.
-
-        Args:
-            where: which examples, a mask `[examples]`; left out, all.
-            of: the class, label or true_label.
-        """
-        right = (self["predicted"] == self[of])[where]
-        return float(right.mean()) if right.size else None
-
-    def top(self, k):
-        """The share of examples whose label is among the k likeliest classes."""
-        return classification.top_k_accuracy(self["rank"], k)
-
-    def mean_loss(self):
-        return float(self["loss"].mean(dtype=np.float64))
+MANY_CLASSES = 20  # with more of them, top-5 accuracy is measured, too
 
 
 class Evaluation:
-    """Measures a model as it is, on the splits of a run.
+    """Evaluates a model with its present weights, on the splits of a run.
 
     Args:
         model: `NoisyLabelModel`.
@@ -69,35 +46,36 @@ class Evaluation:
         sample_size = min(MEMORIZATION_EXAMPLES, data.num_examples("train"))
         self._sample = batches(f"train[:{sample_size}]", size)
         self._to_mix = batches(f"train[:{batch_size}]", batch_size)
-        self._measured = tf.function(
-            lambda batch: strategy.run(self._measured_by_replica, args=(batch,))
+        self._predict = tf.function(
+            lambda batch: strategy.run(self._predict_on_replica, args=(batch,))
         )
         self._mixed = tf.function(lambda batch: strategy.run(model.mixed, args=(batch,)))
 
-    def row(self):
-        """All that is measured at an evaluation.
+    def row(self) -> tuple[dict[str, float | None], Predictions]:
+        """Evaluates the model on all splits of the run.
 
         Returns:
-            `(row, sample)`. The row has test_loss and test_accuracy, and test_top5_accuracy where
-            there are many classes; the same for averaged_test, where averages of the weights are
-            kept, and for validation, whose labels are noisy, where there is such a split. Where
-            the truth is known, of at most 5,000 training examples: train_clean_accuracy, of those
-            whose label is right; train_wrong_accuracy, the share of wrong labels that the network
-            repeats, which it has memorised; and train_wrong_true_accuracy, the share of them whose
-            true class it names. The sample is those training examples, as `Examples`.
+            `(row, sample)`. The row has test_loss and test_accuracy, and test_top5_accuracy if
+            there are many classes; the same for averaged_test, if averages of the weights are kept,
+            and for validation, whose labels are noisy, if there is such a split. If the truth is
+            known, it has of at most 5,000 training examples: train_clean_accuracy, of those whose
+            label is right; train_wrong_accuracy, the fraction of wrong labels that the network
+            predicts, which it has memorized; and train_wrong_true_accuracy, the fraction of wrongly
+            labeled ones whose true class it predicts. The sample is the predictions of those
+            training examples.
         """
         row = self._on(self.test(), "test")
         if self.model.average_decay:
             with self.model.averaged():
                 row |= self._on(self.test(), "averaged_test")
         if self._validation is not None:
-            row |= self._on(self.examples(*self._validation), "validation")
-        sample = self.examples(*self._sample)
+            row |= self._on(self.predict(*self._validation), "validation")
+        sample = self.predict(*self._sample)
         if self._knows_truth:
-            wrong = sample["is_clean"] == 0
-            row["train_clean_accuracy"] = sample.accuracy(sample["is_clean"] == 1)
+            wrong = sample.is_clean == 0
+            row["train_clean_accuracy"] = sample.accuracy(sample.is_clean == 1)
             row["train_wrong_accuracy"] = sample.accuracy(wrong)
-            known = wrong & (sample["true_label"] >= 0)
+            known = wrong & (sample.true_label >= 0)
             row["train_wrong_true_accuracy"] = sample.accuracy(known, of="true_label")
         return row, sample
 
@@ -106,13 +84,13 @@ class Evaluation:
         parts = [self._test, self._sample, self._test if self.model.average_decay else None]
         return sum(part[1] for part in [*parts, self._validation] if part)
 
-    def first_batch(self):
-        """The first batch of the test split, as `Examples`."""
-        return self.examples(self._test[0], 1)
+    def first_batch(self) -> Predictions:
+        """Predicts the first batch of the test split."""
+        return self.predict(self._test[0], 1)
 
-    def test(self):
-        """The test split, as `Examples`."""
-        return self.examples(*self._test)
+    def test(self) -> Predictions:
+        """Predicts the test split."""
+        return self.predict(*self._test)
 
     def mixed(self):
         """A training batch as the method would mix it at this step; None for one that does not.
@@ -128,33 +106,25 @@ class Evaluation:
         mixed = self._mixed(next(iter(self._to_mix[0])))
         return [strategy.experimental_local_results(part)[0].numpy() for part in mixed]
 
-    def examples(self, batches, count):
+    def predict(self, batches: Iterable, count: int) -> Predictions:
         """Shows the network batches of examples.
 
         Args:
-            batches: as `pipeline.eval_batches` makes them.
+            batches: as `pipeline.eval_batches` makes them. They have no ids: a TPU takes no text.
             count: how many.
-
-        Returns:
-            `Examples`.
         """
         parts, iterator = [], iter(batches)
         strategy = self.model.distribute_strategy
         for _ in range(count):
-            measured = self._measured(next(iterator))
+            table = self._predict(next(iterator))
             # Every replica has gathered those of all.
-            parts.append(strategy.experimental_local_results(measured)[0].numpy())
-        table = np.concatenate(parts)
-        columns = dict(zip((*COLUMNS, "weight"), table.T, strict=True))
-        there = columns.pop("weight") == 1.0
-        return Examples(
-            {
-                name: column[there] if name == "loss" else column[there].astype(np.int64)
-                for name, column in columns.items()
-            }
-        )
+            parts.append(strategy.experimental_local_results(table)[0].numpy())
+        columns = dict(zip((*COLUMNS, "weight"), np.concatenate(parts).T, strict=True))
+        is_there = columns.pop("weight") == 1.0
+        columns = {name: column[is_there] for name, column in columns.items()}
+        return Predictions(**columns | {name: columns[name].astype(np.int64) for name in INTEGERS})
 
-    def _measured_by_replica(self, batch):
+    def _predict_on_replica(self, batch):
         logits = tf.cast(self.model(batch["image"], training=False), tf.float32)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label"], logits)
         own = tf.gather(logits, batch["label"], batch_dims=1)[:, None]
@@ -165,6 +135,7 @@ class Evaluation:
         columns = {
             **batch,
             "predicted": tf.argmax(logits, axis=1),
+            "confidence": tf.reduce_max(tf.nn.softmax(logits), axis=1),
             "rank": rank,
             "loss": losses,
         }
@@ -172,8 +143,8 @@ class Evaluation:
         table = [tf.cast(columns[name], tf.float32) for name in (*COLUMNS, "weight")]
         return replicas.gather(tf.stack(table, axis=1))
 
-    def _on(self, examples, name):
-        row = {f"{name}_loss": examples.mean_loss(), f"{name}_accuracy": examples.accuracy()}
+    def _on(self, predictions, name):
+        row = {f"{name}_loss": predictions.mean_loss(), f"{name}_accuracy": predictions.accuracy()}
         if self.model.num_classes > MANY_CLASSES:
-            row[f"{name}_top5_accuracy"] = examples.top(TOP)
+            row[f"{name}_top5_accuracy"] = predictions.top_k(TOP)
         return row

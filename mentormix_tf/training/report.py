@@ -1,13 +1,16 @@
-"""What a run tells of itself: on the console, in its folder, in TensorBoard."""
+"""Reports a run to the console, its folder and TensorBoard."""
 
-from tqdm import tqdm
+import logging
 
 from mentormix_tf.distribution import strategies
 from mentormix_tf.metrics import classification, plots
-from mentormix_tf.runs.run_folder import SPLIT_FACTS
-from mentormix_tf.training.tensorboard import TensorBoard, draw_mixed
+from mentormix_tf.runs import layout, run_folder
+from mentormix_tf.runs.result import SPLIT_FACTS
+from mentormix_tf.training.tensorboard import TensorBoard
 
-# What the console's line has, where there is such a column: column, text, format.
+_log = logging.getLogger(__name__)
+
+# What is logged of an evaluation, if there is such a column: column, text, format.
 LINE = (
     ("loss", "loss", ".3f"),
     ("gamma", "γ", ".2f"),
@@ -17,20 +20,20 @@ LINE = (
     ("test_accuracy", "test accuracy", ".3f"),
     ("averaged_test_accuracy", "averaged", ".3f"),
     ("validation_accuracy", "noisy validation", ".3f"),
-    ("train_wrong_accuracy", "memorised", ".3f"),
+    ("train_wrong_accuracy", "memorized", ".3f"),
     ("images_per_second", "images/s", ",.0f"),
 )
 
 
 class Report:
-    """Tells of each evaluation, and of the run when it is done.
+    """Reports each evaluation, and the run when it is done.
 
     Args:
         evaluation: `Evaluation`.
         folder: `RunFolder`.
         data: `NoisySplits`.
         progress: `Progress`, whose rows `Loop` adds to.
-        writes: whether this process is the one that tells; others only measure.
+        writes: whether this process reports; others only evaluate.
     """
 
     def __init__(self, evaluation, folder, data, progress, writes=True):
@@ -41,18 +44,18 @@ class Report:
         self.writes = writes
         self.class_names = data.class_names
         if writes:
-            self._tensorboard = TensorBoard(folder.path / "tensorboard")
+            self._tensorboard = TensorBoard(folder.path / layout.TENSORBOARD)
             if not progress.rows:
                 self._tensorboard.write_settings(folder.config)
 
     def add(self, shown):
-        """Measures the network and tells of it.
+        """Evaluates the network and reports the results.
 
         Args:
             shown: what training showed since the last evaluation, a dict with step.
 
         Returns:
-            The row of metrics.csv, a dict from column to number; None where there is none.
+            The row of metrics.csv, a dict from column to number, or to None if there is none.
         """
         row, sample = self.evaluation.row()
         # Seven digits are what a float32 holds.
@@ -64,31 +67,29 @@ class Report:
             self._tensorboard.write_row(row)
             self._tensorboard.write_losses(step, sample)
             if mixed:
-                picture = plots.png(draw_mixed(*mixed, self.class_names))
+                picture = plots.png(plots.draw_mixed(*mixed, self.class_names))
                 self._tensorboard.write_picture(step, "mixed", picture)
-            tqdm.write(self._line(row))
+            _log.info(self._line(row))
         return row
 
     def finish(self, **facts):
-        """Tells of a run that is done: confusion_matrix.csv and .png, result.json.
+        """Reports a run that is done: confusion_matrix.csv and .png, result.json.
 
         Args:
-            **facts: what else goes into result.json.
+            **facts: further entries of result.json.
 
         Returns:
-            The contents of result.json, a dict; None where this process does not tell.
+            The contents of result.json, a dict; None in a process that does not write.
         """
         test = self.evaluation.test()
         if not self.writes:
             return None
         rows, names = self.progress.rows, self.class_names
-        label, predicted = test["label"], test["predicted"]
-        matrix = classification.confusion_matrix(label, predicted, len(names))
+        matrix = classification.confusion_matrix(test.label, test.predicted, len(names))
         picture = plots.png(plots.draw_confusion_matrix(matrix, names))
         self._tensorboard.write_picture(rows[-1]["step"], "confusion_matrix", picture)
         self.folder.write_rows(rows)
-        self.folder.write("confusion_matrix.png", picture)
-        self.folder.write("confusion_matrix.csv", classification.confusion_csv(matrix, names))
+        run_folder.write_confusion_matrix(self.folder.path, matrix, names, picture)
         return self.folder.write_result(
             rows,
             **{name: self.data.manifest[name] for name in SPLIT_FACTS},

@@ -12,6 +12,7 @@ from mentormix_tf import methods, networks
 from mentormix_tf.data import augment, pipeline, splits
 from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError
+from mentormix_tf.runs import layout
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import recipe
 from mentormix_tf.training.checkpoints import Checkpoints
@@ -20,7 +21,7 @@ from mentormix_tf.training.loop import Loop, Progress
 from mentormix_tf.training.report import Report
 from mentormix_tf.training.tensorboard import Profile
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # What TensorFlow raises when a worker's connection breaks, or its host falls silent.
 LOST_WORKER = (
@@ -177,7 +178,7 @@ def _train(setup, output, folder):
     model, data = setup.model, setup.data
     with folder.held() if is_chief else contextlib.nullcontext():
         checkpoints = Checkpoints(
-            model, folder.path / "checkpoints", output.keep_checkpoints, writes=is_chief
+            model, folder.path / layout.CHECKPOINTS, output.keep_checkpoints, writes=is_chief
         )
         progress = _resume(model, checkpoints, training, setup.strategy)
         batches = setup.train_batches(int(model.step.numpy()))
@@ -192,7 +193,8 @@ def _train(setup, output, folder):
             )
             folder.begin()
         report = Report(setup.evaluation(), folder, data, progress, writes=is_chief)
-        profile = Profile(output.profile_steps if is_chief else (), folder.path / "tensorboard")
+        profiled = output.profile_steps if is_chief else ()
+        profile = Profile(profiled, folder.path / layout.TENSORBOARD)
         every = output.checkpoint_every or min(training.eval_every, training.train_steps)
         Loop(model, training, progress, report.add, checkpoints, every, profile).run(batches)
         return report.finish(
@@ -215,7 +217,7 @@ def _resume(model, checkpoints, training, strategy):
     if step % stride:
         raise InputError(f"steps_per_execution={stride} does not divide the {step} steps done.")
     if step and strategies.is_chief(strategy):
-        log.info("Continuing from step %d of %d", step, total)
+        _log.info("Continuing from step %d of %d", step, total)
     return progress
 
 

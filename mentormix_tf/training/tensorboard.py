@@ -2,15 +2,13 @@
 
 import contextlib
 
-import numpy as np
 import tensorflow as tf
 from etils import epath
-from matplotlib.figure import Figure
 from tensorboard.plugins.hparams import api as hparams
 
 from mentormix_tf.errors import InputError
+from mentormix_tf.metrics.predictions import Predictions
 
-COLUMNS = 4  # and rows of mixed images in a picture
 # TensorBoard draws the curves whose names begin alike on one page.
 GROUPS = {
     "loss": "train/loss",
@@ -78,16 +76,16 @@ class TensorBoard:
                 if column != "step" and value is not None:
                     tf.summary.scalar(tag(column), value)
 
-    def write_losses(self, step, examples):
+    def write_losses(self, step: int, predictions: Predictions) -> None:
         """Adds the histograms of losses: of examples with right labels, and with wrong ones.
 
         Args:
             step: the step.
-            examples: `Examples`.
+            predictions: of training examples.
         """
         with self._at(step):
             for name, is_clean in [("clean", 1), ("wrong", 0)]:
-                losses = examples["loss"][examples["is_clean"] == is_clean]
+                losses = predictions.loss[predictions.is_clean == is_clean]
                 if losses.size:
                     tf.summary.histogram(f"loss_of_training_examples/{name}", losses)
 
@@ -109,40 +107,6 @@ def _number(text):
         return float(text)
     except ValueError:
         return text
-
-
-def draw_mixed(images, labels, lam, class_names):
-    """A picture of images as the network is shown them, each with its label.
-
-    Args:
-        images: `[batch, height, width, channels]`, float32, in [0, 255].
-        labels: `[batch, num_classes]`, float32, probabilities.
-        lam: `[batch]`, λ of each; NaN where there is none.
-        class_names: names of the classes.
-
-    Returns:
-        `matplotlib.figure.Figure` of the first 16.
-    """
-    figure = Figure((8, 10.8), dpi=100)
-    side, unit = 1 / COLUMNS, 1.35 / COLUMNS  # of a place in the picture, across and down
-    # One picture after the other, as axes for each would take a second.
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.axis("off")
-    for i, (image, label) in enumerate(zip(images[: COLUMNS**2], labels, strict=False)):
-        left, top = side * (i % COLUMNS), unit * (COLUMNS - i // COLUMNS)
-        tall, wide = (0.95 * side * part / max(image.shape[:2]) for part in image.shape[:2])
-        extent = (left + (side - wide) / 2, left + (side + wide) / 2, top - tall, top)
-        shown = np.clip(image / 255.0, 0.0, 1.0)
-        shown = shown.repeat(3, axis=-1) if shown.shape[-1] == 1 else shown
-        axes.imshow(shown, extent=extent, aspect="auto", interpolation="nearest")
-        likeliest = [c for c in np.argsort(-label, kind="stable")[:2] if label[c] > 0.005]
-        title = "\n".join(f"{label[c]:.2f} {class_names[c][:24]}" for c in likeliest)
-        title += "" if np.isnan(lam[i]) else f"\nλ = {lam[i]:.2f}"
-        middle = left + side / 2
-        style = dict(ha="center", va="top", fontsize=8.5, parse_math=False)
-        axes.text(middle, top - tall - 0.01, title, **style)
-    axes.set(xlim=(0, 1), ylim=(0, 1.36))
-    return figure
 
 
 class Profile:

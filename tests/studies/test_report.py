@@ -73,11 +73,25 @@ def test_results_are_read_and_read_again(study, planned, tmp_path):
     assert len(runs) == 3 * 2 * 2
     assert len(curves) == 2 * len(runs)
     human = [run for run in runs if run["kind"] == "cifar10_n-human"]
-    assert {run["level"] for run in human} == {0.4021}  # as realised
+    assert {run["level"] for run in human} == {0.4021}  # as realized
     results.write(tmp_path, runs, curves)
     again, curves_again = results.read(tmp_path)
     assert curves_again == curves
     assert again == [{**run, "git_revision": ""} for run in runs]
+
+
+def test_memorized_is_read_from_tables_that_call_it_memorised(study, planned, tmp_path):
+    path = study / planned[0].name / "result.json"
+    contents = {**json.loads(path.read_text()), "final_train_wrong_accuracy": 0.25}
+    path.write_text(json.dumps(contents))
+    results.write(tmp_path, *results.collect(study, planned))
+    table = tmp_path / "runs.csv"
+    header, *lines = table.read_text().splitlines(keepends=True)
+    assert header.count(",memorized,") == 1
+    table.write_text("".join([header.replace("memorized", "memorised"), *lines]))
+    runs, _ = results.read(tmp_path)
+    assert [run["memorized"] for run in runs] == [0.25] + [None] * (len(planned) - 1)
+    assert not any("memorised" in run for run in runs)
 
 
 def test_only_the_studys_own_results_count(study, planned):

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import pathlib
 import re
@@ -59,6 +60,18 @@ def copy(finished, tmp_path):
         target.mkdir() if file.is_dir() else target.write_bytes(file.read_bytes())
     (path / "result.json").unlink()
     return path
+
+
+@pytest.fixture
+def messages(caplog):
+    """What the package has logged at a level: a function from level to list of messages."""
+    caplog.set_level(logging.INFO, logger="mentormix_tf")
+
+    def at(level):
+        records = [r for r in caplog.records if r.name.startswith("mentormix_tf")]
+        return [record.getMessage() for record in records if record.levelno == level]
+
+    return at
 
 
 @pytest.mark.parametrize(
@@ -170,13 +183,13 @@ INDEX, DATA = "step-12.index", "step-12.data-00000-of-00001"
     ],
 )
 def test_a_damaged_checkpoint_makes_way_for_the_one_before(
-    copy, finished, train, capsys, damage, file
+    copy, finished, train, messages, damage, file
 ):
     damage(copy / "checkpoints" / file)
     train(copy)
-    output, errors = capsys.readouterr()
-    assert re.search(r"step-12 can't be read \(.*\): going further back", errors)
-    assert "Continuing from step 8 of 12" in output
+    [warning] = messages(logging.WARNING)
+    assert re.search(r"step-12 can't be read \(.*\): going further back", warning)
+    assert "Continuing from step 8 of 12" in messages(logging.INFO)
     before, after = left(finished), left(copy)
     assert before[:2] == after[:2]
     for name, value in before[2].items():
@@ -184,21 +197,22 @@ def test_a_damaged_checkpoint_makes_way_for_the_one_before(
 
 
 @pytest.mark.slow
-def test_a_run_whose_checkpoints_are_all_damaged_starts_anew(copy, finished, train, capsys):
+def test_a_run_whose_checkpoints_are_all_damaged_starts_anew(copy, finished, train, messages):
     for file in (copy / "checkpoints").glob("*.data*"):
         flip_a_bit(file)
     train(copy)
-    output, errors = capsys.readouterr()
-    assert errors.count("going further back") == 3 and "Going on" not in output
+    warnings = messages(logging.WARNING)
+    assert len(warnings) == 3 and all("going further back" in warning for warning in warnings)
+    assert not any("Going on" in message for message in messages(logging.INFO))
     assert left(finished)[0] == left(copy)[0]
 
 
 @pytest.mark.parametrize("contents", ["", pytest.param(None, marks=pytest.mark.slow)])
-def test_the_list_of_checkpoints_may_be_lost(copy, train, capsys, contents):
+def test_the_list_of_checkpoints_may_be_lost(copy, train, messages, contents):
     state = copy / "checkpoints" / "checkpoint"
     state.unlink() if contents is None else state.write_text(contents)
     assert train(copy)["steps"] == 12
-    assert "Continuing from step 12 of 12" in capsys.readouterr().out
+    assert "Continuing from step 12 of 12" in messages(logging.INFO)
     assert len(list((copy / "checkpoints").glob("*.index"))) == 3
 
 

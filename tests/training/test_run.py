@@ -3,6 +3,7 @@
 import csv
 import functools
 import json
+import logging
 import subprocess
 
 import keras
@@ -47,6 +48,20 @@ def _short_run(
 def rows(path):
     with (path / "metrics.csv").open() as file:
         return list(csv.DictReader(file))
+
+
+def test_console_lines_and_folder(tmp_path, short_run, caplog):
+    caplog.set_level(logging.INFO, logger="mentormix_tf.training")
+    short_run(tmp_path)
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith(".report")]
+    assert [line.split("  ")[0] for line in lines] == ["step 10/20", "step 20/20"]
+    last = rows(tmp_path)[-1]
+    assert f"test accuracy {float(last['test_accuracy']):.3f}" in lines[-1]
+    assert f"memorized {float(last['train_wrong_accuracy']):.3f}" in lines[-1]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("flags.txt", "model.json", "metrics.csv", "result.json", "checkpoints", "tensorboard"),
+        *("confusion_matrix.csv", "confusion_matrix.png"),
+    }
 
 
 @pytest.fixture(scope="module")

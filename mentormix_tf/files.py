@@ -1,0 +1,146 @@
+"""Files, local or remote: written whole or not at all, read with a sentence on failure, locked."""
+
+import contextlib
+import csv
+import fcntl
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from etils import epath
+
+from mentormix_tf.errors import InputError
+
+
+def write(path: epath.PathLike, contents: str | bytes) -> None:
+    """Replaces a file as a whole: it is written beside its place and renamed.
+
+    Args:
+        path: the file, which may be remote. Its folder must exist.
+        contents: text, which is stored as UTF-8 with its line endings as they are, or bytes.
+
+    Raises:
+        InputError: the file can't be written.
+    """
+    path = epath.Path(path)
+    partial = path.with_name(f"{path.name}.partial")
+    encoded = contents.encode() if isinstance(contents, str) else bytes(contents)
+    try:
+        partial.write_bytes(encoded)
+        partial.replace(path)
+    except Exception as error:  # remote file systems raise errors that are no OSError
+        raise InputError(f"{path} can't be written: {_reason(error)}.") from error
+
+
+@contextlib.contextmanager
+def new_folder(path: epath.PathLike) -> Iterator[epath.Path]:
+    """A context that makes a folder which appears whole or not at all.
+
+    Args:
+        path: the folder, which must not exist.
+
+    Yields:
+        The folder to write to, which is missing at first. It is renamed to `path` at the end, or
+        deleted if the context raises.
+    """
+    path = epath.Path(path)
+    partial = path.with_name(f"partial-{path.name}-{os.getpid()}")
+    try:
+        yield partial
+        partial.rename(path)
+    finally:
+        if partial.exists():
+            partial.rmtree()
+
+
+def csv_text(rows: Iterable[Sequence[Any]], line_end: str = "\n") -> str:
+    """Rows of values as the text of a CSV file; None becomes an empty cell."""
+    table = io.StringIO()
+    csv.writer(table, lineterminator=line_end).writerows(rows)
+    return table.getvalue()
+
+
+def write_csv(
+    path: epath.PathLike, rows: Sequence[Mapping[str, Any]], line_end: str = "\n"
+) -> None:
+    """Replaces a CSV file: a header, and a line for each row.
+
+    Args:
+        path: the file.
+        rows: mappings from column to value. The first has all columns, in order; without rows the
+            header is empty.
+        line_end: what ends a line.
+
+    Raises:
+        InputError: the file can't be written.
+        ValueError: a row has a column that the first has not.
+    """
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(rows[0]) if rows else [], lineterminator=line_end)
+    writer.writeheader()
+    writer.writerows(rows)
+    write(path, table.getvalue())
+
+
+def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header, as dicts from column to text.
+
+    Raises:
+        InputError: the file can't be read.
+    """
+    try:
+        text = epath.Path(path).read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} can't be read: {_reason(error)}.") from error
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def read_json(path: epath.PathLike) -> Any:
+    """The contents of a JSON file.
+
+    Raises:
+        InputError: the file can't be read, or is not JSON.
+    """
+    try:
+        return json.loads(epath.Path(path).read_bytes())
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {_reason(error)}.") from error
+    except ValueError as error:
+        raise InputError(f"{path} can't be read: it is not JSON ({error}). Restore it.") from error
+
+
+@contextlib.contextmanager
+def lock(folder: epath.PathLike, busy: str | None = None) -> Iterator[None]:
+    """A context that one process at a time can be in, for each folder.
+
+    It locks nothing where there are no locks: on remote storage, and on some file systems of
+    clusters.
+
+    Args:
+        folder: the folder, which must exist.
+        busy: what to say if another process is in the context; None to wait for it to leave.
+
+    Raises:
+        InputError: another process is in the context; its message is `busy`.
+    """
+    if "://" in str(folder):
+        yield
+        return
+    operation = fcntl.LOCK_EX if busy is None else fcntl.LOCK_EX | fcntl.LOCK_NB
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, operation)
+        except BlockingIOError as error:
+            raise InputError(busy) from error
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

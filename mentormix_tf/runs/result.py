@@ -1,0 +1,66 @@
+"""What result.json says of a run that is done."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mentormix_tf.config import RunConfig
+from mentormix_tf.runs import provenance
+
+# What is repeated of the split's manifest.
+SPLIT_FACTS = (
+    "dataset",
+    "noise",
+    "noise_level",
+    "noise_seed",
+    "realized_noise_rate",
+    "split_sha256",
+)
+
+
+def summarize(
+    config: RunConfig, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Summarizes a run.
+
+    Args:
+        config: the run's.
+        rows: all evaluations, as in metrics.csv.
+        facts: further entries.
+
+    Returns:
+        The contents of result.json. Accuracies are fractions; peak and final are on the test
+        split's clean labels. No test label chose anything.
+    """
+    training = config.training
+    accuracies = [row["test_accuracy"] for row in rows]
+    result = {
+        "method": config.method,
+        "hyperparameters": dict(config.hyperparameters),
+        "network": training.network,
+        "precision": training.precision,
+        "batch_size": training.batch_size,
+        "seed": training.seed,
+        "steps": rows[-1]["step"],
+        "peak_accuracy": max(accuracies),
+        "final_accuracy": accuracies[-1],
+        "accuracy_drop": max(accuracies) - accuracies[-1],
+    }
+    if "averaged_test_accuracy" in rows[0]:
+        averaged = [row["averaged_test_accuracy"] for row in rows]
+        result["averaged_peak_accuracy"] = max(averaged)
+        result["averaged_final_accuracy"] = averaged[-1]
+    if "validation_accuracy" in rows[0]:
+        best = max(rows, key=lambda row: row["validation_accuracy"])
+        result["final_validation_accuracy"] = rows[-1]["validation_accuracy"]
+        result["best_validation_accuracy"] = best["validation_accuracy"]
+        result["best_validation_step"] = best["step"]
+        result["accuracy_at_best_validation"] = best["test_accuracy"]
+    for name, value in rows[-1].items():
+        if name.startswith("train_") or name.endswith("_top5_accuracy"):
+            result[f"final_{name}"] = value
+    return {
+        **result,
+        **facts,
+        "versions": provenance.versions(),
+        "git_revision": provenance.git_revision(),
+    }

@@ -1,0 +1,67 @@
+"""Writes the classes of image files as CSV or as JSON lines."""
+
+import contextlib
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from mentormix_tf import files
+from mentormix_tf.errors import InputError
+from mentormix_tf.serving.image_files import Row
+
+
+def open_output(path: str) -> contextlib.AbstractContextManager[TextIO]:
+    """A context with the file to write to: a new one, or standard output if `path` is empty.
+
+    Raises:
+        InputError: the file exists, or can't be made.
+    """
+    if not path:
+        return contextlib.nullcontext(sys.stdout)
+    try:
+        return pathlib.Path(path).expanduser().open("x", newline="", encoding="utf-8")
+    except FileExistsError as error:
+        raise InputError(f"output={path} exists: name a new file.") from error
+    except OSError as error:
+        raise InputError(f"output={path} can't be written: {error.strerror}.") from error
+
+
+def write(rows: Iterable[Row], file: TextIO, format: str, top_k: int) -> int:
+    """Writes a line for each image, as soon as it is classified.
+
+    Args:
+        rows: as `image_files.classify` yields them, with `top_k` classes each.
+        file: where to.
+        format: csv, which begins with a header, or jsonl, for a JSON object on each line.
+        top_k: how many classes there are columns for.
+
+    Returns:
+        How many images have a reason instead of a class.
+    """
+    if format == "csv":
+        further = [f"{kind}_{i}" for i in range(2, top_k + 1) for kind in ("class", "probability")]
+        file.write(files.csv_text([["image", "class", "probability", *further, "reason"]]))
+    failed = 0
+    for row in rows:
+        file.write(_csv_line(row, top_k) if format == "csv" else _json_line(row))
+        failed += row.reason is not None
+    return failed
+
+
+def _csv_line(row, top_k):
+    top = [text for name, value in row.top for text in (name, f"{value:.6f}")]
+    return files.csv_text([[_printable(row.image), *(top or [""] * 2 * top_k), row.reason or ""]])
+
+
+def _json_line(row):
+    top = [{"class": name, "probability": value} for name, value in row.top]
+    facts = {**top[0], "top": top} if top else {"reason": row.reason}
+    return json.dumps({"image": _printable(row.image), **facts}, ensure_ascii=False) + "\n"
+
+
+def _printable(path):
+    """A path as text that can be written, whatever bytes it has in the file system."""
+    return os.fsencode(path).decode(errors="replace")

@@ -1,6 +1,6 @@
 """What every mentor shares: the moving percentile γ of the losses, and the burn-in."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import keras
 import tensorflow as tf
@@ -45,10 +45,10 @@ class Mentor(keras.layers.Layer):
             raise InputError(f"gamma_p={gamma_p} must lie in [0, 1]: it is a fraction of a batch.")
         if not 0.0 <= loss_ema_decay < 1.0:
             raise InputError(f"loss_ema_decay={loss_ema_decay} must lie in [0, 1).")
-        if percentile_interpolation not in Interpolation.__args__:
+        if percentile_interpolation not in get_args(Interpolation):
             raise InputError(
                 f"percentile_interpolation={percentile_interpolation} is unknown: "
-                f"choose one of {', '.join(Interpolation.__args__)}."
+                f"choose one of {', '.join(get_args(Interpolation))}."
             )
         if not 0.0 <= burn_in <= 1.0:
             raise InputError(f"burn_in={burn_in} must lie in [0, 1]: it is a fraction of training.")

@@ -1,24 +1,27 @@
-"""One train step on several replicas: what they share, and the loop that runs them.
+"""What the replicas of a running train step share: sums, means and gathered values.
 
-Keras 3's own loop fails with several workers, with more than one step per execution and with XLA on
-more than one replica; `ReplicatedModel` has one that does not. On one replica Keras's own is used.
+Call these inside `strategy.run`; on one replica they cost nothing.
 """
 
+import keras
 import tensorflow as tf
 
+from mentormix_tf.distribution import keras_internals
+
+CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")  # arguments of Keras's optimizers
 NO_PART = (
     "A batch has fewer examples than there are replicas: leave it out, by drop_remainder=True "
     "where the data set is batched, or choose a batch size that leaves more for the last batch."
 )
 
 
-def count():
-    """The number of replicas that take part in the running step; 1 outside of one."""
+def count() -> int:
+    """Returns the number of replicas that run this step; 1 outside a step."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def gather(values):
-    """The values of every replica, one replica's after the other's.
+def gather(values: tf.Tensor) -> tf.Tensor:
+    """Concatenates the values of all replicas, in the order of the replicas.
 
     Args:
         values: `[replica batch, ...]`.
@@ -31,25 +34,32 @@ def gather(values):
     return tf.distribute.get_replica_context().all_gather(values, axis=0)
 
 
-def global_size(values):
-    """The number of examples in the global batch, float32, given a replica's `[batch, ...]`."""
+def global_size(values: tf.Tensor) -> tf.Tensor:
+    """Returns the number of examples in the global batch.
+
+    Args:
+        values: `[batch, ...]`, this replica's part of the batch.
+
+    Returns:
+        Scalar, float32, the same on every replica.
+    """
     size = tf.cast(tf.shape(values)[0], tf.float32)
     if _is_shared_out_evenly(values):
         return size * count()
     return tf.distribute.get_replica_context().all_reduce("SUM", size)
 
 
-def check_part(values):
-    """Makes a step fail in which this replica has no example: BatchNorm would turn to NaN.
+def check_part(values: tf.Tensor) -> None:
+    """Fails the step if this replica has no examples, which would turn BatchNorm to NaN.
 
     Args:
-        values: `[batch, ...]`, a replica's part of the batch.
+        values: `[batch, ...]`, this replica's part of the batch.
     """
     if not _is_shared_out_evenly(values):
         tf.debugging.assert_positive(tf.shape(values)[0], NO_PART)
 
 
-def average(variables):
+def average(variables: list[keras.Variable]) -> None:
     """Sets each variable to its mean over the replicas.
 
     Args:
@@ -58,7 +68,7 @@ def average(variables):
     if count() == 1 or not variables:
         return
     context = tf.distribute.get_replica_context()
-    # Tensors: of variables, several workers can't make a mean.
+    # Several workers can average tensors, but not variables.
     means = context.all_reduce("MEAN", [tf.identity(variable.value) for variable in variables])
     for variable, mean in zip(variables, means, strict=True):
         variable.assign(mean)
@@ -67,33 +77,38 @@ def average(variables):
 def _is_shared_out_evenly(values):
     """Whether every replica's part is known to be as large as this one's.
 
-    Replicas run one graph: a size that is known in it is the size of all.
+    Replicas run the same graph: a size known when it is traced holds for all of them.
     """
     return count() == 1 or (values.shape[0] is not None and not tf.executing_eagerly())
 
 
-def apply_gradients(optimizer, gradients, variables):
+def apply_gradients(
+    optimizer: keras.Optimizer,
+    gradients: list[tf.Tensor | None],
+    variables: list[keras.Variable],
+) -> None:
     """Takes one step along the sum of the replicas' gradients.
 
-    A Keras optimizer clips what it is given and sums over replicas after that. Where it clips,
-    the sum is made and clipped here first: each replica's equal part of it is small enough to pass.
+    A Keras optimizer clips the gradients of each replica and then sums them. So if it clips, this
+    sums and clips first: each replica's equal part of the result is too small to be clipped again.
 
     Args:
-        optimizer: `keras.optimizers.Optimizer`.
+        optimizer: the optimizer, which may clip.
         gradients: this replica's part of each gradient; None for a variable without one.
-        variables: the Keras variables.
+        variables: the variables, in the order of the gradients.
     """
-    clips = (optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue)
-    if count() > 1 and any(clips):
+    clipnorm, global_clipnorm, clipvalue = (
+        keras_internals.optimizer_argument(optimizer, name) for name in CLIPPING
+    )
+    if count() > 1 and (clipnorm or global_clipnorm or clipvalue):
         used = [i for i, gradient in enumerate(gradients) if gradient is not None]
         sums = tf.distribute.get_replica_context().all_reduce("SUM", [gradients[i] for i in used])
-        if optimizer.clipnorm:
-            sums = [tf.clip_by_norm(gradient, optimizer.clipnorm) for gradient in sums]
-        elif optimizer.global_clipnorm:
-            sums, _ = tf.clip_by_global_norm(sums, optimizer.global_clipnorm)
+        if clipnorm:
+            sums = [tf.clip_by_norm(gradient, clipnorm) for gradient in sums]
+        elif global_clipnorm:
+            sums, _ = tf.clip_by_global_norm(sums, global_clipnorm)
         else:
-            limit = optimizer.clipvalue
-            sums = [tf.clip_by_value(gradient, -limit, limit) for gradient in sums]
+            sums = [tf.clip_by_value(gradient, -clipvalue, clipvalue) for gradient in sums]
         gradients = list(gradients)
         for i, gradient in zip(used, sums, strict=True):
             gradients[i] = gradient / count()

@@ -1,16 +1,21 @@
-"""A Keras model that trains and evaluates under every `tf.distribute` strategy."""
+"""A Keras model that trains and evaluates under every `tf.distribute` strategy.
+
+Keras 3's own loop fails with several workers, with more than one step per execution and with XLA on
+more than one replica; `ReplicatedModel` replaces it there. On one replica Keras's own runs.
+"""
 
 import keras
 import tensorflow as tf
 
+from mentormix_tf.distribution import keras_internals
 from mentormix_tf.distribution.replicas import NO_PART
 from mentormix_tf.errors import InputError
 
 
-class ReplicatedModel(keras.Model):
+class ReplicatedModel(keras_internals.BuildableModel):
     """A Keras model whose `fit` and `evaluate` run under every `tf.distribute` strategy.
 
-    Build and compile it in the strategy's scope. Metrics are of the global batch.
+    Build and compile it in the strategy's scope. Metrics cover the global batch.
     """
 
     def fit(self, *args, **kwargs):
@@ -29,9 +34,9 @@ class ReplicatedModel(keras.Model):
             self.train_function = self._loop(self.train_step, self.get_metrics_result)
 
     def make_training_loop(self):
-        """Makes what `fit` calls over and over, for who writes the loop around it.
+        """Makes the function that a hand-written loop calls, where `fit` calls `train_function`.
 
-        Build the model's metrics first, by `build_for`.
+        Call `build_for` first, which makes the metrics.
 
         Returns:
             Function of an iterator over global batches that takes `steps_per_execution` steps. It
@@ -49,15 +54,6 @@ class ReplicatedModel(keras.Model):
 
         return function
 
-    def build_for(self, element_spec):
-        """Makes the variables that training needs, those of metrics and the optimizer too.
-
-        Args:
-            element_spec: of a batch, in any of its forms, as a `tf.data.Dataset` has it.
-        """
-        with self.distribute_strategy.scope():
-            self._symbolic_build(data_batch=element_spec)
-
     def make_test_function(self, force=False):
         if self.distribute_strategy.num_replicas_in_sync == 1:
             return super().make_test_function(force)
@@ -65,21 +61,21 @@ class ReplicatedModel(keras.Model):
             self.test_function = self._loop(self.test_step, self.get_test_result)
 
     def get_test_result(self):
-        """What `evaluate` returns: a dict of the metrics' results."""
+        """Returns the metrics' results that `evaluate` reports, by name."""
         return self.get_metrics_result()
 
     def compiled_pass(self, function):
-        """A pass through the network, compiled by itself if XLA is asked for on several replicas.
+        """Compiles a pass through the network by itself, if `jit_compile` needs it.
 
-        On one replica XLA compiles the whole step, on TPUs all there is; on several GPUs it can't,
-        having no kernel for what replicas tell each other. The gradient of a compiled pass is
-        compiled, too.
+        On one replica XLA compiles the whole step, and on TPUs everything. On several GPUs it
+        can't, as it has no kernel for a collective in the middle of a step. The gradient of a
+        compiled pass is compiled, too.
 
         Args:
-            function: from tensors to tensors.
+            function: a function from tensors to tensors.
 
         Returns:
-            A function of the same arguments.
+            A function of the same arguments with the same results.
         """
         strategy = self.distribute_strategy
         is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
@@ -89,7 +85,7 @@ class ReplicatedModel(keras.Model):
         return lambda *inputs: compiled(*inputs)  # Keras would track a tf.function
 
     def _steps(self, step, results):
-        """A function that takes `steps_per_execution` steps on an iterator over global batches."""
+        """Makes a function of an iterator over global batches: `steps_per_execution` steps."""
         strategy = self.distribute_strategy
 
         def steps(iterator):
@@ -111,7 +107,7 @@ class ReplicatedModel(keras.Model):
         return steps if self.run_eagerly else tf.function(steps, reduce_retracing=True)
 
     def _loop(self, step, results):
-        """What Keras's `fit` and `evaluate` call."""
+        """Makes the function that Keras's `fit` and `evaluate` call."""
         steps = self._steps(step, results)
 
         def function(iterator):
@@ -127,28 +123,8 @@ class ReplicatedModel(keras.Model):
 
         return function
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras shapes its variables by the mean of a batch over replicas, which several workers
-        # can't make; the batch of one replica has the same shapes.
-        strategy = self.distribute_strategy
-        if iterator is not None and strategy.num_replicas_in_sync > 1:
-            if self._is_ready():
-                return
-            _, _, batches = next(iter(iterator))
-            first = next(iter(batches))
-            data_batch = tf.nest.map_structure(
-                lambda value: strategy.experimental_local_results(value)[0], first
-            )
-            iterator = None
-        super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
-
-    def _is_ready(self):
-        """Whether all variables that `fit` needs are there."""
-        parts = [*self._flatten_layers(), *self.metrics, self.optimizer]
-        return all(getattr(part, "built", True) for part in parts)
-
     def _check_optimizer(self):
-        """Refuses what a Keras optimizer gets wrong on several replicas."""
+        """Refuses options that Keras's optimizers get wrong on several replicas."""
         optimizer = self.optimizer
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             raise InputError(
@@ -156,8 +132,9 @@ class ReplicatedModel(keras.Model):
                 "bfloat16, which needs none."
             )
         for name in ("gradient_accumulation_steps", "ema_overwrite_frequency"):
-            if getattr(optimizer, name):
+            value = keras_internals.optimizer_argument(optimizer, name)
+            if value:
                 raise InputError(
-                    f"The optimizer's {name}={getattr(optimizer, name)} is wrong on more than one "
-                    "replica: leave it out."
+                    f"The optimizer's {name}={value} is wrong on more than one replica: leave it "
+                    "out."
                 )

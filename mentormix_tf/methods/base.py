@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from mentormix_tf import randomness
-from mentormix_tf.distribution import replicas
+from mentormix_tf.distribution import keras_internals, replicas
 from mentormix_tf.distribution.replicated_model import ReplicatedModel
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods import batches, hyperparameters
@@ -163,7 +163,7 @@ class NoisyLabelModel(ReplicatedModel):
 
     def squared_kernels(self):
         """Σ W² over the kernels of the network's convolutions and dense layers, float32."""
-        kernels = [w for w in self.network.trainable_weights if w.name.endswith("kernel")]
+        kernels = keras_internals.kernels(self.network)
         return tf.add_n([tf.reduce_sum(tf.square(tf.cast(w, tf.float32))) for w in kernels])
 
     def progress(self):
@@ -344,13 +344,12 @@ class NoisyLabelModel(ReplicatedModel):
     def _seed_layers(self):
         """Gives Dropout and the like seeds of their own for each step and replica."""
         seed = randomness.fold_in(self.step_seed(), 2)
-        states = [v for v in self.variables if v.name == "seed_generator_state"]
-        for i, state in enumerate(states):
+        for i, state in enumerate(keras_internals.seed_states(self)):
             state.assign(tf.cast(randomness.fold_in(seed, i), state.dtype))
 
     def _statistics(self):
         """What a pass changes in layers that learn, such as BatchNorm's moving statistics."""
-        layers = self.network._flatten_layers()
+        layers = keras_internals.flatten_layers(self.network)
         frozen = {id(v) for layer in layers if not layer.trainable for v in layer.variables}
         variables = self.network.non_trainable_variables
         return [v for v in variables if id(v) not in frozen and "float" in v.dtype]

@@ -1,7 +1,7 @@
 """Data parameters: a temperature for each example or class, learned with the network."""
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import keras
 import tensorflow as tf
@@ -55,10 +55,10 @@ class DataParameters(IndexedModel):
         **kwargs,
     ):
         super().__init__(network, num_classes, num_examples, **kwargs)
-        if temperatures not in Temperatures.__args__:
+        if temperatures not in get_args(Temperatures):
             raise InputError(
                 f"temperatures={temperatures} is unknown: choose one of "
-                f"{', '.join(Temperatures.__args__)}."
+                f"{', '.join(get_args(Temperatures))}."
             )
         if not 0.0 <= temperature_learning_rate < math.inf:
             raise InputError(

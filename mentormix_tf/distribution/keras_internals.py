@@ -1,0 +1,72 @@
+"""The one door to Keras's internals, which it does not document and may change.
+
+tests/distribution/test_keras_internals.py fails when Keras changes what this file relies on.
+"""
+
+import keras
+import tensorflow as tf
+
+
+def flatten_layers(layer: keras.Layer) -> list[keras.Layer]:
+    """Lists a layer (or model) and all layers inside it, at any depth, each once."""
+    return layer._flatten_layers()
+
+
+def seed_states(layer: keras.Layer) -> list[keras.Variable]:
+    """Lists the states from which Dropout and the like draw, in the order of `layer.variables`.
+
+    Each is `[2]`, of an integer dtype. Relies on the name that `keras.random.SeedGenerator` gives
+    its variable.
+    """
+    return [v for v in layer.variables if v.name == "seed_generator_state"]
+
+
+def kernels(layer: keras.Layer) -> list[keras.Variable]:
+    """Lists the trainable kernels of all convolutions and dense layers: no bias, no BatchNorm.
+
+    Relies on the names that those layers give their kernels, `depthwise_kernel` and the like
+    included.
+    """
+    return [v for v in layer.trainable_weights if v.name.endswith("kernel")]
+
+
+def optimizer_argument(optimizer: keras.Optimizer, name: str):
+    """Returns an argument that an optimizer was made with, such as `clipnorm`.
+
+    Relies on the attribute of the same name; only the argument is documented.
+    """
+    return getattr(optimizer, name)
+
+
+class BuildableModel(keras.Model):
+    """A Keras model that makes all its variables without running, under every strategy."""
+
+    def build_for(self, element_spec) -> None:
+        """Makes the variables that training needs, including those of metrics and the optimizer.
+
+        Args:
+            element_spec: structure of `tf.TensorSpec` that describes one batch, as the
+                `element_spec` of a `tf.data.Dataset` does.
+        """
+        with self.distribute_strategy.scope():
+            self._symbolic_build(data_batch=element_spec)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # `fit` and `evaluate` call this. Keras takes shapes from the mean of a batch over replicas,
+        # which several workers can't compute; the batch of one replica has the same shapes.
+        strategy = self.distribute_strategy
+        if iterator is not None and strategy.num_replicas_in_sync > 1:
+            if self._is_ready():
+                return
+            _, _, batches = next(iter(iterator))
+            first = next(iter(batches))
+            data_batch = tf.nest.map_structure(
+                lambda value: strategy.experimental_local_results(value)[0], first
+            )
+            iterator = None
+        super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+
+    def _is_ready(self):
+        """Whether all variables that `fit` needs exist."""
+        parts = [*flatten_layers(self), *self.metrics, self.optimizer]
+        return all(getattr(part, "built", True) for part in parts)

@@ -44,6 +44,7 @@ setup(
     package_data={
         "mentormix_tf.mentors": ["mentornet_pd.npz"],
         "mentormix_tf.studies": ["published.csv"],
+        "mentormix_tf.shipped": ["flags/**/*.flags", "flags/README.md", "studies/*.yaml"],
     },
     python_requires=">=3.10,<3.14",
     install_requires=[

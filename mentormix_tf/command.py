@@ -7,7 +7,6 @@ is that argument's text in the docstring: each stands once.
 import dataclasses
 import inspect
 import os
-import pathlib
 import re
 import signal
 import sys
@@ -18,7 +17,7 @@ import typing
 import docstring_parser
 from absl import app, flags, logging
 
-from mentormix_tf import methods
+from mentormix_tf import methods, shipped
 from mentormix_tf.errors import InputError, Preempted
 
 FLAGS = flags.FLAGS
@@ -144,7 +143,7 @@ def _with_flagfiles(words, folder="", opened=()):
             yield word
             continue
         value = value if "=" in word else next(words, "")
-        path = pathlib.Path(folder, pathlib.Path(value).expanduser())
+        path = shipped.find(value, folder)
         if path.resolve() in opened:
             raise InputError(f"flagfile={path} includes itself: take one of the inclusions out.")
         try:

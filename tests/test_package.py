@@ -43,6 +43,18 @@ def test_wheel_trains_from_any_folder(installed, tmp_path):
     assert (tmp_path / "run" / "result.json").exists()
 
 
+def test_wheel_finds_shipped_files_by_name(installed, tmp_path):
+    flags = ["--print_config", "--flagfile=flags/cifar10/symmetric_60.flags"]
+    train = python("-m", "mentormix_tf.train", *flags, cwd=tmp_path, PYTHONPATH=str(installed))
+    assert "--noise_level=0.6" in train.stdout.splitlines(), train.stderr
+    code = (
+        "from mentormix_tf.studies import study_file;"
+        "print(study_file.read('studies/digits.yaml').title)"
+    )
+    study = python("-c", code, cwd=tmp_path, PYTHONPATH=str(installed))
+    assert study.stdout == "Eight methods on digits, symmetric noise\n", study.stderr
+
+
 def test_wheel_holds_the_package_alone(installed):
     folders = {path.name for path in installed.iterdir() if path.suffix != ".dist-info"}
     assert folders == {"mentormix_tf"}

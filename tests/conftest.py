@@ -9,6 +9,13 @@ from tests.support.picture_files import encode
 from tests.support.written_run import write_run
 
 
+def pytest_collection_modifyitems(items):
+    """Marks the tests of each file that starts processes, which `make quick` leaves out."""
+    for item in items:
+        if {"subprocess", "commands"} & vars(item.module).keys():
+            item.add_marker("subprocess")
+
+
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
     """A data_dir that all tests share: what one prepares, the next finds."""

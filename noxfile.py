@@ -17,7 +17,7 @@ CORE = ("--numprocesses=2", "--dist=worksteal", "-m", "not slow and not subproce
 @nox.session(python="3.10")
 def oldest(session):
     """The lower ends of the ranges in pyproject.toml."""
-    core(session, "etils==1.9.1", "keras==3.12.*", "tensorflow-cpu==2.20.*")
+    core(session, "etils==1.9.4", "keras==3.12.*", "tensorflow-cpu==2.20.*")
 
 
 @nox.session(python="3.13")

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import augment, noisy_labels, pipeline, splits, verify
+from mentormix_tf.data import augment, pipeline, splits, verify, writer
 
 
 def examples(path, split):
@@ -119,7 +119,7 @@ def test_noise_files(tmp_path, data_dir):
 
 def test_a_half_written_split_is_not_taken_for_whole(tmp_path, monkeypatch):
     config = DataConfig(data_dir=str(tmp_path))
-    monkeypatch.setattr(noisy_labels, "_manifest", lambda config: 1 / 0)
+    monkeypatch.setattr(writer, "_manifest", lambda config: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         splits.prepare(config)
     path = splits.folder(splits.resolve(config))
@@ -135,7 +135,7 @@ def test_full_disk(tmp_path, monkeypatch):
     def full(*args, **kwargs):  # as TFDS says it on a full file system
         raise RuntimeError("ResourceExhaustedError: Failed to finalize; No space left on device")
 
-    monkeypatch.setattr(noisy_labels.NoisyLabels, "_download_and_prepare", full)
+    monkeypatch.setattr(writer.NoisyLabels, "_download_and_prepare", full)
     with pytest.raises(InputError, match=r"can't be written: the disk is full"):
         splits.prepare(DataConfig(data_dir=str(tmp_path)))
 

@@ -1,23 +1,32 @@
 # make train   trains on digits with wrong labels; other flags: make train FLAGS="--help"
-# make test    runs the tests
-# make nightly runs those, too, that take long and fail seldom
-# make lint    checks style
-# Each makes the virtual environment it needs, and installs again when setup.py has changed.
+# make quick   runs the tests that start no processes, in about a minute
+# make test    runs all tests but those marked slow
+# make nightly runs those that are marked slow, too
+# make stacks  runs a core of the tests on the oldest and the newest supported versions
+# make lint    checks style; make format repairs it
+# Each makes the virtual environment it needs, and again when pyproject.toml has changed.
 
 PYTHON ?= python3
 VENV ?= .venv
 FLAGS ?= --compare=vanilla
+PYTEST = $(VENV)/bin/python -m pytest --numprocesses=2 --dist=worksteal --durations=8
 
-.PHONY: train test nightly lint format
+.PHONY: train quick test nightly stacks lint format
 
 train: $(VENV)/installed-cpu
 	$(VENV)/bin/python -m mentormix_tf.train $(FLAGS)
 
+quick: $(VENV)/installed-test
+	$(PYTEST) -m "not slow and not subprocess"
+
 test: $(VENV)/installed-test
-	$(VENV)/bin/python -m pytest
+	$(PYTEST)
 
 nightly: $(VENV)/installed-test
-	$(VENV)/bin/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
+
+stacks: $(VENV)/installed-dev
+	$(VENV)/bin/nox
 
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .
@@ -27,7 +36,7 @@ format: $(VENV)/installed-test
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-$(VENV)/installed-%: setup.py
+$(VENV)/installed-%: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(VENV)/bin/python -m pip install --quiet --editable '.[$*]'

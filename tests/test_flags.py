@@ -1,13 +1,13 @@
-"""The flagfiles of flags/, read by the train command itself: what each experiment comes to."""
+"""The shipped flagfiles, read by the train command itself: what each experiment comes to."""
 
 import pathlib
 
 import pytest
 
-from mentormix_tf import methods, networks
+from mentormix_tf import methods, networks, shipped
 from tests.support import commands
 
-FLAGS = pathlib.Path(__file__).parent.parent / "flags"
+FLAGS = pathlib.Path(shipped.__file__).parent / "flags"
 FILES = sorted(path.relative_to(FLAGS) for path in FLAGS.rglob("*.flags"))
 RELEASED = {
     "network": "resnet32",
@@ -54,7 +54,7 @@ BY_LEVEL = [
     for color in ("red", "blue")
     for how in ("from_scratch", "fine_tuned")
 ]
-OTHERS = [name for name in methods.METHODS if name != "mentormix"]
+OTHERS = sorted(path.stem for path in (FLAGS / "methods").glob("*.flags"))
 CLASSES = {
     "cifar10": 10,
     "cifar10_n": 10,

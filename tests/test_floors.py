@@ -14,7 +14,7 @@ FLOORS = [re.findall(r"`([^`]+)`", names) for names in TABLE]  # the highest fir
 def floor(module):
     """The row of the table that a file of the package belongs to, -1 if none has it."""
     for row, names in enumerate(FLOORS):
-        if any(module == name or (name.endswith("/") and module.startswith(name)) for name in names):
+        if any(module.startswith(name) if name.endswith("/") else module == name for name in names):
             return row
     return -1
 

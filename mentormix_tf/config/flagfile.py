@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from mentormix_tf import shipped
 from mentormix_tf.config import codec
 from mentormix_tf.errors import InputError
 
@@ -32,7 +33,8 @@ def write(values: Mapping[str, Any]) -> str:
 def expand(words: Iterable[str], folder: pathlib.Path | str = "", opened: tuple = ()) -> Iterator:
     """Puts in place of each `--flagfile=PATH` the flags that are in the file.
 
-    Relative paths begin at the file that names them; absl's begin at the current folder.
+    Relative paths begin at the file that names them (absl's begin at the current folder), or name a
+    shipped flagfile.
 
     Args:
         words: of the command line, or lines of a flagfile.
@@ -49,7 +51,7 @@ def expand(words: Iterable[str], folder: pathlib.Path | str = "", opened: tuple 
             yield word
             continue
         value = value if "=" in word else next(words, "")
-        path = pathlib.Path(folder, pathlib.Path(value).expanduser())
+        path = shipped.find(value, folder)
         if path.resolve() in opened:
             raise InputError(f"flagfile={path} includes itself: take one of the inclusions out.")
         yield from expand(read(path), path.parent, (*opened, path.resolve()))

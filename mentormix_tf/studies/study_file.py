@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from mentormix_tf import methods, networks
+from mentormix_tf import methods, networks, shipped
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig, codec
 from mentormix_tf.data import splits
 from mentormix_tf.errors import InputError
@@ -164,7 +164,7 @@ def read(path):
     Raises:
         InputError: the file can't be read, or says what no run can do.
     """
-    path = pathlib.Path(path)
+    path = shipped.find(path)
     try:
         found = yaml.load(path.read_text(), _Loader)
     except (OSError, UnicodeDecodeError) as error:

@@ -8,7 +8,8 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.studies import study_file
 from mentormix_tf.studies.settings import Settings
 
-STUDIES = pathlib.Path(__file__).parents[2] / "studies"
+ROOT = pathlib.Path(__file__).parents[2]
+STUDIES = ROOT / "mentormix_tf" / "shipped" / "studies"
 
 GRID = """
 training: {train_steps: 20, learning_rate: 1e-2}
@@ -90,7 +91,7 @@ def test_the_studies_that_come_along_can_be_read(path):
 
 
 def test_the_example_in_the_docs(tmp_path):
-    text = (STUDIES.parent / "docs" / "study.md").read_text()
+    text = (ROOT / "docs" / "study.md").read_text()
     study = read(tmp_path, text.split("```yaml\n")[1].split("```")[0])
     assert len(study.runs(nothing_chosen)) == 2 * 3 * 3 * 3
     assert len(study.trial_runs()) == 2 * 2 * (3 + 6)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mentormix_tf import InputError, Vanilla, networks
+from mentormix_tf import InputError, Vanilla, networks, shipped
 from mentormix_tf.config import TrainingConfig
 from mentormix_tf.training import recipe
 from tests.support import oracles
 
-RECIPES = pathlib.Path(__file__).parent.parent.parent / "flags" / "recipes"
+RECIPES = pathlib.Path(shipped.__file__).parent / "flags" / "recipes"
 STEPS = np.arange(0, 1000, 7)
 
 

@@ -1,12 +1,11 @@
-"""Runs to read back, and their exports."""
+"""Writes a run's folder as training leaves it, without training."""
 
 import types
 
 import numpy as np
-import pytest
 
 from mentormix_tf import methods
-from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
+from mentormix_tf.config import RunConfig, TrainingConfig
 from mentormix_tf.data import pipeline, splits
 from mentormix_tf.runs import saved_run
 from mentormix_tf.runs.run_folder import RunFolder
@@ -15,12 +14,17 @@ from mentormix_tf.training import run
 from mentormix_tf.training.checkpoints import Checkpoints
 
 
-def _made(folder, data_config, **training):
-    """A run's folder as training leaves it, of a model whose weights were drawn, not learned.
+def write_run(folder, data_config, **training):
+    """Writes the folder of a run whose weights were drawn, not learned, and exports it.
+
+    Args:
+        folder: where to write it.
+        data_config: `DataConfig` of the noisy split.
+        training: fields of `TrainingConfig`.
 
     Returns:
-        The model, the test images, as evaluation shows them, with their labels, the run as it is
-        read back, its network and its export.
+        A namespace of the model, the test images as evaluation shows them with their labels, the
+        run as it is read back, its network and its export.
     """
     config = RunConfig(
         splits.resolve(data_config),
@@ -63,24 +67,4 @@ def _made(folder, data_config, **training):
         run=saved,
         trained=trained,
         export=saved_model.export(saved, trained, folder / "export"),
-    )
-
-
-@pytest.fixture(scope="session")
-def digits_run(tmp_path_factory, data_dir):
-    """A run on digits with every kind of weights, and its averaged weights exported."""
-    folder = tmp_path_factory.mktemp("runs") / "digits"
-    data_config = DataConfig(data_dir=data_dir, validation_fraction=0.1)
-    return _made(folder, data_config, average_decay=0.9)
-
-
-@pytest.fixture(scope="session")
-def photos_run(tmp_path_factory, data_dir, photos):
-    """A run in bfloat16 on images of many sizes, of which evaluation shows the middle."""
-    return _made(
-        tmp_path_factory.mktemp("runs") / "photos",
-        DataConfig(dataset=f"folder:{photos}", data_dir=data_dir),
-        image_size=24,
-        precision="bfloat16",
-        augmentation="imagenet",
     )

@@ -1,7 +1,12 @@
 """MentorMix for Keras and TensorFlow 2: training on noisy labels.
 
-`mentormix_tf.MentorMix` wraps a Keras network; `python -m mentormix_tf.train` trains one. What is
-named here is imported when it is first used, since TensorFlow takes seconds to import.
+    import mentormix_tf as mm
+
+    model = mm.MentorMix(network, num_classes=10)           # wraps any Keras network
+    split = mm.load_split("cifar10", noise_level=0.4)       # data with wrong labels
+    run = mm.open_run("runs/mine")                          # what the train command left
+
+What is named here is imported when it is first used, since TensorFlow takes seconds to import.
 """
 
 import importlib
@@ -12,19 +17,49 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.version import __version__
 
 if TYPE_CHECKING:
+    from mentormix_tf import methods, metrics, mixing, networks
+    from mentormix_tf.data import noise
+    from mentormix_tf.data.splits import load_split
     from mentormix_tf.methods import MentorMix, Vanilla
+    from mentormix_tf.serving.run import open_run
 
-__all__ = ["InputError", "MentorMix", "Vanilla", "__version__"]
+_MODULES = {
+    "methods": "methods",
+    "metrics": "metrics",
+    "mixing": "mixing",
+    "networks": "networks",
+    "noise": "data.noise",
+}
+_NAMES = {  # and the modules that have them
+    "MentorMix": "methods",
+    "Vanilla": "methods",
+    "load_split": "data.splits",
+    "open_run": "serving.run",
+}
 
-_PLACES = {"MentorMix": "methods", "Vanilla": "methods"}  # where to import a name from
+__all__ = [
+    "InputError",
+    "MentorMix",
+    "Vanilla",
+    "__version__",
+    "load_split",
+    "methods",
+    "metrics",
+    "mixing",
+    "networks",
+    "noise",
+    "open_run",
+]
 
 backend.choose()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

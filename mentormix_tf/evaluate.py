@@ -69,7 +69,7 @@ def _evaluate(given: Given) -> None:
         trained_on = model.data
     evaluated = evaluation.evaluate(
         model,
-        _data_config(trained_on, given.fields_given(DataConfig)),
+        evaluation.data_config(trained_on, **given.fields_given(DataConfig)),
         config.split,
         config.weights,
         config.true_labels,
@@ -78,14 +78,6 @@ def _evaluate(given: Given) -> None:
     )
     print(evaluated.table())
     print(f"More in {evaluated.folder}/")
-
-
-def _data_config(trained_on, given):
-    """The data that the flags name; without --dataset, the run's own with what they change."""
-    base = DataConfig(data_dir=trained_on.data_dir) if "dataset" in given else trained_on
-    if "noise" in given and "noise_level" not in given:
-        base = dataclasses.replace(base, noise_level=None)  # another noise, another default
-    return dataclasses.replace(base, **given)
 
 
 if __name__ == "__main__":

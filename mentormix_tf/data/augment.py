@@ -272,6 +272,23 @@ def get(name, image_shape):
     return AUGMENTATIONS[name]
 
 
+def shown_shape(stored_image_shape: tuple, image_size: int) -> tuple[int, int, int]:
+    """What the network is shown.
+
+    Args:
+        stored_image_shape: `(height, width, channels)` of the stored images, None for differing
+            sides.
+        image_size: pixels a side; 0 for the images' own size, or 224 where that differs.
+
+    Returns:
+        `(height, width, channels)`.
+    """
+    height, width, channels = stored_image_shape
+    if image_size or height is None:
+        height = width = image_size or 224
+    return height, width, channels
+
+
 def for_evaluation(augmentation, stored_image_shape):
     """The augmentation to evaluate with: stored images of one size are shown whole.
 

@@ -9,6 +9,8 @@ import os
 import pathlib
 import re
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +19,7 @@ from etils import epath
 
 from mentormix_tf import files
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import images, noise, sources
+from mentormix_tf.data import augment, images, noise, pipeline, sources
 from mentormix_tf.data.sources.users_own import fingerprint
 from mentormix_tf.data.writer import MANIFEST, NoisyLabels, NoisyLabelsConfig, SplitPlan
 from mentormix_tf.errors import InputError
@@ -37,24 +39,71 @@ class NoisySplits:
         manifest: what is known of its labels.
     """
 
-    path: pathlib.Path
+    path: epath.Path
     builder: tfds.core.DatasetBuilder
-    manifest: dict
+    manifest: dict[str, Any]
 
     @property
-    def class_names(self):
+    def class_names(self) -> list[str]:
+        """A name for each class."""
         return self.builder.info.features["label"].names
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int | None, int | None, int]:
         """`(height, width, channels)`, with None for sides that differ between images."""
         return self.builder.info.features["image"].shape
 
-    def __contains__(self, split):
+    def __contains__(self, split: str) -> bool:
         return split in self.builder.info.splits
 
-    def num_examples(self, split):
+    def num_examples(self, split: str) -> int:
+        """How many examples a split has."""
         return self.builder.info.splits[split].num_examples
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """How many training batches an epoch has; its incomplete last one is left out.
+
+        Raises:
+            InputError: there are fewer examples than `batch_size`.
+        """
+        return pipeline.steps_per_epoch(self, batch_size)
+
+    def batches(
+        self,
+        split: str,
+        batch_size: int,
+        seed: int = 0,
+        augmentation: str = "auto",
+        image_size: int = 0,
+        columns: Sequence[str] = pipeline.COLUMNS,
+    ) -> tf.data.Dataset:
+        """Batches as the train command sees them, for `fit` and `evaluate`.
+
+        Those of train never end and are shuffled anew each epoch, so `fit` needs
+        `steps_per_epoch`. Those of other splits have each example once, in order; the last one is
+        filled up, with 0 in the column `weight`.
+
+        Args:
+            split: train, validation or test.
+            batch_size: examples in a batch.
+            seed: of the order and of the augmentation.
+            augmentation: see `augment.get`.
+            image_size: pixels a side; 0 for the images' own size, or 224 where that differs.
+            columns: what batches have: besides image `[batch, height, width, channels]`, float32 in
+                [0, 255], and label, true_label and is_clean, `[batch]`, int64, also index, the
+                example's position in its split, for methods that need it.
+
+        Raises:
+            InputError: there is no such split, or it has fewer examples than `batch_size`.
+        """
+        if split not in self:
+            there = ", ".join(self.builder.info.splits)
+            raise InputError(f"split={split} is not in {self.path}: choose one of {there}.")
+        how = augment.get(augmentation, self.image_shape)
+        shape = augment.shown_shape(self.image_shape, image_size)
+        if split == "train":
+            return pipeline.train_batches(self, batch_size, seed, how, shape, columns=columns)
+        return pipeline.eval_batches(self, split, batch_size, how, shape, columns=columns)
 
     def text(self) -> str:
         """What a user wants to know of the split, in a few lines."""
@@ -73,6 +122,23 @@ class NoisySplits:
                 f"  folder       {self.path}",
             ]
         )
+
+
+def load_split(dataset: str = "digits", **settings: Any) -> NoisySplits:
+    """Opens a data set with noisy labels, which is made if it is missing.
+
+        split = load_split("cifar10", noise="symmetric", noise_level=0.4)
+        model.fit(split.batches("train", 128), steps_per_epoch=split.steps_per_epoch(128))
+
+    Args:
+        dataset: see `DataConfig`, whose default is digits.
+        **settings: noise, noise_level, noise_seed and the other fields of `DataConfig`.
+
+    Raises:
+        InputError: the data or the settings can't be used.
+        TypeError: a setting that `DataConfig` does not have.
+    """
+    return prepare(DataConfig(dataset=dataset, **settings))
 
 
 def resolve(config):

@@ -68,6 +68,20 @@ class Evaluated:
         return "\n".join(lines)
 
 
+def data_config(trained_on: DataConfig, **changed: Any) -> DataConfig:
+    """The data to evaluate on: what a network was trained on, but for what is changed.
+
+    Args:
+        trained_on: the run's.
+        **changed: fields of `DataConfig`. With another dataset, those left out have their defaults,
+            and with another noise, the noise level has.
+    """
+    base = DataConfig(data_dir=trained_on.data_dir) if "dataset" in changed else trained_on
+    if "noise" in changed and "noise_level" not in changed:
+        base = dataclasses.replace(base, noise_level=None)  # another noise, another default
+    return dataclasses.replace(base, **changed)
+
+
 def evaluate(
     model: SavedRun | Loaded,
     data_config: DataConfig | None = None,

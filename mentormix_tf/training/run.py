@@ -126,7 +126,7 @@ class Setup:
         self.config, self.strategy = config, strategy
         training = config.training
         self.data = data = _prepare(config.data, training, strategy)
-        image_shape = _image_shape(data.image_shape, training.image_size)
+        image_shape = augment.shown_shape(data.image_shape, training.image_size)
         self.shown = dict(
             augmentation=augment.get(training.augmentation, data.image_shape),
             image_shape=image_shape,
@@ -244,14 +244,6 @@ def short_errors(config, strategy):
             "Another worker has gone, so that training can't go on: see its output, and start "
             f"all workers again. (TensorFlow: {reason})"
         ) from error
-
-
-def _image_shape(stored, image_size):
-    """What the network is shown, given the stored images' shape and --image_size."""
-    height, width, channels = stored
-    if image_size or height is None:
-        height = width = image_size or 224
-    return height, width, channels
 
 
 def build_model(config, image_shape, num_classes, num_examples):

@@ -1,0 +1,129 @@
+"""A finished run, for programs: its results, its network, and what commands do with it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from etils import epath
+
+from mentormix_tf import files
+from mentormix_tf.config import RunConfig
+from mentormix_tf.runs import layout, saved_run
+from mentormix_tf.serving import classifier, evaluation, image_files, saved_model
+from mentormix_tf.serving.evaluation import Evaluated
+from mentormix_tf.serving.image_files import Row
+
+
+def open_run(model_dir: epath.PathLike) -> "Run":
+    """Opens the folder that `python -m mentormix_tf.train` left.
+
+    Args:
+        model_dir: the folder, which may be remote.
+
+    Raises:
+        InputError: it is no run's folder, or one of its files can't be read.
+    """
+    return Run(model_dir)
+
+
+class Run:
+    """A run that left its folder behind. Its data set need not be there any more.
+
+    `weights` are those at the last step (`last`), of the best evaluation on noisy validation
+    (`best`) or their moving average (`averaged`); `auto` is averaged where it was kept, else last.
+
+    Args:
+        model_dir: its folder.
+
+    Attributes:
+        path: its folder.
+        config: what was trained.
+        class_names: a name for each class.
+        result: the contents of result.json; empty while the run goes on.
+
+    Raises:
+        InputError: see `open_run`.
+    """
+
+    def __init__(self, model_dir: epath.PathLike):
+        self._saved = saved_run.read(model_dir)
+        self.path: epath.Path = self._saved.path
+        self.config: RunConfig = self._saved.config
+        self.class_names: list[str] = self._saved.class_names
+        self.result: dict[str, Any] = self._saved.result
+
+    def metrics(self) -> list[dict[str, str]]:
+        """The rows of metrics.csv, one for each evaluation."""
+        return files.read_csv(self.path / layout.METRICS)
+
+    def network(self, weights: str = "auto") -> keras.Model:
+        """The trained network, from images `[batch, height, width, channels]` to logits.
+
+        It takes float32 in [0, 255], computes in float32, and gives `[batch, num_classes]`.
+
+        Raises:
+            InputError: the run has no such weights, or they can't be read.
+        """
+        return saved_run.load_network(self._saved, weights).network
+
+    def evaluate(
+        self,
+        split: str = "test",
+        weights: str = "auto",
+        true_labels: bool = False,
+        batch_size: int = 100,
+        output_dir: epath.PathLike | None = None,
+        **data: Any,
+    ) -> Evaluated:
+        """Evaluates the network, as `python -m mentormix_tf.evaluate` does.
+
+        Args:
+            split, weights, true_labels, batch_size, output_dir: see `evaluation.evaluate`.
+            **data: fields of `DataConfig` that differ from what the run was trained on.
+
+        Raises:
+            InputError: see `evaluation.evaluate`.
+        """
+        config = evaluation.data_config(self.config.data, **data)
+        return evaluation.evaluate(
+            self._saved, config, split, weights, true_labels, batch_size, output_dir
+        )
+
+    def predict(self, *names: str, weights: str = "auto", top_k: int = 1) -> Iterator[Row]:
+        """Classifies image files, as `python -m mentormix_tf.predict` does.
+
+        Args:
+            *names: files, folders and patterns such as `photos/*.jpg`.
+            weights: see `Run`.
+            top_k: how many classes to name for each image.
+
+        Yields:
+            A `Row` for each image, in their order: its classes, or the reason why it has none.
+        """
+        trained = saved_run.load_network(self._saved, weights)
+        classify = classifier.of_run(self._saved, trained)
+        return image_files.classify(image_files.find(names), classify, top_k)
+
+    def export(
+        self,
+        export_dir: epath.PathLike | None = None,
+        weights: str = "auto",
+        version: int = 0,
+        license: str = "",
+    ) -> epath.Path:
+        """Writes a SavedModel, as `python -m mentormix_tf.export` does.
+
+        Args:
+            export_dir: folder for the numbered versions; by default export/ in the run's folder.
+            weights: see `Run`.
+            version, license: see `saved_model.export`.
+
+        Returns:
+            The version's folder.
+
+        Raises:
+            InputError: see `saved_model.export`.
+        """
+        trained = saved_run.load_network(self._saved, weights)
+        folder = export_dir or self.path / layout.EXPORTS
+        return saved_model.export(self._saved, trained, folder, version, license)

@@ -1,0 +1,61 @@
+"""Runs that earlier versions left: evaluated, exported, and continued as those would have.
+
+tests/support/old_runs/ has two, trained for 10 steps by version 0.1.0 at revision 886e54f, with the
+metrics.csv that the same revision wrote when it continued them to 20 steps (continued.csv):
+
+    python -m mentormix_tf.train --method=mentormix --image_size=4 --train_steps=10 --eval_every=5 \
+        --keep_checkpoints=1 --learning_rate=0.05 --schedule=constant
+"""
+
+import csv
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import mentormix_tf as mm
+from mentormix_tf import train
+
+OLD_RUNS = pathlib.Path(__file__).parents[1] / "support" / "old_runs"
+TIMES = ("images_per_second", "input_wait")
+
+
+@pytest.fixture(params=["mentormix", "o2u"])
+def old_run(request, tmp_path):
+    folder = tmp_path / request.param
+    shutil.copytree(OLD_RUNS / request.param, folder)
+    return folder
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_an_old_run_continues_as_it_would_have(old_run, data_dir):
+    flags = [f"--flagfile={old_run / 'flags.txt'}", f"--model_dir={old_run}"]
+    assert train.main([*flags, f"--data_dir={data_dir}", "--train_steps=20"]) == 0
+    found, expected = rows(old_run / "metrics.csv"), rows(old_run / "continued.csv")
+    assert [row["step"] for row in found] == ["5", "10", "15", "20"]
+    for row, old in zip(found, expected, strict=True):
+        assert row.keys() == old.keys()
+        for name in row.keys() - set(TIMES):
+            # Of another processor, the last digits may differ, and so may an image's class.
+            tolerance = 0.03 if "accuracy" in name or name.startswith("v_") else 0.01
+            np.testing.assert_allclose(float(row[name]), float(old[name]), atol=tolerance, rtol=0)
+    assert json.loads((old_run / "result.json").read_text())["steps"] == 20
+
+
+def test_an_old_run_is_evaluated_and_exported(old_run, data_dir, tmp_path):
+    run = mm.open_run(old_run)
+    evaluated = run.evaluate(data_dir=data_dir, output_dir=tmp_path / "evaluation")
+    assert evaluated.report["step"] == 10
+    assert evaluated.report["accuracy"] == pytest.approx(run.result["final_accuracy"], abs=0.01)
+    served = tf.saved_model.load(str(run.export(tmp_path / "served")))
+    images = np.random.RandomState(0).randint(256, size=(3, 4, 4, 1)).astype(np.uint8)
+    scores = served.signatures["arrays"](images=tf.constant(images))["scores"]
+    logits = run.network()(images.astype(np.float32), training=False)
+    np.testing.assert_allclose(scores, tf.nn.softmax(logits), atol=1e-6)

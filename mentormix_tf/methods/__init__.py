@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mentormix_tf import backend
 from mentormix_tf.config.codec import Field
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.hyperparameters import declared
@@ -157,5 +158,6 @@ def _place(name: str) -> str:
 
 
 def _import(place: str) -> Any:
+    backend.check()
     module, _, class_name = place.partition(".")
     return getattr(importlib.import_module(f"{__name__}.{module}"), class_name)

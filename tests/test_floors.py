@@ -14,7 +14,8 @@ FLOORS = [re.findall(r"`([^`]+)`", names) for names in TABLE]  # the highest fir
 def floor(module):
     """The row of the table that a file of the package belongs to, -1 if none has it."""
     for row, names in enumerate(FLOORS):
-        if any(module.startswith(name) if name.endswith("/") else module == name for name in names):
+        rooms = tuple(name for name in names if name.endswith("/"))
+        if module in names or module.startswith(rooms):
             return row
     return -1
 

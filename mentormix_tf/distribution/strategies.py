@@ -229,7 +229,7 @@ def _read_tf_config():
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise InputError(
             f"TF_CONFIG={text} can't be read: strategy=multi_worker needs {like}."
-        ) from (error)
+        ) from error
     if kind != "worker" or set(config["cluster"]) != {"worker"}:
         raise InputError(f"TF_CONFIG={text} has tasks other than workers: needed is {like}.")
     if not 0 <= index < len(workers) or len(ports) < 2:

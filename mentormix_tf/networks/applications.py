@@ -2,20 +2,23 @@
 
 import contextlib
 import inspect
+import os
 import re
 import socket
-import traceback
 
 import keras
 from keras import layers, models, ops
 
 from mentormix_tf.errors import InputError
 
-DOWNLOAD_TIMEOUT = 30.0  # seconds without a byte, where Keras would wait for ever
+DOWNLOAD_TIMEOUT = 30.0  # seconds without a byte; Keras would wait forever
+# Smallest height and width that Keras accepts. Source: the docstrings of keras.applications.
+MIN_SIZES = {"xception": 71, "inception_v3": 75, "inception_resnet_v2": 75}
+MIN_SIZE = 32  # of all others
 
 
 def _snake_case(name):
-    """`EfficientNetV2B0` becomes `efficientnet_v2_b0`: Net and NeXt are no words of their own."""
+    """Turns `EfficientNetV2B0` into `efficientnet_v2_b0`: Net and NeXt don't start a word."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])(?!Net|NeXt|Xt)", "_", name).lower()
 
 
@@ -26,35 +29,44 @@ APPLICATIONS = {
 }
 
 
-def application(name, image_shape, num_classes, pretrained=False):
-    """A network of `keras.applications` with its own preprocessing inside and a new head.
+def application(
+    name: str, image_shape: tuple[int, int, int], num_classes: int, pretrained: bool = False
+) -> keras.Model:
+    """Builds a network of `keras.applications` with its own preprocessing and a new head.
 
-    The head is global average pooling and one dense layer, for all of them; so VGG16 and VGG19
-    lose their two dense layers of 4096 units, MobileNetV3 its last convolution. Grey-scale images
-    are repeated to three channels.
+    The head is always global average pooling and one dense layer, so VGG16 and VGG19 lose their two
+    dense layers of 4096 units, and MobileNetV3 its last convolution. Grayscale images are repeated
+    to three channels.
 
     Source: https://keras.io/api/applications names each network's paper.
 
     Args:
         name: one of `APPLICATIONS`.
-        image_shape: `(height, width, channels)` with 1 or 3 channels, at least 32 x 32 for most
-            networks, 71 x 71 for Xception, 75 x 75 for Inception.
+        image_shape: `(height, width, channels)` with 1 or 3 channels; height and width at least
+            `MIN_SIZES[name]`, or `MIN_SIZE` if the network is not listed there.
         num_classes: number of logits.
-        pretrained: whether to start from Keras's ImageNet weights (all but the head), which are
-            downloaded once; else from random ones.
+        pretrained: whether to start from Keras's ImageNet weights (except for the head), which
+            Keras downloads once, instead of random ones.
 
     Returns:
-        A `keras.Model` from images in [0, 255] to logits.
+        A model from images `[batch, height, width, channels]`, float32 in [0, 255], to logits
+        `[batch, num_classes]`.
 
     Raises:
         InputError: the images are too small or have neither 1 nor 3 channels, or the weights
-            can't be downloaded.
+            can't be loaded.
     """
     height, width, channels = image_shape
     if channels not in (1, 3):
         raise InputError(
             f"network={name} can't take images of {channels} channels: give it images of 1 or 3, "
             "or choose a network that is not from keras.applications."
+        )
+    smallest = MIN_SIZES.get(name, MIN_SIZE)
+    if min(height, width) < smallest:
+        raise InputError(
+            f"network={name} can't take images of {height}x{width} pixels: use "
+            f"--image_size={smallest} or more, or a network that is not from keras.applications."
         )
     features = _features(name, height, width, pretrained)
     images = layers.Input(image_shape)
@@ -67,41 +79,23 @@ def application(name, image_shape, num_classes, pretrained=False):
 
 def _features(name, height, width, pretrained):
     """The network without preprocessing and head, from images to `[batch, features]`."""
+    make = APPLICATIONS[name]
+    arguments = {"include_top": False, "input_shape": (height, width, 3)}
     try:
         with _download_timeout():
-            return APPLICATIONS[name](
-                include_top=False,
-                weights="imagenet" if pretrained else None,
-                input_shape=(height, width, 3),
-                pooling="avg",
-            )
-    except Exception as error:  # Keras raises plain Exceptions when a download fails
-        smallest = re.search(r"size must be at least (\d+)x", str(error))
-        if smallest:
-            raise InputError(
-                f"network={name} can't take images of {height}x{width} pixels: use "
-                f"--image_size={smallest[1]} or more, or a network that is not from "
-                "keras.applications."
-            ) from error
-        download = _download_that_failed(error)
-        if download:
-            raise InputError(
-                f"The ImageNet weights of network={name} couldn't be downloaded "
-                f"({error.__context__ or error}): fetch {download['origin']} elsewhere, and save "
-                f"it as {download['download_target']}."
-            ) from error
-        raise
-
-
-def _download_that_failed(error):
-    """The variables of Keras's `get_file` where it raised `error`; None if it did not.
-
-    Only they name the file: its name in the cache is not always that of the address.
-    """
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_code is keras.utils.get_file.__code__:
-            return frame.f_locals
-    return None
+            return make(**arguments, weights="imagenet" if pretrained else None, pooling="avg")
+    except Exception as error:
+        # A failed download raises a plain Exception or an OSError, a wrong file a ValueError.
+        is_about_a_file = type(error) is Exception or isinstance(error, OSError | ValueError)
+        if not pretrained or not is_about_a_file:
+            raise
+        cache = os.path.join(os.environ.get("KERAS_HOME", "~/.keras"), "models")
+        call = ", ".join(f"{key}={value}" for key, value in arguments.items())
+        raise InputError(
+            f"The ImageNet weights of network={name} couldn't be loaded ({error}): call "
+            f"keras.applications.{make.__name__}({call}) on a machine with internet access, and "
+            f"copy the file that it saves in ~/.keras/models to {os.path.expanduser(cache)}."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
-"""What Google's TPU compiler says of a train step, on a machine that has no TPU.
+"""Compiles a train step with Google's TPU compiler, on a machine that has no TPU.
 
 TensorFlow lowers the step to StableHLO, the language that XLA's compilers take; the TPU compiler is
-in the package `libtpu`, which JAX knows how to call without a TPU.
+in the package `libtpu`, which JAX can call without a TPU. This is the only file that uses JAX's
+private modules.
 """
 
 import dataclasses
@@ -20,8 +21,8 @@ from mentormix_tf.training.run import build_model
 # https://cloud.google.com/tpu/docs/system-architecture-tpu-vm
 HBM = {"v4": 32, "v5e": 16, "v5p": 95, "v6e": 32}
 UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}  # of the compiler's messages, as powers of 2
-# Else libtpu looks for a TPU's host on the network, complains that there is none, and refuses to be
-# used by two processes at once.
+# Without these, libtpu looks for a TPU's host on the network, complains that there is none, and
+# refuses to run in two processes at once.
 ENVIRONMENT = {
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_WORKER_HOSTNAMES": "localhost",
@@ -33,7 +34,7 @@ ENVIRONMENT = {
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """What the compiler says of one step on one core.
+    """What the compiler reports about one step on one core.
 
     Args:
         hbm: memory that a core has, in bytes.

@@ -1,5 +1,6 @@
 """The networks of keras.applications: names, preprocessing, sizes, and weights from ImageNet."""
 
+import re
 import socket
 import urllib.error
 import urllib.request
@@ -79,10 +80,21 @@ def test_published_sizes_for_imagenet(name, parameters):
 
 @pytest.mark.parametrize("name", networks.APPLICATIONS)
 def test_images_too_small(name):
-    smallest = {"inception_resnet_v2": 75, "inception_v3": 75, "xception": 71}.get(name, 32)
-    sentence = f"network={name} can't take images of 90x9 pixels: use --image_size={smallest} or"
-    with pytest.raises(InputError, match=sentence):
-        networks.build(name, (90, 9, 3), 10)
+    # Keras's own refusal names the smallest size.
+    with pytest.raises(ValueError) as refusal:
+        networks.APPLICATIONS[name](include_top=False, weights=None, input_shape=(90, 9, 3))
+    smallest = int(re.search(r"at least (\d+)x", str(refusal.value))[1])
+    for size in [(90, smallest - 1), (smallest - 1, 90)]:
+        given = f"network={name} can't take images of {size[0]}x{size[1]} pixels"
+        with pytest.raises(InputError, match=f"{given}: use --image_size={smallest} or"):
+            networks.build(name, (*size, 3), 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mobilenet", *applications.MIN_SIZES])
+def test_images_just_large_enough(name):
+    smallest = applications.MIN_SIZES.get(name, applications.MIN_SIZE)
+    assert networks.build(name, (smallest, smallest, 3), 10).output_shape == (None, 10)
 
 
 def test_images_of_other_channels():
@@ -94,6 +106,7 @@ def test_images_of_other_channels():
 def cache(tmp_path, monkeypatch):
     """Where Keras keeps weights, empty; it reads KERAS_HOME only when it is first imported."""
     monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "models").mkdir()
     return tmp_path / "models"
 
@@ -115,9 +128,11 @@ def test_download_that_fails(cache, no_internet):
     with pytest.raises(InputError) as raised:
         networks.build("vgg16", (32, 32, 3), 10, pretrained=True)
     assert str(raised.value) == (
-        "The ImageNet weights of network=vgg16 couldn't be downloaded (<urlopen error Name or "
-        "service not known>): fetch https://storage.googleapis.com/tensorflow/keras-applications/"
-        f"vgg16/{VGG16_FILE} elsewhere, and save it as {cache / VGG16_FILE}."
+        "The ImageNet weights of network=vgg16 couldn't be loaded (URL fetch failure on "
+        "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
+        f"{VGG16_FILE}: None -- Name or service not known): call keras.applications.VGG16("
+        "include_top=False, input_shape=(32, 32, 3)) on a machine with internet access, and copy "
+        f"the file that it saves in ~/.keras/models to {cache}."
     )
     assert no_internet == [applications.DOWNLOAD_TIMEOUT]
     assert socket.getdefaulttimeout() is None
@@ -135,7 +150,7 @@ def test_download_that_stalls(cache, monkeypatch):
             pass
 
     monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **kwargs: Stalled())
-    with pytest.raises(InputError, match=f"timed out.*: fetch .* save it as .*{VGG16_FILE}"):
+    with pytest.raises(InputError, match=f"timed out.*: call .*VGG16.* and copy .* {cache}"):
         networks.build("vgg16", (32, 32, 3), 10, pretrained=True)
 
 
@@ -157,15 +172,16 @@ def test_file_that_is_not_the_published_one_is_not_used(cache, no_internet):
     keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3)).save(
         cache / VGG16_FILE
     )
-    with pytest.raises(InputError, match="network=vgg16 couldn't be downloaded"):
+    with pytest.raises(InputError, match="network=vgg16 couldn't be loaded"):
         networks.build("vgg16", (32, 32, 3), 10, pretrained=True)
 
 
-def test_other_errors_are_not_hidden(monkeypatch):
+@pytest.mark.parametrize(("kind", "pretrained"), [(ValueError, False), (TypeError, True)])
+def test_other_errors_are_not_hidden(monkeypatch, kind, pretrained):
     def broken(**kwargs):
-        raise ValueError("no such option")
+        raise kind("no such option")
 
     monkeypatch.setitem(networks.APPLICATIONS, "resnet50", broken)
-    with pytest.raises(ValueError, match="no such option") as raised:
-        networks.build("resnet50", (32, 32, 3), 10)
+    with pytest.raises(kind, match="no such option") as raised:
+        networks.build("resnet50", (32, 32, 3), 10, pretrained=pretrained)
     assert not isinstance(raised.value, InputError)

@@ -216,10 +216,10 @@ def test_two_replicas_train_as_one(part):
 
 def test_the_example_in_the_docs_works(batches, tmp_path, monkeypatch):
     text = (ROOT / "docs" / "methods.md").read_text()
-    code, registry = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[:2]
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (tmp_path / "example.py").write_text(code)
     module = runpy.run_path(tmp_path / "example.py")
-    [name, class_name] = re.search(r'"(\w+)": (\w+),', registry).groups()
+    [name, class_name] = re.search(r'^"(\w+)": (\w+),$', text, re.MULTILINE).groups()
     monkeypatch.setitem(methods.METHODS, name, module[class_name])
     chosen = methods.resolve(name, {})
     assert chosen

@@ -75,14 +75,6 @@ def test_what_was_chosen_goes_before_the_file(tmp_path):
     assert {run.config.hyperparameters["second_reweight"] for run in runs} == {True, False}
 
 
-@pytest.mark.parametrize(
-    "level, nearest", [(0.0, 0.2), (0.2, 0.2), (0.3, 0.2), (0.5, 0.4), (0.6, 0.4), (0.61, 0.8)]
-)
-def test_other_levels_take_the_settings_of_the_nearest(level, nearest):
-    settings = Settings({each: {"alpha": each} for each in (0.8, 0.2, 0.4)})
-    assert settings.at(level) == {"alpha": nearest}
-
-
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_studies_that_come_along_can_be_read(path):
     study = study_file.read(path)

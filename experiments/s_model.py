@@ -1,6 +1,6 @@
 """How well S-Model recovers the matrix by which labels were made wrong: digits, 40 % wrong.
 
-python -m benchmarks.s_model docs/results/digits/s_model.csv
+python -m experiments.s_model docs/results/digits/s_model.csv
 """
 
 import csv

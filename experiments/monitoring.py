@@ -1,6 +1,6 @@
 """Trains a healthy run and three ill ones, and draws what they show. See docs/monitoring.md.
 
-    python -m benchmarks.monitoring --runs=runs/monitoring --output=docs/results/digits
+    python -m experiments.monitoring --runs=runs/monitoring --output=docs/results/digits
 
 Runs that are done are not run again, and one that was cut short goes on.
 """

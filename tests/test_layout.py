@@ -1,0 +1,76 @@
+"""A module's tests are found by its name: those of mentormix_tf/a/b.py in tests/a/test_b.py."""
+
+import fnmatch
+import pathlib
+
+TESTS = pathlib.Path(__file__).parent
+PACKAGE = TESTS.parent / "mentormix_tf"
+
+# Modules, by pattern, that are tested elsewhere.
+ELSEWHERE = {
+    "aot_compile.py": "training/test_tpu_compiler.py",
+    "doctor.py": "test_prepare.py",
+    "teach.py": "mentors/test_teach.py",
+    "study.py": "studies/test_runner.py",
+    "evaluate.py predict.py export.py": "serving/test_commands.py",
+    "config/* version.py": "test_package.py test_command.py",
+    "errors.py": "test_command.py",
+    "data/images.py data/verify.py data/writer.py": "data/test_splits.py",
+    "data/sources/*": "data/test_official_sources.py data/test_hand_downloads.py",
+    "distribution/replicated_model.py": "distribution/test_replicas.py",
+    "mentors/base.py": "mentors/test_mentors.py",
+    "mentors/curriculum.py": "mentors/test_teach.py",
+    "methods/*": "methods/test_losses.py methods/test_conformance.py",
+    "metrics/plots.py": "metrics/test_classification.py",
+    "runs/checkpoint_files.py runs/run_folder.py": "runs/test_saved_run.py training/test_resume.py",
+    "serving/classifier.py": "serving/test_saved_model.py serving/test_rest.py",
+    "serving/model_card.py": "serving/test_saved_model.py",
+    "serving/scoring.py": "serving/test_commands.py",
+    "serving/warmup.py": "serving/test_saved_model.py",
+    "studies/figures.py studies/published.py studies/results.py": "studies/test_report.py",
+    "training/checkpoints.py training/loop.py": "training/test_resume.py",
+    "training/evaluation.py training/report.py training/tensorboard.py": "training/test_run.py",
+}
+# Tests of a whole room, or of no module.
+WHOLE = (
+    "networks/test_networks.py",
+    "test_docs.py",
+    "test_flags.py",
+    "test_layout.py",
+    "test_package.py",
+    "test_shipped.py",
+    "test_tpu_scripts.py",
+)
+
+
+def below(folder, pattern):
+    return {path.relative_to(folder) for path in folder.rglob(pattern)}
+
+
+def elsewhere(module):
+    """The files that have a module's tests, if they are not where its name says."""
+    for patterns, files in ELSEWHERE.items():
+        if any(fnmatch.fnmatch(str(module), pattern) for pattern in patterns.split()):
+            return files.split()
+    return []
+
+
+def test_every_module_has_tests():
+    for module in below(PACKAGE, "*.py"):
+        own = module.with_name(f"test_{module.name}")
+        if module.name != "__init__.py" and not (TESTS / own).exists():
+            assert elsewhere(module), f"{module} has no tests/{own}"
+
+
+def test_every_test_file_is_found():
+    listed = {path for files in ELSEWHERE.values() for path in files.split()}
+    assert all((TESTS / path).exists() for path in (*listed, *WHOLE))
+    for path in below(TESTS, "test_*.py"):
+        module = PACKAGE / path.with_name(path.name.removeprefix("test_"))
+        assert module.exists() or str(path) in (*listed, *WHOLE), f"{path} is of no module"
+
+
+def test_exceptions_are_of_modules_that_are_there():
+    modules = [str(module) for module in below(PACKAGE, "*.py")]
+    for pattern in " ".join(ELSEWHERE).split():
+        assert fnmatch.filter(modules, pattern), f"{pattern} is of no module"

@@ -8,7 +8,7 @@ from mentormix_tf.methods.bootstrap import Bootstrap
 from mentormix_tf.methods.data_parameters import DataParameters
 from mentormix_tf.methods.dropout import FeatureDropout
 from mentormix_tf.methods.dynamic_bootstrap import DynamicBootstrap
-from mentormix_tf.methods.gce import GeneralizedCrossEntropy
+from mentormix_tf.methods.gce import GCE
 from mentormix_tf.methods.mentormix import MentorMix
 from mentormix_tf.methods.mentornet import MentorNet
 from mentormix_tf.methods.mixup import Mixup
@@ -26,19 +26,19 @@ METHODS = {
     "mixup": Mixup,
     "mentornet": MentorNet,
     "mentormix": MentorMix,
-    "gce": GeneralizedCrossEntropy,
+    "gce": GCE,
     "dynamic_bootstrap": DynamicBootstrap,
     "data_parameters": DataParameters,
     "o2u": O2UNet,
 }
 
 __all__ = [
+    "GCE",
     "METHODS",
     "Bootstrap",
     "DataParameters",
     "DynamicBootstrap",
     "FeatureDropout",
-    "GeneralizedCrossEntropy",
     "MentorMix",
     "MentorNet",
     "Mixup",

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tests.oracles import cross_entropy, log_softmax
+from tests.support.oracles import cross_entropy, log_softmax
 
 
 def gradient(function, at, step=1e-6):

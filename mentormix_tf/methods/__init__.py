@@ -38,7 +38,7 @@ METHODS = {
     "mixup": "mixup.Mixup",
     "mentornet": "mentornet.MentorNet",
     "mentormix": "mentormix.MentorMix",
-    "gce": "gce.GeneralizedCrossEntropy",
+    "gce": "gce.GCE",
     "dynamic_bootstrap": "dynamic_bootstrap.DynamicBootstrap",
     "data_parameters": "data_parameters.DataParameters",
     "o2u": "o2u.O2UNet",

@@ -1,8 +1,10 @@
-"""The train step that every method shares, and the three questions that each answers.
+"""The train step that all methods share, and the three hooks that tell them apart.
 
-What the network is shown (`mix`), what an example costs (`example_losses`) and how much it counts
-(`example_weights`): a method overrides those of the three that it answers differently.
+`mix` says what the network is shown, `example_losses` what an example costs and `example_weights`
+how much it counts. A method overrides those that it answers differently.
 """
+
+import dataclasses
 
 import keras
 import tensorflow as tf
@@ -11,8 +13,10 @@ from mentormix_tf import randomness
 from mentormix_tf.distribution import keras_internals, replicas
 from mentormix_tf.distribution.replicated_model import ReplicatedModel
 from mentormix_tf.errors import InputError
-from mentormix_tf.methods import batches, hyperparameters
+from mentormix_tf.methods import hyperparameters, network_checks
 from mentormix_tf.methods import labels as label_forms
+from mentormix_tf.methods.batch import Batch
+from mentormix_tf.methods.layer_seeds import seed_layers
 from mentormix_tf.methods.training_length import TrainingLength
 from mentormix_tf.methods.watch import Watch
 from mentormix_tf.methods.weight_average import WeightAverage
@@ -45,7 +49,7 @@ class NoisyLabelModel(ReplicatedModel):
     """
 
     burn_in = 0.0
-    uses_index = False  # whether losses and weights depend on which example is which
+    uses_index = False  # whether batches must say which training example is which
 
     def __init__(
         self,
@@ -77,80 +81,80 @@ class NoisyLabelModel(ReplicatedModel):
         self._first_pass = self._pass_without_trace
         self._learning_pass = self._pass_with_losses
         if network.built and hasattr(network, "output_shape"):
-            self._check_network(network.output_shape)
+            network_checks.check_output_shape(network.output_shape, num_classes)
             self.built = True
-        last = network.layers[-1] if getattr(network, "layers", None) else None
-        if isinstance(last, keras.layers.Softmax) or (
-            getattr(last, "activation", None) is keras.activations.softmax
-        ):
-            raise InputError("The network ends in a softmax: leave it out, the loss takes logits.")
+        network_checks.check_no_softmax(network)
 
-    # What a method may answer differently.
+    # Hooks, which methods override.
 
-    def mix(self, images, labels):
+    def mix(self, batch: Batch) -> Batch:
         """Makes what the network is shown; no gradient flows through it.
 
         Args:
-            images: `[batch, ...]`, float32.
-            labels: `[batch, num_classes]`, float32, one-hot.
+            batch: the `Batch` as it came, with labels as probabilities.
 
         Returns:
-            Images and labels, of the same shapes and types.
+            A `Batch` with images and labels of the same shapes and types; here the one given.
         """
-        return images, labels
+        return batch
 
-    def example_losses(self, labels, logits):
+    def example_losses(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
         """Says what each example costs.
 
-        A method with `uses_index` takes `index`, too: `[batch]`, int64, each example's position in
-        the training set, which batches then have under that key.
-
         Args:
-            labels: `[batch, num_classes]`, float32, probabilities.
+            batch: the `Batch` that `mix` made.
             logits: `[batch, num_classes]`, float32.
 
         Returns:
             `[batch]`, float32; here the cross-entropy, in nats.
         """
-        return tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+        return tf.nn.softmax_cross_entropy_with_logits(batch.labels, logits)
 
-    def example_weights(self, losses):
+    def example_weights(self, batch: Batch, losses: tf.Tensor) -> tf.Tensor:
         """Says how much each example counts; no gradient flows through it.
 
-        A method with `uses_index` takes `index`, too, as in `example_losses`.
-
         Args:
-            losses: `[batch]`, float32, as `example_losses` gave them.
+            batch: the `Batch` that `mix` made.
+            losses: `[batch]`, float32, from `example_losses`.
 
         Returns:
-            `[batch]`, float32.
+            `[batch]`, float32; here 1 each.
         """
         return tf.ones_like(losses)
 
     def regularization(self):
-        """What is added to the mean of the losses: a scalar, once for the global batch.
+        """A scalar that is added to the mean loss, once for the global batch.
 
-        Asked after each pass through the network; here it is the network's own and weight decay.
+        Called after each pass through the network. Here it is the sum of the regularizers of the
+        network's layers, and weight decay.
         """
         own = tf.add_n(self.losses) if self.losses else tf.constant(0.0)
         return own + self.weight_decay * self.squared_kernels() if self.weight_decay else own
 
-    def after_step(self, labels, logits):
-        """Learns what the method keeps besides the network, at the end of each step; nothing here.
-
-        A method with `uses_index` takes `index`, too.
+    def after_step(self, batch: Batch, logits: tf.Tensor):
+        """Updates what the method keeps besides the network, at the end of each step.
 
         Args:
-            labels: `[batch, num_classes]`, float32, as `mix` made them.
+            batch: the `Batch` that `mix` made.
             logits: `[batch, num_classes]`, float32, as the step computed them.
         """
         return None  # AutoGraph can't read a function without a body
 
-    def shape_schedule(self, schedule, learning_rate, train_steps):
-        """Lets a method shape the learning rate of the train command.
+    def begin_training(self, train_steps, first_step=0):
+        """Called before the first step of a training, new or resumed; not inside a replica.
 
         Args:
-            schedule: what it would be otherwise, a `LearningRateSchedule`.
+            train_steps: how many steps the training has in all.
+            first_step: the value of `step` that it began with.
+        """
+        self.train_steps.assign(train_steps)
+        self.first_step.assign(first_step)
+
+    def shape_schedule(self, schedule, learning_rate, train_steps):
+        """Chooses the learning rate of the train command.
+
+        Args:
+            schedule: the `LearningRateSchedule` that the command's flags ask for.
             learning_rate: the rate to start from.
             train_steps: how many steps there will be.
 
@@ -159,7 +163,7 @@ class NoisyLabelModel(ReplicatedModel):
         """
         return schedule
 
-    # What methods build their answers from; and `watch`, which is told what there is to see.
+    # What hooks are written with; and `watch`, which records what a method shows.
 
     def squared_kernels(self):
         """Σ W² over the kernels of the network's convolutions and dense layers, float32."""
@@ -192,29 +196,28 @@ class NoisyLabelModel(ReplicatedModel):
         """
         return self._first_pass(images)
 
-    def first_pass_losses(self, images, labels):
-        """Losses of a batch, `[batch]`, by its `first_pass_logits` and its labels."""
-        return self.example_losses(labels, self.first_pass_logits(images))
+    def first_pass_losses(self, batch: Batch) -> tf.Tensor:
+        """Losses of a batch, `[batch]`, float32, by its `first_pass_logits`."""
+        return self.example_losses(batch, self.first_pass_logits(batch.images))
 
-    def mixed(self, batch):
+    def mixed(self, data):
         """What `mix` would make of a batch at this step, leaving no trace.
 
         Args:
-            batch: dict with image and label.
+            data: dict with image and label.
 
         Returns:
             Images `[batch, height, width, channels]` and labels `[batch, num_classes]`, float32,
             and `[batch]` λ, float32, NaN where the method draws none.
         """
-        images, labels = batches.images_and_labels(batch, type(self).__name__)
+        given = Batch.read(data, type(self).__name__)
         with keras.StatelessScope():
-            self.watch.begin(None)
-            images, labels = self.mix(images, self._smoothed(labels))
-        unknown = tf.fill(tf.shape(labels)[:1], float("nan"))
-        return images, labels, self.watch.seen().get("lambda", unknown)
+            batch = self.mix(self._with_probabilities(given))
+        unknown = tf.fill(tf.shape(batch.labels)[:1], float("nan"))
+        return batch.images, batch.labels, unknown if batch.lam is None else batch.lam
 
     def averaged(self):
-        """Lets the moving averages take the weights' place: `with model.averaged(): ...`."""
+        """Puts the moving averages in the weights' place: `with model.averaged(): ...`."""
         return self.weight_average.in_place_of(self.network.trainable_weights)
 
     # Keras's own interface.
@@ -222,7 +225,7 @@ class NoisyLabelModel(ReplicatedModel):
     def call(self, inputs, training=None):
         images = inputs["image"] if isinstance(inputs, dict) else inputs
         logits = self.network(images, training=training)
-        self._check_network(getattr(logits, "shape", ()))
+        network_checks.check_output_shape(getattr(logits, "shape", ()), self.num_classes)
         return logits
 
     def build(self, input_shape):
@@ -261,17 +264,15 @@ class NoisyLabelModel(ReplicatedModel):
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def train_step(self, data):
-        images, labels = batches.images_and_labels(data, type(self).__name__)
-        index = {"index": batches.index(data, type(self).__name__)} if self.uses_index else {}
-        replicas.check_part(images)
-        self.watch.begin(data.get("is_clean") if isinstance(data, dict) else None)
-        self._seed_layers()
+        given = Batch.read(data, type(self).__name__, self.uses_index)
+        replicas.check_part(given.images)
+        seed_layers(self, randomness.fold_in(self.step_seed(), 2))
         # Mixed before the tape starts, so that no gradient can flow through it.
-        mixed_images, mixed_labels = self.mix(images, self._smoothed(labels))
+        batch = self.mix(self._with_probabilities(given))
         with tf.GradientTape() as tape:
-            logits, regularization = self._learning_pass(mixed_images)
-            losses = self.example_losses(mixed_labels, logits, **index)
-            weights = self.example_weights(tf.stop_gradient(losses), **index)
+            logits, regularization = self._learning_pass(batch.images)
+            losses = self.example_losses(batch, logits)
+            weights = self.example_weights(batch, tf.stop_gradient(losses))
             losses *= tf.stop_gradient(weights)
             # The replicas' gradients are summed: each adds its share of the global mean.
             loss = tf.reduce_sum(losses) / replicas.global_size(losses)
@@ -279,20 +280,21 @@ class NoisyLabelModel(ReplicatedModel):
         gradients = tape.gradient(loss, self.trainable_weights)
         replicas.apply_gradients(self.optimizer, gradients, self.trainable_weights)
         replicas.average(self._statistics())
-        self.after_step(mixed_labels, logits, **index)
+        self.after_step(batch, logits)
         if self.average_decay:
             self.weight_average.update(self.network.trainable_weights, self.step)
         self.step.assign_add(1)
-        self._update_metrics(losses + regularization, mixed_labels, labels, logits)
+        self._update_metrics(losses + regularization, batch, given.labels, logits)
         return self.get_metrics_result()
 
     def test_step(self, data):
-        images, labels = batches.images_and_labels(data, type(self).__name__)
-        weights = data.get("weight") if isinstance(data, dict) else None
-        one_hot = label_forms.one_hot(labels, self.num_classes)
-        logits = self._logits(images, training=False)
-        losses = NoisyLabelModel.example_losses(self, one_hot, logits) + self.regularization()
-        self._update_metrics(losses, one_hot, labels, logits, weights)
+        given = Batch.read(data, type(self).__name__)
+        one_hot = label_forms.one_hot(given.labels, self.num_classes)
+        logits = self._logits(given.images, training=False)
+        # Whatever the method learns from, an evaluation reports the cross-entropy.
+        losses = tf.nn.softmax_cross_entropy_with_logits(one_hot, logits) + self.regularization()
+        batch = dataclasses.replace(given, labels=one_hot)
+        self._update_metrics(losses, batch, given.labels, logits, given.weight)
         return self.get_test_result()
 
     def get_test_result(self):
@@ -325,9 +327,9 @@ class NoisyLabelModel(ReplicatedModel):
         network = keras.saving.deserialize_keras_object(config["network"])
         return cls(**{**config, "network": network})
 
-    def _smoothed(self, labels):
-        one_hot = label_forms.one_hot(labels, self.num_classes)
-        return (1.0 - self.label_smoothing) * one_hot + self.label_smoothing / self.num_classes
+    def _with_probabilities(self, given):
+        labels = label_forms.smoothed(given.labels, self.num_classes, self.label_smoothing)
+        return dataclasses.replace(given, labels=labels)
 
     def _logits(self, images, training):
         """Logits in float32, whatever the network computes in."""
@@ -341,12 +343,6 @@ class NoisyLabelModel(ReplicatedModel):
         with keras.StatelessScope():
             return self._logits(images, training=True)
 
-    def _seed_layers(self):
-        """Gives Dropout and the like seeds of their own for each step and replica."""
-        seed = randomness.fold_in(self.step_seed(), 2)
-        for i, state in enumerate(keras_internals.seed_states(self)):
-            state.assign(tf.cast(randomness.fold_in(seed, i), state.dtype))
-
     def _statistics(self):
         """What a pass changes in layers that learn, such as BatchNorm's moving statistics."""
         layers = keras_internals.flatten_layers(self.network)
@@ -354,17 +350,17 @@ class NoisyLabelModel(ReplicatedModel):
         variables = self.network.non_trainable_variables
         return [v for v in variables if id(v) not in frozen and "float" in v.dtype]
 
-    def _update_metrics(self, losses, mixed_labels, labels, logits, weights=None):
+    def _update_metrics(self, losses, batch, labels, logits, weight=None):
         """Adds a batch to the loss and to the metrics that `compile` was given.
 
-        Those see the likeliest class of each (mixed) label, in the form in which labels came.
+        Those see the likeliest class of each (mixed) label, in the form in which `labels` came.
         """
         loss = next(metric for metric in self.metrics if metric.name == "loss")
-        loss.update_state(losses, weights)
-        likeliest = tf.argmax(mixed_labels, axis=-1, output_type=tf.int32)
+        loss.update_state(losses, weight)
+        likeliest = tf.argmax(batch.labels, axis=-1, output_type=tf.int32)
         is_one_hot = label_forms.is_one_hot(labels)
         likeliest = tf.one_hot(likeliest, self.num_classes) if is_one_hot else likeliest
-        self.compute_metrics(None, likeliest, logits, weights)
+        self.compute_metrics(None, likeliest, logits, weight)
 
     def _counter(self, name):
         return self.add_weight(
@@ -375,10 +371,3 @@ class NoisyLabelModel(ReplicatedModel):
             trainable=False,
             aggregation="only_first_replica",
         )
-
-    def _check_network(self, output_shape):
-        if len(output_shape) != 2 or output_shape[-1] != self.num_classes:
-            raise InputError(
-                f"The network's output has shape {tuple(output_shape)}, but num_classes="
-                f"{self.num_classes} needs logits of shape (batch, {self.num_classes})."
-            )

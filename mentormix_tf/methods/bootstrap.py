@@ -49,10 +49,10 @@ class Bootstrap(NoisyLabelModel):
         self.bootstrap_mode = bootstrap_mode
         self.beta = BETAS[bootstrap_mode] if beta is None else beta
 
-    def example_losses(self, labels, logits):
+    def example_losses(self, batch, logits):
         if self.bootstrap_mode == "soft":
             guesses = tf.nn.softmax(logits)
         else:
             guesses = tf.one_hot(tf.argmax(logits, axis=1), self.num_classes)
-        targets = self.beta * labels + (1.0 - self.beta) * guesses
-        return super().example_losses(targets, logits)
+        targets = self.beta * batch.labels + (1.0 - self.beta) * guesses
+        return tf.nn.softmax_cross_entropy_with_logits(targets, logits)

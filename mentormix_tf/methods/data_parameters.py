@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
+from mentormix_tf.methods.example_table import ExampleTable, sum_by_example
 from mentormix_tf.methods.indexed import IndexedModel
 
 Temperatures = Literal["instance", "class", "both"]
@@ -69,51 +70,66 @@ class DataParameters(IndexedModel):
         self.temperatures = temperatures
         self.temperature_learning_rate = temperature_learning_rate
         self.temperature_decay = temperature_decay
-        sizes = {"instance": [num_examples], "class": [num_classes]}
-        if temperatures != "both":
-            sizes = {temperatures: sizes[temperatures]}
-        self.log_temperatures = {
-            k: self.add_state(f"{k}_log_temperatures", sizes[k]) for k in sizes
-        }
-        self.momenta = {k: self.add_state(f"{k}_momenta", sizes[k]) for k in sizes}
+        kinds = ("instance", "class") if temperatures == "both" else (temperatures,)
+        self.log_temperatures = {kind: self._state(kind, "log_temperatures") for kind in kinds}
+        self.momenta = {kind: self._state(kind, "momenta") for kind in kinds}
 
-    def example_losses(self, labels, logits, index):
-        sigma = sum(self._sigmas(labels, index).values())
-        return super().example_losses(labels, logits / sigma[:, None], index)
+    def example_losses(self, batch, logits):
+        sigma = sum(self._sigmas(batch).values())
+        return super().example_losses(batch, logits / sigma[:, None])
 
-    def after_step(self, labels, logits, index):
-        sigmas = self._sigmas(labels, index)
+    def after_step(self, batch, logits):
+        sigmas = self._sigmas(batch)
         sigma = sum(sigmas.values())[:, None]
-        pull = (labels - tf.nn.softmax(logits / sigma)) * logits / sigma**2
+        pull = (batch.labels - tf.nn.softmax(logits / sigma)) * logits / sigma**2
         pull = replicas.gather(tf.reduce_sum(pull, axis=1))
-        labels, index = replicas.gather(labels), replicas.gather(index)
+        labels = replicas.gather(batch.labels)
         for kind, part in sigmas.items():
+            values, momenta = self.log_temperatures[kind], self.momenta[kind]
             gradients = pull * replicas.gather(part) / tf.cast(tf.size(pull), tf.float32)
             if kind == "instance":
-                counts = self.sum_by_example(tf.ones_like(gradients), index)
-                self._learn(kind, self.sum_by_example(gradients, index), counts)
+                index = replicas.gather(batch.index)
+                counts = sum_by_example(index, tf.ones_like(gradients))
+                gradients = sum_by_example(index, gradients)
+                before = values.look_up(index), momenta.look_up(index)
+                after = self._learned(*before, gradients, counts)
+                values.assign(index, after[0])
+                momenta.assign(index, after[1])
             else:
                 counts = tf.reduce_sum(labels, axis=0)
-                self._learn(kind, tf.linalg.matvec(labels, gradients, transpose_a=True), counts)
+                gradients = tf.linalg.matvec(labels, gradients, transpose_a=True)
+                before = tf.convert_to_tensor(values), tf.convert_to_tensor(momenta)
+                after = self._learned(*before, gradients, counts)
+                values.assign(after[0])
+                momenta.assign(after[1])
 
-    def _sigmas(self, labels, index):
+    def _state(self, kind, name):
+        """A number for each training example, an `ExampleTable`, or for each class, a variable."""
+        if kind == "instance":
+            return ExampleTable(self, f"{kind}_{name}", self.num_examples)
+        return self.add_weight(
+            name=f"{kind}_{name}",
+            shape=(self.num_classes,),
+            dtype="float32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    def _sigmas(self, batch):
         """Each part of σ for a batch: a dict from its kind to `[batch]`, float32."""
         found = {}
         for kind, values in self.log_temperatures.items():
-            sigmas = tf.exp(tf.convert_to_tensor(values))
             if kind == "instance":
-                found[kind] = self.look_up(sigmas, index)
+                found[kind] = tf.exp(values.look_up(batch.index))
             else:
-                found[kind] = tf.linalg.matvec(labels, sigmas)
+                found[kind] = tf.linalg.matvec(batch.labels, tf.exp(tf.convert_to_tensor(values)))
         return found
 
-    def _learn(self, kind, gradients, counts):
-        """One step of SGD for those of a kind that the batch counts."""
-        values = tf.convert_to_tensor(self.log_temperatures[kind])
-        before = tf.convert_to_tensor(self.momenta[kind])
+    def _learned(self, values, momenta, gradients, counts):
+        """One step of SGD for those that the batch counts: their new values and momenta."""
         gradients += self.temperature_decay * counts * values
-        momenta = tf.where(counts > 0.0, MOMENTUM * before + gradients, before)
+        momenta = tf.where(counts > 0.0, MOMENTUM * momenta + gradients, momenta)
         moved = values - self.temperature_learning_rate * momenta
         moved = tf.where(counts > 0.0, tf.clip_by_value(moved, -LARGEST, LARGEST), values)
-        self.momenta[kind].assign(momenta)
-        self.log_temperatures[kind].assign(moved)
+        return moved, momenta

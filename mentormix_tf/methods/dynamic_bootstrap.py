@@ -1,5 +1,6 @@
 """Dynamic bootstrapping: a beta mixture on the losses says how far each label is to be believed."""
 
+import dataclasses
 import math
 
 import keras
@@ -78,24 +79,24 @@ class DynamicBootstrap(NoisyLabelModel):
         )
         self.watch.add("mean_w", *(["lambda"] if alpha > 0 else []))
 
-    def mix(self, images, labels):
-        logits = self.first_pass_logits(images)
-        losses = super().example_losses(labels, logits)
+    def mix(self, batch):
+        logits = self.first_pass_logits(batch.images)
+        losses = super().example_losses(batch, logits)
         w = self._wrong_label_probability(losses)[:, None]
         self.watch.values(mean_w=w)
         guesses = tf.one_hot(tf.argmax(logits, axis=1), self.num_classes)
-        labels = (1.0 - w) * labels + w * guesses
+        batch = dataclasses.replace(batch, labels=(1.0 - w) * batch.labels + w * guesses)
         if self.alpha <= 0:
-            return images, labels
+            return batch
         seed, size = self.step_seed(), tf.shape(losses)
         uniform = tf.fill(size, 1.0 / tf.cast(size[0], tf.float32))
         partners = mixing.sample_partners(uniform, randomness.fold_in(seed, 0))
         lam = mixing.sample_beta(size, self.alpha, randomness.fold_in(seed, 1))
         self.watch.values(**{"lambda": lam})
-        return mixing.mixup(images, partners, lam), mixing.mixup(labels, partners, lam)
+        return batch.mixed_up(partners, lam)
 
-    def example_losses(self, labels, logits):
-        losses = super().example_losses(labels, logits)
+    def example_losses(self, batch, logits):
+        losses = super().example_losses(batch, logits)
         mean = tf.reduce_mean(tf.nn.softmax(logits), axis=0)
         imbalance = -math.log(self.num_classes) - tf.reduce_mean(tf.math.log(mean + 1e-30))
         return losses + self.class_balance * tf.where(self._burns_in(), 0.0, imbalance)

@@ -1,4 +1,4 @@
-"""Generalised cross-entropy: between cross-entropy and mean absolute error."""
+"""Generalized cross-entropy: between cross-entropy and mean absolute error."""
 
 import math
 
@@ -9,9 +9,10 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 
 
-@keras.saving.register_keras_serializable("mentormix_tf")
-class GeneralizedCrossEntropy(NoisyLabelModel):
-    """Generalised cross-entropy, truncated (Zhang and Sabuncu, NeurIPS 2018).
+# Saved models have the class under its first name.
+@keras.saving.register_keras_serializable("mentormix_tf", name="GeneralizedCrossEntropy")
+class GCE(NoisyLabelModel):
+    """Generalized cross-entropy, truncated (Zhang and Sabuncu, NeurIPS 2018).
 
     L_q = (1 - p_y^q) / q, where p_y is the softmax at the label: cross-entropy as q → 0, mean
     absolute error at q = 1. After the burn-in it is truncated: an example with p_y ≤ k costs the
@@ -58,9 +59,9 @@ class GeneralizedCrossEntropy(NoisyLabelModel):
         self.truncation = truncation
         self.burn_in = burn_in
 
-    def example_losses(self, labels, logits):
+    def example_losses(self, batch, logits):
         # By its logarithm, p_y^q has a gradient however small p_y is.
-        losses = super().example_losses(labels, logits)
+        losses = super().example_losses(batch, logits)
         highest = -math.log(self.truncation) if self.truncation else math.inf
         left_out = (losses >= highest) & (self.progress() >= self.burn_in)
         losses = tf.where(left_out, highest, losses)

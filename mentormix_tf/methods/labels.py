@@ -37,6 +37,20 @@ def one_hot(labels, num_classes):
     return tf.where(in_range[:, None], tf.one_hot(labels, num_classes), np.nan)
 
 
+def smoothed(labels, num_classes: int, smoothing: float):
+    """Labels as probabilities, of which a share is spread over all classes.
+
+    Args:
+        labels: as `one_hot` takes them.
+        num_classes: number of classes.
+        smoothing: the share, in [0, 1).
+
+    Returns:
+        `[batch, num_classes]`, float32.
+    """
+    return (1.0 - smoothing) * one_hot(labels, num_classes) + smoothing / num_classes
+
+
 def check(labels, num_classes):
     """Refuses arrays of labels before training starts, where a batch could only say NaN.
 

@@ -80,10 +80,10 @@ class MentorMix(NoisyLabelModel):
         if second_reweight:
             self.watch.add("second_gamma", "second_mean_v")
 
-    def mix(self, images, labels):
+    def mix(self, batch):
         if self.alpha <= 0:
-            return images, labels
-        losses = self.first_pass_losses(images, labels)
+            return batch
+        losses = self.first_pass_losses(batch)
         v = self.mentor(losses, progress=self.progress())
 
         seed = self.step_seed()
@@ -92,12 +92,12 @@ class MentorMix(NoisyLabelModel):
         lam = mixing.sample_beta(tf.shape(v), self.alpha, randomness.fold_in(seed, 1))
         lam = mixing.lean_to_trusted(lam, v)
 
-        self.watch.trust(v)
+        self.watch.trust(batch, v)
         shown = {"gamma": self.mentor.gamma, "lambda": lam, "loss_before_mixing": losses}
         self.watch.values(**shown)
-        return mixing.mixup(images, partners, lam), mixing.mixup(labels, partners, lam)
+        return batch.mixed_up(partners, lam)
 
-    def example_weights(self, losses):
+    def example_weights(self, batch, losses):
         if not self.second_reweight:
             return tf.ones_like(losses)
         v = self.second_mentor(losses, progress=self.progress())

@@ -65,10 +65,10 @@ class MentorNet(NoisyLabelModel):
         )
         self.watch.add("gamma", *TRUST)
 
-    def example_weights(self, losses):
+    def example_weights(self, batch, losses):
         v = self.mentor(losses, progress=self.progress())
         self.watch.values(gamma=self.mentor.gamma)
-        self.watch.trust(v)
+        self.watch.trust(batch, v)
         return v
 
     def get_config(self):

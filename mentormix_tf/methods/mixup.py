@@ -38,12 +38,12 @@ class Mixup(NoisyLabelModel):
         if alpha > 0:
             self.watch.add("lambda")
 
-    def mix(self, images, labels):
+    def mix(self, batch):
         if self.alpha <= 0:
-            return images, labels
-        seed, size = self.step_seed(), tf.shape(labels)[:1]
+            return batch
+        seed, size = self.step_seed(), tf.shape(batch.labels)[:1]
         uniform = tf.fill(size, 1.0 / tf.cast(size[0], tf.float32))
         partners = mixing.sample_partners(uniform, randomness.fold_in(seed, 0))
         lam = mixing.sample_beta(size, self.alpha, randomness.fold_in(seed, 1))
         self.watch.values(**{"lambda": lam})
-        return mixing.mixup(images, partners, lam), mixing.mixup(labels, partners, lam)
+        return batch.mixed_up(partners, lam)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
+from mentormix_tf.methods.example_table import ExampleTable
 from mentormix_tf.methods.indexed import IndexedModel
 
 LOWEST = 0.1  # of the learning rate, where a cycle ends
@@ -70,45 +71,65 @@ class O2UNet(IndexedModel):
         self.cycling = cycling
         self.cycles = cycles
         self.drop_rate = drop_rate
-        self.loss_sums = self.add_state("loss_sums", [num_examples])
-        self.loss_counts = self.add_state("loss_counts", [num_examples])
-        self.highest = self.add_state("highest", [], float("inf"))  # mean loss that is kept
+        self.loss_sums = ExampleTable(self, "loss_sums", num_examples)
+        self.loss_counts = ExampleTable(self, "loss_counts", num_examples)
+        self.highest = self.add_weight(  # mean loss that is kept
+            name="highest",
+            shape=(),
+            dtype="float32",
+            initializer=keras.initializers.Constant(float("inf")),
+            trainable=False,
+            aggregation="only_first_replica",
+        )
 
     def shape_schedule(self, schedule, learning_rate, train_steps):
         return O2USchedule(learning_rate, train_steps, self.burn_in, self.cycling, self.cycles)
 
-    def example_weights(self, losses, index):
-        means = self.look_up(self._mean_losses(), index)
+    def begin_training(self, train_steps, first_step=0):
+        super().begin_training(train_steps, first_step)
+        if self.progress() < self.burn_in:  # what an earlier training recorded does not count
+            self.loss_sums.reset()
+            self.loss_counts.reset()
+
+    def example_weights(self, batch, losses):
+        means = _mean(self.loss_sums.look_up(batch.index), self.loss_counts.look_up(batch.index))
         kept = (means <= self.highest) | (self.progress() < self._end_of_cycling())
         return tf.where(tf.math.is_nan(means), means, tf.cast(kept, tf.float32))
 
-    def after_step(self, labels, logits, index):
-        losses = replicas.gather(self.example_losses(labels, logits, index))
-        index = replicas.gather(index)
+    def after_step(self, batch, logits):
+        losses = replicas.gather(self.example_losses(batch, logits))
+        index = replicas.gather(batch.index)
         progress = self.progress()
         burns_in = progress < self.burn_in
-        cycles = tf.cast(~burns_in & (progress < self._end_of_cycling()), tf.float32)
-        sums = self.loss_sums + cycles * self.sum_by_example(losses - tf.reduce_mean(losses), index)
-        counts = self.loss_counts + cycles * self.sum_by_example(tf.ones_like(losses), index)
-        self.loss_sums.assign(tf.where(burns_in, 0.0, sums))
-        self.loss_counts.assign(tf.where(burns_in, 0.0, counts))
+        cycles = ~burns_in & (progress < self._end_of_cycling())
+        counted = tf.cast(cycles, tf.float32)
+        self.loss_sums.add(index, counted * (losses - tf.reduce_mean(losses)))
+        self.loss_counts.add(index, counted * tf.ones_like(losses))
         # Sorting all examples takes time, so it waits for the last step of stage 2.
         next_step = tf.cast(self.step + 1 - self.first_step, tf.float32)
         is_over = next_step / tf.cast(self.train_steps, tf.float32) >= self._end_of_cycling()
-        ends = (cycles > 0.0) & is_over
         highest = tf.cond(
-            ends,
-            lambda: keras.ops.quantile(self._mean_losses(), 1.0 - self.drop_rate, method="lower"),
+            cycles & is_over,
+            self._highest_kept,
             lambda: tf.where(burns_in, float("inf"), tf.convert_to_tensor(self.highest)),
         )
         self.highest.assign(highest)
 
-    def _mean_losses(self):
-        """Each example's mean loss in stage 2 so far, 0 for one that was not seen."""
-        return self.loss_sums / tf.maximum(self.loss_counts, 1.0)
+    def _highest_kept(self):
+        """The mean loss that a share of 1 - `drop_rate` of all examples does not exceed."""
+        means = _mean(
+            tf.convert_to_tensor(self.loss_sums.variable),
+            tf.convert_to_tensor(self.loss_counts.variable),
+        )
+        return keras.ops.quantile(means, 1.0 - self.drop_rate, method="lower")
 
     def _end_of_cycling(self):
         return self.burn_in + self.cycling
+
+
+def _mean(sums, counts):
+    """Mean losses in stage 2 so far, 0 for an example that was not seen."""
+    return sums / tf.maximum(counts, 1.0)
 
 
 @keras.saving.register_keras_serializable("mentormix_tf")

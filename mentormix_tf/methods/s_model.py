@@ -48,7 +48,7 @@ class SModel(NoisyLabelModel):
         """T: `[num_classes, num_classes]`, float32; row i has the chances of true label i."""
         return tf.nn.softmax(tf.convert_to_tensor(self.transition_logits))
 
-    def example_losses(self, labels, logits):
+    def example_losses(self, batch, logits):
         # log p(noisy) by its largest terms would need [batch, classes, classes] of memory.
         noisy = tf.matmul(tf.nn.softmax(logits), self.transition_matrix())
-        return -tf.reduce_sum(labels * tf.math.log(noisy + 1e-30), axis=1)
+        return -tf.reduce_sum(batch.labels * tf.math.log(noisy + 1e-30), axis=1)

@@ -24,5 +24,6 @@ class TrainingLength(keras.callbacks.Callback):
                 "for this data set: give steps_per_epoch to fit."
             )
         steps = steps or 0
-        self.model.train_steps.assign(self.params["epochs"] * steps)
-        self.model.first_step.assign(self.model.step - self.initial_epoch * steps)
+        self.model.begin_training(
+            self.params["epochs"] * steps, self.model.step - self.initial_epoch * steps
+        )

@@ -1,26 +1,13 @@
 """What a method shows of its steps: γ, λ, and how far it trusts right and wrong labels."""
 
-import threading
-
 import keras
 import tensorflow as tf
 
 from mentormix_tf.distribution import replicas
+from mentormix_tf.methods.batch import Batch
 
 TRUST = ("mean_v", "mean_v_clean", "mean_v_wrong", "v_precision", "v_recall")
 NEEDS_TRUTH = TRUST[1:]
-
-
-class _Step(threading.local):
-    """The step that is being traced; each replica is traced by a thread of its own."""
-
-    is_clean = None
-
-    def __init__(self):
-        self.seen = {}
-
-
-_step = _Step()
 
 
 class Watch(keras.layers.Layer):
@@ -47,52 +34,40 @@ class Watch(keras.layers.Layer):
         for name in names:
             self.means[name] = keras.metrics.Mean(name=name)
 
-    def begin(self, is_clean):
-        """Begins a step.
-
-        Args:
-            is_clean: `[batch]`, 1 for a right label, 0 for a wrong one, -1 for unknown; or None.
-        """
-        self.knows_truth = self.knows_truth or is_clean is not None
-        _step.is_clean, _step.seen = is_clean, {}
-
     def values(self, **values):
         """Adds a step's values to their means.
 
         Args:
             **values: floats of any shape, by name.
         """
-        _step.seen.update(values)
         for name, value in values.items():
             # A scalar, like γ, comes from each replica, yet counts once.
             weight = None if value.shape.rank else 1.0 / replicas.count()
             self.means[name].update_state(value, weight)
 
-    def trust(self, v):
-        """Adds the weights that a mentor gave a step's examples.
+    def trust(self, batch: Batch, v: tf.Tensor):
+        """Adds the weights that a mentor gave the examples of a batch.
 
         Args:
+            batch: the `Batch`, whose `is_clean` says which labels are right.
             v: `[batch]`, float32, in [0, 1].
         """
         self.values(mean_v=v)
-        if _step.is_clean is None:
+        if batch.is_clean is None:
             return
-        clean = tf.cast(_step.is_clean == 1, tf.float32)
-        wrong = tf.cast(_step.is_clean == 0, tf.float32)
+        self.knows_truth = True
+        clean = tf.cast(batch.is_clean == 1, tf.float32)
+        wrong = tf.cast(batch.is_clean == 0, tf.float32)
         trusted = tf.cast(v >= 0.5, tf.float32)
         self.means["mean_v_clean"].update_state(v, clean)
         self.means["mean_v_wrong"].update_state(v, wrong)
         self.means["v_precision"].update_state(clean, trusted * (clean + wrong))
         self.means["v_recall"].update_state(trusted, clean)
 
-    def seen(self):
-        """The values of the step that this thread began last, by name."""
-        return _step.seen
-
     def is_empty(self, name):
         """Whether a mean has nothing to be of, as v of wrong labels where no label is wrong."""
         return name in self.means and float(tf.convert_to_tensor(self.means[name].count)) == 0.0
 
     def unknown(self):
-        """Names of the means that need a truth which no batch has told."""
+        """Names of the means that need to know right labels from wrong, if no batch said."""
         return () if self.knows_truth else NEEDS_TRUTH

@@ -108,7 +108,7 @@ def human_time(seconds):
 def _timed_training(setup):
     """How long training takes until the first look at the loss, and from each to the next."""
     model, training = setup.model, setup.config.training
-    model.train_steps.assign(training.train_steps)
+    model.begin_training(training.train_steps)
     advance, batches = model.make_training_loop(), iter(setup.train_batches(0))
     seconds = []
     for _ in range(1 + TIMED):

@@ -77,7 +77,7 @@ class Loop:
         """
         model, config, progress = self.model, self.config, self.progress
         first = step = int(model.step.numpy())
-        model.train_steps.assign(config.train_steps)
+        model.begin_training(config.train_steps)
         advance, iterator = model.make_training_loop(), iter(batches)
         before = dataclasses.replace(progress)
         bar = tqdm(initial=step, total=config.train_steps, unit="step", disable=None)

@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from mentormix_tf import InputError, methods
 from mentormix_tf.mentors.mentornet_pd import SHIPPED
+from mentormix_tf.methods.batch import Batch
 from mentormix_tf.training.checkpoints import Checkpoints
+from tests.support import oracles
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
@@ -158,10 +160,32 @@ def test_jit_gives_the_same_losses(name, batches):
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_one_loss_for_each_example(name):
     model = build(name)
-    index = {"index": tf.range(3, dtype=tf.int64)} if model.uses_index else {}
-    losses = model.example_losses(tf.eye(5)[:3], tf.random.normal([3, 5]), **index)
+    batch = Batch(tf.zeros([3, 6, 6, 1]), tf.eye(5)[:3], index=tf.range(3, dtype=tf.int64))
+    losses = model.example_losses(batch, tf.random.normal([3, 5]))
     assert losses.shape == (3,) and losses.dtype == tf.float32
-    assert model.example_weights(losses, **index).shape == (3,)
+    assert model.example_weights(batch, losses).shape == (3,)
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_first_pass_losses_are_those_of_the_first_pass(name, batches):
+    model = build(name, **(dict(dropout_rate=0.0) if name == "dropout" else {}))
+    images, labels, index = (next(iter(batches))[key] for key in ("image", "label", "index"))
+    batch = Batch(images, tf.one_hot(labels, 5), index=index)
+    logits = model.network(images, training=True)
+    np.testing.assert_allclose(
+        model.first_pass_losses(batch), model.example_losses(batch, logits), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_evaluation_reports_the_cross_entropy_whatever_the_method_learns_from(name, batches):
+    model = build(name, **OTHER_HYPERPARAMETERS.get(name, {}))
+    model.fit(batches, epochs=2, verbose=0)
+    data = next(iter(batches.unbatch().batch(64)))
+    logits = model.network(data["image"], training=False).numpy().astype(np.float64)
+    expected = oracles.cross_entropy(np.eye(5)[data["label"]], logits).mean()
+    expected += float(model.regularization())
+    np.testing.assert_allclose(model.evaluate(batches, verbose=0)[0], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", methods.METHODS)

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from mentormix_tf import methods, mixing
 from mentormix_tf.methods import beta_mixture
+from mentormix_tf.methods.batch import Batch
+from mentormix_tf.methods.layer_seeds import seed_layers
 from tests.support import method_oracles, oracles
 
 CLASSES, SIZE, FEATURES = 4, 16, 7
@@ -33,12 +35,13 @@ def batch():
     return images, labels
 
 
-def losses_and_gradient(model, labels, logits, variables=(), **index):
+def losses_and_gradient(model, labels, logits, variables=(), index=None):
     """`example_losses`, and the gradient of their sum by the logits and by variables."""
     logits = tf.constant(logits, tf.float32)
+    batch = Batch(None, tf.constant(labels, tf.float32), index=index)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        losses = model.example_losses(tf.constant(labels, tf.float32), logits, **index)
+        losses = model.example_losses(batch, logits)
     gradients = tape.gradient(losses, [logits, *(v.value for v in variables)])
     return losses, *gradients
 
@@ -229,11 +232,14 @@ def test_data_parameters(temperatures, batch):
     one_hot = np.eye(CLASSES)[batch[1]]
     places = {"instance": index, "class": batch[1]}
     start, momenta = {}, {}
-    for kind, variable in model.log_temperatures.items():
+    state = {v.name: v for v in model.non_trainable_variables}
+    learned = {kind: state[f"{kind}_log_temperatures"] for kind in model.log_temperatures}
+    moving = {kind: state[f"{kind}_momenta"] for kind in model.momenta}
+    for kind, variable in learned.items():
         start[kind] = random.uniform(-1, 1, size=variable.shape)
         momenta[kind] = 10 * random.normal(size=variable.shape)  # some run into the limits
         variable.assign(start[kind])
-        model.momenta[kind].assign(momenta[kind])
+        moving[kind].assign(momenta[kind])
     logits = batch[0] @ model.network.get_weights()[0].astype(np.float64)
 
     def losses(values, z):
@@ -257,8 +263,8 @@ def test_data_parameters(temperatures, batch):
         moved = np.where(seen, moved, momenta[kind])
         values = np.clip(start[kind] - 0.1 * moved, -np.log(20), np.log(20))
         values = np.where(seen, values, start[kind])
-        np.testing.assert_allclose(model.momenta[kind], moved, **CLOSE)
-        np.testing.assert_allclose(model.log_temperatures[kind], values, **CLOSE)
+        np.testing.assert_allclose(moving[kind], moved, **CLOSE)
+        np.testing.assert_allclose(learned[kind], values, **CLOSE)
 
 
 @pytest.mark.parametrize("name", ["data_parameters", "o2u"])
@@ -343,7 +349,7 @@ class TestDropout:
         masks = []
         for step in (0, 1, 0):
             model.step.assign(step)
-            model._seed_layers()
+            seed_layers(model, model.step_seed())
             masks.append(self.rate_of_zeros(model, images)[1])
         assert not np.array_equal(masks[0], masks[1])
         np.testing.assert_array_equal(masks[0], masks[2])

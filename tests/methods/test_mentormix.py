@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from mentormix_tf import InputError, MentorMix, mixing
+from mentormix_tf.methods.batch import Batch
 from tests.support import oracles
 
 STEPS = 10
@@ -149,12 +150,12 @@ def test_batchnorm_sees_the_mixed_batch_once(network, data):
     model = MentorMix(network, num_classes=5, gamma_p=0.6, alpha=2.0)
     model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
     mix = model.mix
-    model.mix = lambda *batch: seen.append(mix(*batch)) or seen[-1]
+    model.mix = lambda batch: seen.append(mix(batch)) or seen[-1]
     reference = keras.models.clone_model(network)
     reference.set_weights(network.get_weights())
 
     model.train_step((images, labels))
-    reference(seen[0][0], training=True)
+    reference(seen[0].images, training=True)
 
     moving = [v.path for v in network.non_trainable_variables if "moving" in v.path]
     assert len(moving) == 2
@@ -172,7 +173,7 @@ def test_no_gradient_flows_through_the_mix(network, data):
     model.compile("sgd")
     one_hot = tf.one_hot(labels, 5)
     with tf.GradientTape() as tape:
-        losses = model.first_pass_losses(tf.constant(images), one_hot)
+        losses = model.first_pass_losses(Batch(tf.constant(images), one_hot))
         v = model.mentor(losses, progress=1.0)
     assert all(g is None for g in tape.gradient(v, network.trainable_weights))
 
@@ -182,10 +183,11 @@ def test_first_pass_uses_batch_statistics(network, data):
     model = MentorMix(network, num_classes=5)
     one_hot = tf.one_hot(labels, 5)
     before = [variable.numpy() for variable in network.variables]
-    losses = model.first_pass_losses(tf.constant(images), one_hot)
+    batch = Batch(tf.constant(images), one_hot)
+    losses = model.first_pass_losses(batch)
     for variable, value in zip(network.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
-    trained = model.example_losses(one_hot, network(images, training=True))
+    trained = model.example_losses(batch, network(images, training=True))
     np.testing.assert_allclose(losses, trained, atol=1e-5)
 
 
@@ -216,7 +218,9 @@ def test_bfloat16_keeps_losses_in_float32(data):
         images, labels = data
         seen = []
         example_losses = model.example_losses
-        model.example_losses = lambda *args: seen.append(args) or example_losses(*args)
+        model.example_losses = lambda batch, logits: (
+            seen.append((batch.images, batch.labels, logits)) or example_losses(batch, logits)
+        )
         model.train_step((images, labels))
         assert network(images).dtype == tf.bfloat16
         assert all(tensor.dtype == tf.float32 for call in seen for tensor in call)

@@ -1,0 +1,90 @@
+"""A batch of examples, in the one form that all hooks of a method take."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from mentormix_tf import mixing
+from mentormix_tf.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """One replica's part of a batch.
+
+    Attributes:
+        images: `[batch, ...]`, float32.
+        labels: `[batch, num_classes]`, float32, probabilities.
+        index: `[batch]`, int64, each example's position in the training set; None if unknown.
+        weight: `[batch]`, float32, how much each example counts in an evaluation; None for 1 each.
+        is_clean: `[batch]`, 1 for a right label, 0 for a wrong one, -1 for unknown; None if the
+            data set does not say. Only `Watch` reads it: no loss or weight may depend on it.
+        lam: `[batch]`, float32, the λ that images and labels were mixed with; None if they are not.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+    index: tf.Tensor | None = None
+    weight: tf.Tensor | None = None
+    is_clean: tf.Tensor | None = None
+    lam: tf.Tensor | None = None
+
+    @classmethod
+    def read(cls, data, method: str, needs_index: bool = False) -> "Batch":
+        """Makes a batch of what Keras hands to a step.
+
+        Args:
+            data: `(images, labels)`, or a dict with the keys image and label, and perhaps index,
+                weight and is_clean.
+            method: name of the method, for errors.
+            needs_index: whether the method keeps something for each training example.
+
+        Returns:
+            A `Batch` whose labels are as they came, class numbers or one-hot.
+
+        Raises:
+            InputError: images, labels or a required index are missing, or there are sample weights.
+        """
+        if not isinstance(data, dict):
+            images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+            if sample_weight is not None:
+                raise InputError(
+                    f"Sample and class weights can't be used: {method} weighs the examples itself."
+                )
+            data = {"image": images, "label": labels}
+        if data.get("image") is None or data.get("label") is None:
+            raise InputError(
+                "A batch needs images and labels: (images, labels), or a dict with the keys image "
+                "and label."
+            )
+        index = data.get("index")
+        if needs_index and index is None:
+            raise InputError(
+                f"{method} needs to know which example is which: train on dicts with the keys "
+                "image, label and index, the example's position in the training set."
+            )
+        return cls(
+            images=tf.cast(data["image"], tf.float32),
+            labels=data["label"],
+            index=None if index is None else tf.cast(index, tf.int64),
+            weight=data.get("weight"),
+            is_clean=data.get("is_clean"),
+        )
+
+    def mixed_up(self, partners: tf.Tensor, lam: tf.Tensor) -> "Batch":
+        """Mixes each example with another of the batch, see `mixing.mixup`.
+
+        Args:
+            partners: `[batch]`, int32, position of each example's partner in the batch.
+            lam: `[batch]`, float32, in [0, 1], each example's own share of its mix.
+
+        Returns:
+            A `Batch` with other images and labels, and with `lam`.
+        """
+        return dataclasses.replace(
+            self,
+            images=mixing.mixup(self.images, partners, lam),
+            labels=mixing.mixup(self.labels, partners, lam),
+            lam=lam,
+        )

@@ -1,0 +1,18 @@
+"""Seeds for layers that draw, such as Dropout."""
+
+import keras
+import tensorflow as tf
+
+from mentormix_tf import randomness
+from mentormix_tf.distribution import keras_internals
+
+
+def seed_layers(model: keras.Model, seed: tf.Tensor) -> None:
+    """Sets the state of each seed generator, so that its draws are a function of the seed.
+
+    Args:
+        model: `keras.Model`.
+        seed: `[2]`, int32.
+    """
+    for i, state in enumerate(keras_internals.seed_states(model)):
+        state.assign(tf.cast(randomness.fold_in(seed, i), state.dtype))

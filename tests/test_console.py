@@ -1,0 +1,54 @@
+"""How commands end, and where what the package logs goes."""
+
+import logging
+
+import pytest
+
+from mentormix_tf import console
+from mentormix_tf.errors import BackendError, InputError, Preempted
+
+
+def raising(error):
+    def action():
+        raise error
+
+    return action
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (InputError("alpha=x must be a number."), 1, "error: alpha=x must be a number.\n"),
+        (BackendError("no TensorFlow"), 1, "error: no TensorFlow\n"),
+        (Preempted("after step 20"), 143, "Stopped after step 20, as asked: the same command"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_what_a_user_can_mend_ends_in_a_sentence(error, status, text, capsys):
+    assert console.exit_status(raising(error)) == status
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith(text)
+
+
+def test_other_errors_are_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        console.exit_status(raising(ZeroDivisionError()))
+
+
+def test_an_action_may_say_its_status():
+    assert console.exit_status(lambda: None) == 0
+    assert console.exit_status(lambda: 1) == 1
+
+
+def test_progress_goes_to_stdout_and_warnings_to_stderr(capsys):
+    package = logging.getLogger("mentormix_tf")
+    before = package.handlers[:], package.level, package.propagate
+    try:
+        console.show_log()
+        console.show_log()  # once is enough
+        logging.getLogger("mentormix_tf.training").info("step %d", 3)
+        logging.getLogger("mentormix_tf.data").warning("a.png is left out")
+    finally:
+        package.handlers[:], package.level, package.propagate = before
+    printed = capsys.readouterr()
+    assert printed.out == "step 3\n" and printed.err == "warning: a.png is left out\n"

@@ -11,18 +11,18 @@ import tensorflow as tf
 
 from mentormix_tf import randomness
 from mentormix_tf.distribution import keras_internals, replicas
-from mentormix_tf.distribution.replicated_model import ReplicatedModel
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods import hyperparameters, network_checks
 from mentormix_tf.methods import labels as label_forms
 from mentormix_tf.methods.batch import Batch
 from mentormix_tf.methods.layer_seeds import seed_layers
+from mentormix_tf.methods.measured_model import MeasuredModel
 from mentormix_tf.methods.training_length import TrainingLength
 from mentormix_tf.methods.watch import Watch
 from mentormix_tf.methods.weight_average import WeightAverage
 
 
-class NoisyLabelModel(ReplicatedModel):
+class NoisyLabelModel(MeasuredModel):
     """A Keras model whose `fit` trains a network on noisy labels.
 
     Wraps any Keras network and is used like one, with `compile`, `fit`, `evaluate`, `predict` and
@@ -284,7 +284,7 @@ class NoisyLabelModel(ReplicatedModel):
         if self.average_decay:
             self.weight_average.update(self.network.trainable_weights, self.step)
         self.step.assign_add(1)
-        self._update_metrics(losses + regularization, batch, given.labels, logits)
+        self.update_metrics(losses + regularization, batch.labels, given.labels, logits)
         return self.get_metrics_result()
 
     def test_step(self, data):
@@ -293,22 +293,8 @@ class NoisyLabelModel(ReplicatedModel):
         logits = self._logits(given.images, training=False)
         # Whatever the method learns from, an evaluation reports the cross-entropy.
         losses = tf.nn.softmax_cross_entropy_with_logits(one_hot, logits) + self.regularization()
-        batch = dataclasses.replace(given, labels=one_hot)
-        self._update_metrics(losses, batch, given.labels, logits, given.weight)
+        self.update_metrics(losses, one_hot, given.labels, logits, given.weight)
         return self.get_test_result()
-
-    def get_test_result(self):
-        results = super().get_metrics_result()
-        return {name: results[name] for name in results if name not in self.watch.means}
-
-    def get_metrics_result(self):
-        results = super().get_metrics_result()
-        return {name: results[name] for name in results if name not in self.watch.unknown()}
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        # Keras builds its metrics from a batch's `y`, which a dict holds inside `x`.
-        y = x["label"] if isinstance(x, dict) else y
-        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def get_config(self):
         return {
@@ -349,18 +335,6 @@ class NoisyLabelModel(ReplicatedModel):
         frozen = {id(v) for layer in layers if not layer.trainable for v in layer.variables}
         variables = self.network.non_trainable_variables
         return [v for v in variables if id(v) not in frozen and "float" in v.dtype]
-
-    def _update_metrics(self, losses, batch, labels, logits, weight=None):
-        """Adds a batch to the loss and to the metrics that `compile` was given.
-
-        Those see the likeliest class of each (mixed) label, in the form in which `labels` came.
-        """
-        loss = next(metric for metric in self.metrics if metric.name == "loss")
-        loss.update_state(losses, weight)
-        likeliest = tf.argmax(batch.labels, axis=-1, output_type=tf.int32)
-        is_one_hot = label_forms.is_one_hot(labels)
-        likeliest = tf.one_hot(likeliest, self.num_classes) if is_one_hot else likeliest
-        self.compute_metrics(None, likeliest, logits, weight)
 
     def _counter(self, name):
         return self.add_weight(

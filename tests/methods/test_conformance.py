@@ -209,6 +209,12 @@ def test_methods_by_index_ask_for_it(name, data):
         build(name).fit(*data, verbose=0)
 
 
+def test_saved_models_know_gce_by_its_first_name():
+    name = "mentormix_tf>GeneralizedCrossEntropy"
+    assert keras.saving.get_registered_object(name) is methods.GCE
+    assert keras.saving.get_registered_name(methods.GCE) == name
+
+
 def test_dropout_needs_a_dense_layer_to_stand_before():
     layers = [keras.layers.Input((2, 2, 1)), keras.layers.Flatten()]
     with pytest.raises(InputError, match="no last dense layer"):

@@ -17,7 +17,7 @@ from mentormix_tf import methods
 
 BATCH_SIZE, FEATURES, CLASSES = 128, 64, 10
 FEW, MANY = 10_000, 2_400_000  # training examples
-TIMED = 20  # steps
+TIMED = 40  # steps
 
 
 def stepper(method, num_examples, jit_compile):

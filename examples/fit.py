@@ -31,5 +31,6 @@ network = keras.Sequential(
 model = MentorMix(network, num_classes=10, gamma_p=0.6, alpha=8.0)
 model.compile(keras.optimizers.SGD(0.03, momentum=0.9), metrics=["accuracy"])
 model.fit(images, noisy_labels, batch_size=128, epochs=30, verbose=2)
-print("accuracy on clean test labels:", model.evaluate(test_images, test_labels, verbose=0)[1])
+measured = model.evaluate(test_images, test_labels, verbose=0, return_dict=True)
+print("accuracy on clean test labels:", float(measured["accuracy"]))
 model.network.save("network.keras")

@@ -99,7 +99,12 @@ def test_true_labels_of_a_noisy_split(digits_run):
 def test_classes_are_matched_by_name(photos_run):
     data = splits.prepare(photos_run.data_config)
     classify = saved_model.load(photos_run.export).classify_encoded
-    found = scoring.score(classify, ["blue", "green", "red"], data, "test")
+
+    def classify_green_too(images):
+        blue, red = tf.unstack(classify(images)["scores"], axis=1)
+        return {"scores": tf.stack([blue, tf.zeros_like(blue), red], axis=1)}
+
+    found = scoring.score(classify_green_too, ["blue", "green", "red"], data, "test")
     expected = np.where(photos_run.label == data.class_names.index("red"), 2, 0)
     np.testing.assert_array_equal(found.label, expected)
     everything = scoring.score(classify, data.class_names, data, "train+test")

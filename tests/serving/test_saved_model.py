@@ -247,7 +247,7 @@ def test_what_is_no_export_is_said(digits_run, tmp_path):
     with pytest.raises(InputError, match=r"saved_model=.* holds no saved_model.pb\.$"):
         saved_model.load(tmp_path)
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
-    with pytest.raises(InputError, match="can't be used as one that mentormix_tf exported"):
+    with pytest.raises(InputError, match="can't be read as a model that mentormix_tf exported"):
         saved_model.load(tmp_path / "other")
 
 

@@ -1,4 +1,4 @@
-"""MentorMix on arrays, as in a notebook: digits of which 40 % are labelled wrong."""
+"""MentorMix on arrays, as in a notebook: digits, 40 % of them labeled wrong."""
 
 import keras
 import numpy as np

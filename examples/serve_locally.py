@@ -1,7 +1,7 @@
-"""Answers TensorFlow Serving's REST requests from an exported model, to try them out without it.
+"""Answers TensorFlow Serving's REST requests with an exported model, to try them without it.
 
-Not for production: one model, one version, no batching, only what docs/serving.md shows. It needs
-nothing but TensorFlow.
+Not for production: one model, one version, no batching, only the requests of docs/serving.md. It
+needs only TensorFlow.
 
     python examples/serve_locally.py runs/digits/export/1 digits 8501
 """
@@ -40,7 +40,7 @@ def make_server(saved_model, name, port):
 
 
 def predict(model, request):
-    """The response to a request in row format, both as TensorFlow Serving's REST API has them."""
+    """The response to a request, both in the row format of TensorFlow Serving's REST API."""
     signature = model.signatures[request.get("signature_name", "serving_default")]
     [(name, spec)] = signature.structured_input_signature[1].items()
     instances = [

@@ -1,4 +1,4 @@
-"""python -m mentormix_tf.aot_compile: compiles a train step for a TPU without having one."""
+"""python -m mentormix_tf.aot_compile: compiles a train step for a TPU, without a TPU."""
 
 import dataclasses
 import sys
@@ -17,12 +17,13 @@ class StepConfig:
     Args:
         method: the method, one of {methods}.
         network: the network, one of {networks}.
-        image_size: pixels a side that the network is shown.
-        channels: 1 for grey images, 3 for coloured ones.
+        image_size: pixels per side of the network's input.
+        channels: 1 for grayscale images, 3 for color.
         num_classes: number of classes.
-        num_examples: size of the training set, for methods that keep something for each example.
-        batch_size: examples in a step on one core; the train command's --batch_size is over all.
-        precision: float32, or bfloat16 for the network's arithmetic; its weights stay float32.
+        num_examples: size of the training set, for methods that keep values for each example.
+        batch_size: examples in a step on one core; the train command's --batch_size is over all
+            cores.
+        precision: float32, or bfloat16 for the network's arithmetic; weights stay float32.
     """
 
     method: str = "mentormix"
@@ -42,11 +43,11 @@ class StepConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TargetConfig:
-    """What to compile for, and where the result goes.
+    """What to compile for, and where to write the result.
 
     Args:
-        topology: chip and shape of the TPU, as in v4:2x2x1, v5e:2x2, v5p:2x2x1 or v6e:2x2.
-        output: folder for aot.json and the step as StableHLO, step.mlir; left out, a new one in
+        topology: chip and shape of the TPU, such as v4:2x2x1, v5e:2x2, v5p:2x2x1 or v6e:2x2.
+        output: folder for aot.json and the step as StableHLO, step.mlir; by default, a new one in
             runs/.
     """
 
@@ -62,7 +63,11 @@ SECTIONS = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compiles the step that a command line names; returns the exit status."""
+    """Runs the aot_compile command; returns its exit status.
+
+    Args:
+        argv: the words after the command; None for those that the process was started with.
+    """
     return command.run(_compile, "Compiles a train step for a TPU, without a TPU.", SECTIONS, argv)
 
 

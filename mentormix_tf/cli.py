@@ -10,25 +10,25 @@ from mentormix_tf import version
 COMMANDS = {
     "train": "train a network on noisy labels and measure it on clean ones",
     "prepare": "make a noisy split as TFRecords",
-    "verify": "read every record of a prepared split and say what is wrong with it",
+    "verify": "read every record of a prepared split and report damage",
     "evaluate": "measure a run's network, or an exported one, on a split",
-    "predict": "say which classes images show",
+    "predict": "classify image files",
     "export": "write a run's network as a SavedModel for serving",
-    "study": "run a grid of runs, and make its tables and figures",
+    "study": "train a grid of runs, and make its tables and figures",
     "train_mentor": "train MentorNet-PD on its curriculum",
-    "aot_compile": "compile a train step for a TPU without having one",
+    "aot_compile": "compile a train step for a TPU, without a TPU",
 }
 RENAMED = {"doctor": "verify", "teach": "train_mentor"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command that the first word names with the words after it.
+    """Runs the command named by the first word, with the words after it.
 
     Args:
         argv: the words after `mentormix`; None for those that the process was started with.
 
     Returns:
-        The command's exit status; 2 for a command that there is not.
+        The command's exit status; 2 if there is no such command.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     if not words or words[0] in ("-h", "--help", "help"):
@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _help() -> str:
-    lines = ["Trains image classifiers on badly labelled data, and serves them.", ""]
-    lines += ["mentormix COMMAND [--flag=value ...]; each command has a --help of its own.", ""]
+    lines = ["Trains image classifiers on noisy labels, and serves them.", ""]
+    lines += ["mentormix COMMAND [--flag=value ...]; see also mentormix COMMAND --help.", ""]
     lines += [f"  {name:<14}{text}" for name, text in COMMANDS.items()]
     return "\n".join(lines)
 

@@ -1,8 +1,8 @@
-"""What every command shares: flags made from configs and methods, grouped help, short errors.
+"""Runs a command: makes flags from configs and methods, prints grouped help, reports errors.
 
-A flag's name, type and default are those of a dataclass field or a constructor argument, its help
-is that argument's text in the docstring: each stands once. Flags are made when a command starts,
-so any number of commands can be imported and called in one process.
+A flag takes its name, type and default from a dataclass field or a constructor argument, and its
+help from the docstring, so that each is written once. Flags are made when a command starts, so any
+number of commands can be imported and called in one process.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from mentormix_tf.data import sources
 from mentormix_tf.errors import InputError
 
 HELP = r"--?(h|\?|help(short|full)?(=true)?)"
-# What a help text says in braces, and the names that stand for it.
+# Names in braces in help texts, and functions that return their replacements.
 REGISTRIES = {
     "datasets": sources.names,
     "methods": methods.names,
@@ -40,9 +40,9 @@ class Section:
     Attributes:
         title: the heading.
         config_class: dataclass whose docstring has an `Args` section; None for the hyperparameters
-            of all methods, which are unset by default.
+            of all methods, which are None by default.
         without: fields that get no flag.
-        has_defaults: whether a flag that is left out has the field's default; else it is None.
+        has_defaults: whether flags default to the fields' defaults rather than to None.
     """
 
     title: str
@@ -61,12 +61,12 @@ class Section:
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-    """What a command line gives.
+    """A parsed command line.
 
     Attributes:
-        words: all of it, without the command.
+        words: its words, without the command.
         arguments: the words that are not flags.
-        flags: the `FlagSet`.
+        flags: the flags with their values.
     """
 
     words: Sequence[str]
@@ -74,15 +74,15 @@ class Given:
     flags: FlagSet
 
     def config(self, config_class: type, **given: Any) -> Any:
-        """A dataclass filled from the flags of its fields, and from `given`."""
+        """A dataclass whose fields have the values in `given`, or else of their flags."""
         return self.flags.config(config_class, **given)
 
     def fields_given(self, config_class: type) -> dict[str, Any]:
-        """Those fields of a dataclass that the command line sets."""
+        """The fields of a dataclass that the command line sets, with their values."""
         return self.flags.given(field.name for field in dataclasses.fields(config_class))
 
     def hyperparameters(self) -> dict[str, Any]:
-        """The methods' hyperparameters that the command line sets."""
+        """The hyperparameters that the command line sets, with their values."""
         return self.flags.hyperparameters()
 
 
@@ -93,15 +93,15 @@ def run(
     argv: Sequence[str] | None = None,
     arguments: str = "",
 ) -> int:
-    """Parses a command line and does what it says.
+    """Runs a command with the flags of a command line, or prints its help.
 
     Args:
-        action: what the command does; it may return an exit status.
-        summary: what that is, for --help.
+        action: the command; it may return an exit status.
+        summary: what the command does, for --help.
         sections: its flags.
         argv: the words after the command; None for those that the process was started with.
-        arguments: what words that are not flags are called in --help, such as "IMAGE..."; "" where
-            there are none.
+        arguments: the name of its positional arguments in --help, such as "IMAGE..."; "" if it
+            takes none.
 
     Returns:
         The exit status, see `console.exit_status`.
@@ -114,15 +114,20 @@ def run(
     return console.exit_status(lambda: action(_parse(words, sections, arguments)))
 
 
-def renamed(old: str, new: str, main: Callable[[Sequence[str] | None], int], argv) -> int:
-    """Runs a command that has another name now, and says so."""
+def renamed(
+    old: str,
+    new: str,
+    main: Callable[[Sequence[str] | None], int],
+    argv: Sequence[str] | None,
+) -> int:
+    """Runs a command that was called by its former name, after a note about its new name."""
     print(f"note: {old} is now called {new}: python -m mentormix_tf.{new}", file=sys.stderr)
     return main(argv)
 
 
 def merged(hyperparameters: Mapping[str, Sequence[Field]]) -> list[Field]:
-    """One `Field` for each name, whose help says what its default is for each method."""
-    found: dict[str, list] = {}
+    """One `Field` for each name, whose help names the default of each method."""
+    found: dict[str, list[tuple[str, Field]]] = {}
     for method, fields in hyperparameters.items():
         for field in fields:
             found.setdefault(field.name, []).append((method, field))
@@ -141,21 +146,21 @@ def _parse(words, sections, arguments):
     flags.adopt(absl.flags.FLAGS, ABSL)
     rest = flags.parse(words)
     if rest and not arguments:
-        raise InputError(f"{rest[0]} is not a flag: flags start with -- and are in --help.")
+        raise InputError(f"{rest[0]} is not a flag: flags start with --, see --help.")
     if not flags.given(["verbosity"]):
-        absl.logging.set_verbosity(absl.logging.ERROR)  # TFDS warns of much that is meant
+        absl.logging.set_verbosity(absl.logging.ERROR)  # TFDS warns about intended uses
     backend.check()
     return Given(words, rest, flags)
 
 
 def _filled_in(text):
-    """Help with names in place of what stands in braces."""
+    """A help text with the names in braces replaced."""
     return re.sub(r"\{(\w+)\}", lambda match: REGISTRIES[match[1]](), text)
 
 
 def _help(summary: str, sections: Iterable[Section], arguments: str) -> str:
-    given = f"Give {arguments}, and flags" if arguments else "Give flags"
-    lines = [summary, "", f"{given} as --name=value, or in a file: --flagfile=PATH."]
+    usage = f"Usage: {arguments} and flags" if arguments else "Usage: flags"
+    lines = [summary, "", f"{usage} as --name=value, or in a file: --flagfile=PATH."]
     indent = " " * 6
     for section in sections:
         lines += ["", section.title]

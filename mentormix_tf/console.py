@@ -1,4 +1,4 @@
-"""How a command, or a child process of one, shows its progress and ends."""
+"""Prints the progress of a command or its child process, and turns errors into exit statuses."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from mentormix_tf.errors import BackendError, InputError, Preempted
 
 
 def show_log() -> None:
-    """Prints what the package logs: progress to stdout, warnings to stderr."""
+    """Prints the package's log: progress to stdout, warnings to stderr."""
     log = logging.getLogger("mentormix_tf")
     if not any(isinstance(handler, _Console) for handler in log.handlers):
         log.addHandler(_Console())
@@ -21,15 +21,15 @@ def show_log() -> None:
 
 
 def exit_status(action: Callable[[], int | None]) -> int:
-    """Runs an action to its end, and says in a sentence what went wrong for the user's part.
+    """Runs an action, and prints a user's mistake as one sentence without a traceback.
 
     Args:
-        action: what to do; it may return a status of its own.
+        action: the action; it may return a status of its own.
 
     Returns:
-        0 if all went well; 1 for an `InputError`, whose sentence is printed without a traceback;
-        130 for an interrupt; 143, as of any process that SIGTERM has ended, for a run that has
-        saved its state and can be started again.
+        The action's status, by default 0; 1 for an `InputError` or a `BackendError`; 130 for an
+        interrupt; 143, as for any process ended by SIGTERM, for a run that has saved its state and
+        can be resumed.
     """
     try:
         return action() or 0
@@ -39,7 +39,7 @@ def exit_status(action: Callable[[], int | None]) -> int:
     except Preempted as stop:
         print(stop, file=sys.stderr)
         return 128 + signal.SIGTERM
-    except BrokenPipeError:  # as when `| head` has seen enough
+    except BrokenPipeError:  # as in `| head`, which ends early
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -49,7 +49,7 @@ def exit_status(action: Callable[[], int | None]) -> int:
 class _Console(logging.Handler):
     """Writes messages without breaking a progress bar."""
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         is_warning = record.levelno >= logging.WARNING
         text = record.getMessage()
         prefix = f"{record.levelname.lower()}: " if is_warning else ""

@@ -7,7 +7,7 @@ from mentormix_tf import command, verify
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `verify`, and says so."""
+    """Runs `verify` after a note about its new name."""
     return command.renamed("doctor", "verify", verify.main, argv)
 
 

@@ -13,20 +13,20 @@ from mentormix_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
-    """What is measured.
+    """What to evaluate.
 
     Args:
-        model_dir: folder of the run.
-        saved_model: instead of model_dir, an exported SavedModel: a version's folder.
-        weights: last of training, best on the validation split, or their moving average; auto for
-            averaged where the run kept it, else last.
-        split: train, validation or test, or several, as in train+test.
-        true_labels: compare with the true labels, where they are known, rather than with those
-            that training sees; on test splits they are the same.
-        batch_size: images that are classified at once.
-        output_dir: folder for evaluation.json, confusion_matrix.csv and confusion_matrix.png; left
-            out, one in evaluation/ in model_dir (for a saved_model, in the current folder) that is
-            named after what is measured.
+        model_dir: the run's folder.
+        saved_model: a version's folder of an exported SavedModel, instead of model_dir.
+        weights: last, those of the last step; best, the best on the validation split; averaged,
+            their moving average; or auto, averaged if the run kept an average, else last.
+        split: train, validation or test, or several joined by "+", as in train+test.
+        true_labels: compare predictions with the true labels, where they are known, rather than
+            with the labels that training sees; on test splits both are the same.
+        batch_size: images per batch.
+        output_dir: folder for evaluation.json, confusion_matrix.csv and confusion_matrix.png; by
+            default, a subfolder of evaluation/, in model_dir or, for a saved_model, in the current
+            folder, named after model, data and split.
     """
 
     model_dir: str = ""
@@ -39,19 +39,23 @@ class EvaluateConfig:
 
     def __post_init__(self):
         if bool(self.model_dir) == bool(self.saved_model):
-            raise InputError("Name either a run, as --model_dir=runs/..., or a --saved_model.")
+            raise InputError("Name either a run, like --model_dir=runs/..., or a --saved_model.")
         if self.batch_size < 1:
             raise InputError(f"batch_size={self.batch_size} must be at least 1.")
 
 
 SECTIONS = (
-    Section("What is measured", EvaluateConfig),
-    Section("The split; flags left out are as the network was trained", DataConfig, (), False),
+    Section("What to evaluate", EvaluateConfig),
+    Section("The split; by default, the one used in training", DataConfig, (), False),
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Evaluates what a command line names; returns the exit status."""
+    """Runs the evaluate command; returns its exit status.
+
+    Args:
+        argv: the words after the command; None for those that the process was started with.
+    """
     summary = "Measures a run's network, or an exported one, on a prepared split."
     return command.run(_evaluate, summary, SECTIONS, argv)
 

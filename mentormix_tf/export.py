@@ -12,15 +12,15 @@ from mentormix_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class ExportConfig:
-    """What is exported, and where to.
+    """What to export, and where to.
 
     Args:
-        model_dir: folder of the run.
-        export_dir: folder for the numbered versions of the model; left out, export/ in model_dir.
-        weights: last of training, best on the validation split, or their moving average; auto for
-            averaged where the run kept it, else last.
-        version: number of the version, at least 1; left out, the next that is free.
-        license: licence of the model, for its card; mind that of the data.
+        model_dir: the run's folder.
+        export_dir: folder for the numbered versions of the model; by default, export/ in model_dir.
+        weights: last, those of the last step; best, the best on the validation split; averaged,
+            their moving average; or auto, averaged if the run kept an average, else last.
+        version: number of the version, at least 1; by default, the highest existing one plus 1.
+        license: license of the model, for its card; it must agree with the data's license.
     """
 
     model_dir: str = ""
@@ -31,13 +31,17 @@ class ExportConfig:
 
     def __post_init__(self):
         if not self.model_dir:
-            raise InputError("model_dir is missing: name a run's folder, as --model_dir=runs/...")
+            raise InputError("model_dir is missing: name a run's folder, like --model_dir=runs/...")
         if self.version < 0:
             raise InputError(f"version={self.version} must be at least 1.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exports the run that a command line names; returns the exit status."""
+    """Runs the export command; returns its exit status.
+
+    Args:
+        argv: the words after the command; None for those that the process was started with.
+    """
     summary = "Writes a run's network as a SavedModel, ready for TensorFlow Serving."
     return command.run(_export, summary, (Section("Exporting", ExportConfig),), argv)
 
@@ -51,7 +55,7 @@ def _export(given: Given) -> None:
     trained = saved_run.load_network(run, config.weights)
     path = saved_model.export(run, trained, config.export_dir, config.version, config.license)
     print(f"Exported the {trained.weights} weights of step {trained.step:,} to {path}/")
-    print(f"See them with: saved_model_cli show --dir {path} --all")
+    print(f"Inspect the model with: saved_model_cli show --dir {path} --all")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""python -m mentormix_tf.predict: says which classes images show."""
+"""python -m mentormix_tf.predict: classifies image files."""
 
 import dataclasses
 import sys
@@ -14,16 +14,16 @@ from mentormix_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class PredictConfig:
-    """How images are classified, and what is said of them.
+    """How to classify images, and the form of the output.
 
     Args:
-        model_dir: folder of the run.
-        weights: last of training, best on the validation split, or their moving average; auto for
-            averaged where the run kept it, else last.
+        model_dir: the run's folder.
+        weights: last, those of the last step; best, the best on the validation split; averaged,
+            their moving average; or auto, averaged if the run kept an average, else last.
         top_k: how many classes to name for each image, the most probable first.
         format: csv, or jsonl for a JSON object on each line.
-        output: file to write; left out, what is found is printed.
-        batch_size: images that are classified at once.
+        output: new file for the results; by default, they are printed.
+        batch_size: images per batch.
     """
 
     model_dir: str = ""
@@ -35,15 +35,19 @@ class PredictConfig:
 
     def __post_init__(self):
         if not self.model_dir:
-            raise InputError("model_dir is missing: name a run's folder, as --model_dir=runs/...")
+            raise InputError("model_dir is missing: name a run's folder, like --model_dir=runs/...")
         for name in ("top_k", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)} must be at least 1.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Classifies the images that a command line names; returns the exit status."""
-    summary = "Says which classes images show: files, folders or patterns."
+    """Runs the predict command; returns its exit status.
+
+    Args:
+        argv: the words after the command; None for those that the process was started with.
+    """
+    summary = "Classifies images, given as files, folders or patterns."
     return command.run(_predict, summary, (Section("Predicting", PredictConfig),), argv, "IMAGE...")
 
 
@@ -53,11 +57,11 @@ def _predict(given: Given) -> None:
 
     config, names = given.config(PredictConfig), given.arguments
     if not names:
-        raise InputError("No image is named: give files, folders or patterns, as photos/*.jpg.")
+        raise InputError("No image is named: give files, folders or patterns, like photos/*.jpg.")
     run = saved_run.read(config.model_dir)
     if config.top_k > len(run.class_names):
         raise InputError(
-            f"top_k={config.top_k} must be at most {len(run.class_names)}, the classes."
+            f"top_k={config.top_k} must be at most {len(run.class_names)}, the number of classes."
         )
     trained = saved_run.load_network(run, config.weights)
     images = image_files.find(names)
@@ -68,7 +72,7 @@ def _predict(given: Given) -> None:
         bar = tqdm(rows, "Classifying", len(images), unit=" images", disable=None)
         failed = prediction_writer.write(bar, file, config.format, config.top_k)
     if failed:
-        print(f"{failed} of {len(images)} have a reason instead of a class.", file=sys.stderr)
+        print(f"{failed} of {len(images)} images could not be classified.", file=sys.stderr)
 
 
 if __name__ == "__main__":

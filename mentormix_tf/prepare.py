@@ -13,12 +13,12 @@ from mentormix_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class PrepareConfig:
-    """What is made, and how.
+    """How the split is made.
 
     Args:
         noise_level: fraction of the training labels to make wrong, in [0, 1], or all for the
-            paper's ten levels, one after the other; left out, 0.4.
-        skip_bad_images: leave out images that can't be decoded, rather than refuse the data.
+            paper's ten levels, one after another; by default, 0.4.
+        skip_bad_images: leave out images that can't be decoded, instead of refusing the data.
     """
 
     noise_level: str = ""
@@ -32,8 +32,12 @@ SECTIONS = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Makes the splits that a command line names; returns the exit status."""
-    summary = "Makes a noisy split as TFRecords, unless it is there already."
+    """Runs the prepare command; returns its exit status.
+
+    Args:
+        argv: the words after the command; None for those that the process was started with.
+    """
+    summary = "Makes a noisy split as TFRecords, unless it exists."
     return command.run(_prepare, summary, SECTIONS, argv)
 
 

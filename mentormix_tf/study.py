@@ -1,4 +1,4 @@
-"""python -m mentormix_tf.study: runs a grid of runs, and makes its tables and figures."""
+"""python -m mentormix_tf.study: trains a grid of runs, and makes its tables and figures."""
 
 import dataclasses
 import shlex
@@ -12,19 +12,19 @@ from mentormix_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class StudyConfig:
-    """What is done.
+    """How to run the study.
 
     Args:
-        study_dir: folder for the runs; left out, one in runs/ that is named after the study's file.
-            What is done there is not done again, and what was cut goes on.
+        study_dir: folder for the runs; by default, a folder in runs/ named after the study's file.
+            Finished runs in it are not repeated, and interrupted ones are resumed.
         jobs: how many runs to train at once.
-        tune: choose settings first, by accuracy on noisy validation, from what the study's file
-            says under `tune`. What was chosen holds from then on.
-        train: train what is not done yet; --notrain makes tables and figures of what there is, if
-            only runs.csv and curves.csv are left of it.
-        delete_checkpoints: keep no checkpoints of runs that are done.
-        report_dir: folder for tables and figures; left out, study_dir.
-        paper: set the paper's published numbers beside the measured ones.
+        tune: choose settings first, by accuracy on noisy validation labels, from those under `tune`
+            in the study's file. Once chosen, settings are kept.
+        train: train the runs that are not finished; --notrain makes tables and figures of the
+            finished runs, even if only their runs.csv and curves.csv are left.
+        delete_checkpoints: delete the checkpoints of finished runs.
+        report_dir: folder for tables and figures; by default, study_dir.
+        paper: show the paper's published numbers, too.
     """
 
     study_dir: str = ""
@@ -40,15 +40,19 @@ class StudyConfig:
             raise InputError(f"jobs={self.jobs} must be at least 1.")
         if "://" in self.study_dir:
             raise InputError(
-                f"study_dir={self.study_dir} must be a folder of this machine, for its logs."
+                f"study_dir={self.study_dir} must be a local folder, because of its logs."
             )
         if self.tune and not self.train:
-            raise InputError("tune=true can't be set with --notrain: trials are trained.")
+            raise InputError("tune=true can't be set with --notrain: tuning trains trials.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the study that a command line names; returns the exit status."""
-    summary = "Runs a grid of runs, and makes its tables and figures."
+    """Runs the study command; returns its exit status.
+
+    Args:
+        argv: the words after the command; None for those that the process was started with.
+    """
+    summary = "Trains a grid of runs, and makes its tables and figures."
     return command.run(_study, summary, (Section("The study", StudyConfig),), argv, "STUDY.yaml")
 
 
@@ -57,7 +61,7 @@ def _study(given: Given) -> None:
 
     if len(given.arguments) != 1:
         count = len(given.arguments)
-        raise InputError(f"Name one study's file, as in studies/digits.yaml, not {count}.")
+        raise InputError(f"Name one study's file, such as studies/digits.yaml, not {count}.")
     config = given.config(StudyConfig)
     line = shlex.join(["python", "-m", "mentormix_tf.study", *given.words])
     outcome = study_run.run(given.arguments[0], **dataclasses.asdict(config), command_line=line)

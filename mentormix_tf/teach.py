@@ -7,7 +7,7 @@ from mentormix_tf import command, train_mentor
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `train_mentor`, and says so."""
+    """Runs `train_mentor` after a note about its new name."""
     return command.renamed("teach", "train_mentor", train_mentor.main, argv)
 
 

@@ -18,13 +18,14 @@ from mentormix_tf.config import (
 
 @dataclasses.dataclass(frozen=True)
 class MethodConfig:
-    """How noisy labels are dealt with.
+    """How training handles noisy labels.
 
     Args:
-        method: the method, one of {methods}; docs/methods.md says what they do. Given again, with
-            another one, it drops the hyperparameters before it, as of a flagfile.
-        compare: methods to train first, with the same data, network and steps, for comparison; as
-            in --compare=vanilla.
+        method: the method, one of {methods}; docs/methods.md describes them. If it is given twice
+            with different names, the second drops the hyperparameters given before it, such as
+            those of a flagfile.
+        compare: methods to train first, on the same data with the same network and steps, for
+            comparison; as in --compare=vanilla.
     """
 
     method: str = "mentormix"
@@ -36,10 +37,10 @@ class InsteadConfig:
     """What to do instead of training.
 
     Args:
-        print_config: print the run that the flags stand for, with all that is left out filled in,
-            as the flagfile that its folder would have.
-        dry_run: try everything on a few steps without writing to model_dir, and say how long the
-            run would take. Data that is missing is prepared.
+        print_config: print the complete settings of the run, including defaults, as the flagfile
+            that its folder would hold.
+        dry_run: try a few steps of everything without writing to model_dir, and estimate the
+            run's duration. Missing data is prepared.
     """
 
     print_config: bool = False
@@ -58,13 +59,17 @@ SECTIONS = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Trains as the words of a command line say; returns the exit status."""
+    """Runs the train command; returns its exit status.
+
+    Args:
+        argv: the words after the command; None for those that the process was started with.
+    """
     summary = "Trains a network on noisy labels and measures it on clean ones."
     return command.run(_train, summary, SECTIONS, argv)
 
 
 def _train(given: Given) -> None:
-    # Here, as TensorFlow takes seconds to import, which --help does not need.
+    # Imported here because TensorFlow takes seconds to import, and --help does not need it.
     from mentormix_tf.distribution import strategies
     from mentormix_tf.training import comparison
 
@@ -73,7 +78,7 @@ def _train(given: Given) -> None:
         runs = _runs(given)
         print("\n".join(f"# {name}\n{run.flagfile()}" for name, run in runs.items()), end="")
         return
-    # First, as TensorFlow's devices can't be changed once it is used.
+    # First, because TensorFlow's devices can't be changed once they are used.
     strategy = strategies.get(given.config(StrategyConfig))
     is_chief = strategies.is_chief(strategy)
     runs = _runs(given)
@@ -93,12 +98,12 @@ def _train(given: Given) -> None:
 
 
 def _runs(given: Given) -> dict[str, RunConfig]:
-    """What the flags ask for, by method; those to compare with come first."""
+    """The runs to train, by method; those to compare with come first."""
     from mentormix_tf.training.run import resolve
 
     chosen, runs = given.config(MethodConfig), {}
     for method in dict.fromkeys([*filter(None, chosen.compare), chosen.method]):
-        # A hyperparameter on the command line belongs to --method, not to what it is compared to.
+        # Hyperparameters on the command line belong to --method, not to those of --compare.
         hyperparameters = given.hyperparameters() if method == chosen.method else {}
         data, training = given.config(DataConfig), given.config(TrainingConfig)
         runs[method] = resolve(RunConfig(data, training, method, hyperparameters))

@@ -12,16 +12,16 @@ from mentormix_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class TrainMentorConfig:
-    """How MentorNet-PD is trained.
+    """How to train MentorNet-PD.
 
     Args:
         output: new folder for mentornet_pd.npz (the weights), agreement.json and curriculum.png.
         steps: number of batches of 32.
-        learning_rate: Adam's, at the start; it falls by a tenth each 1000 steps. (The published
-            0.1 leaves most of the ramp a step.)
-        seed: of the initial weights and of the examples.
-        checkpoint: measure the network of this checkpoint (.npz, or the path of a TF1 checkpoint
-            without .index) and train none.
+        learning_rate: Adam's initial learning rate; it falls by a tenth every 1000 steps. (With
+            the published 0.1, the network learns a step instead of most of the ramp.)
+        seed: seed of the initial weights and of the examples.
+        checkpoint: instead of training, measure the network of this checkpoint (.npz, or the path
+            of a TF1 checkpoint without .index).
 
     Raises:
         InputError: a value outside its range.
@@ -43,8 +43,12 @@ class TrainMentorConfig:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Trains a mentor as the words of a command line say; returns the exit status."""
-    summary = "Trains MentorNet-PD on its curriculum, and measures how well it learned it."
+    """Runs the train_mentor command; returns its exit status.
+
+    Args:
+        argv: the words after the command; None for those that the process was started with.
+    """
+    summary = "Trains MentorNet-PD on its curriculum, and measures how well it follows it."
     return command.run(_train, summary, (Section("The network", TrainMentorConfig),), argv)
 
 
@@ -54,7 +58,7 @@ def _train(given: Given) -> None:
     config = given.config(TrainMentorConfig)
     result = mentor_run.train_mentor(**dataclasses.asdict(config))
     print(mentor_run.table(result))
-    print(f"In {config.output}/")
+    print(f"More in {config.output}/")
 
 
 if __name__ == "__main__":

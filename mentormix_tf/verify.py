@@ -1,4 +1,4 @@
-"""python -m mentormix_tf.verify: reads every record of a prepared split and says what is wrong."""
+"""python -m mentormix_tf.verify: reads every record of a prepared split and reports damage."""
 
 import sys
 from collections.abc import Sequence
@@ -9,8 +9,12 @@ from mentormix_tf.config import DataConfig
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Verifies the split that a command line names; returns 1 if anything is wrong with it."""
-    summary = "Reads every record of a prepared split and says what is wrong with it."
+    """Runs the verify command; returns its exit status, 1 if the split is damaged.
+
+    Args:
+        argv: the words after the command; None for those that the process was started with.
+    """
+    summary = "Reads every record of a prepared split and reports damage."
     return command.run(_verify, summary, (Section("The noisy split", DataConfig),), argv)
 
 

@@ -5,6 +5,7 @@ import functools
 import pathlib
 import re
 import runpy
+import shutil
 import sys
 import types
 
@@ -26,6 +27,16 @@ CODE = {
 
 
 def reader_of_readme(request, monkeypatch):
+    """Has images and labels, some of them wrong; a run; and a photo to classify."""
+    monkeypatch.setenv("HOME", str(pathlib.Path.cwd()))  # where data sets are prepared
+    run = request.getfixturevalue("digits_run")
+    shutil.copytree(run.path, "runs/x")
+    pathlib.Path("photos").mkdir()
+    pathlib.Path("photos/digit.jpg").write_bytes(encode(run.images[0], "jpeg"))
+    return reader_with_arrays(request, monkeypatch)
+
+
+def reader_with_arrays(request, monkeypatch):
     """Has images and labels, some of them wrong."""
     random = np.random.RandomState(0)
     images = random.normal(size=(64, 8, 8, 1)).astype(np.float32)
@@ -43,7 +54,7 @@ def reader_of_datasets(request, monkeypatch):
 
 def reader_of_distributed(request, monkeypatch):
     """Has a network and a data set."""
-    data = reader_of_readme(request, monkeypatch)
+    data = reader_with_arrays(request, monkeypatch)
     return {
         "build_network": lambda: keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)]),
         "dataset": tf.data.Dataset.from_tensors((data["images"], data["labels"])),

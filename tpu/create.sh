@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes a TPU VM, or a pod of them. It costs money until delete.sh is run.
+# Creates a TPU VM or a pod. It costs money until delete.sh deletes it.
 #
 #   tpu/create.sh [--dry_run]
 #   POD=1 ACCELERATOR=v5litepod-16 tpu/create.sh

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Deletes the TPU VM or pod, with all that is on its disks. gcloud asks before it does.
+# Deletes the TPU VM or pod with its disks, after gcloud has asked for confirmation.
 #
 #   tpu/delete.sh [--dry_run]
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the last commit on the TPU VM and trains there; flags are those of mentormix_tf.train.
+# Installs the last commit on the TPU VM and trains there, with the flags of mentormix_tf.train.
 #
 #   tpu/run.sh [--dry_run] --dataset=cifar10 --batch_size=1024
 #   POD=1 STORAGE=gs://BUCKET/FOLDER tpu/run.sh --dataset=cifar10 --batch_size=2048
@@ -26,11 +26,11 @@ install+=" && $PYTHON -m venv .venv && .venv/bin/pip install '.[tpu]'${LIBTPU:+ 
 tpu_vm ssh "$NAME" --worker=all --command="$install"
 
 if [[ -n "$POD" ]]; then
-  # Each host's server holds its TPU; the program on the first host only tells them what to do.
+  # Each host's server owns its TPU chips; the program on the first host only controls the servers.
   environment="TPU_NAME=$NAME TPU_LOAD_LIBRARY=0"
   tpu="$NAME"
 else
-  # TensorFlow takes the TPU through the libtpu that was just installed, whose place the VM knows.
+  # TensorFlow uses the TPU through the libtpu just installed, whose path is looked up on the VM.
   # shellcheck disable=SC2016
   library='$(.venv/bin/python -c "import libtpu; print(libtpu.get_library_path())")'
   environment="NEXT_PLUGGABLE_DEVICE_USE_C_API=true TF_PLUGGABLE_DEVICE_LIBRARY_PATH=$library"

@@ -1,19 +1,19 @@
-# What create.sh, run.sh and delete.sh share: variables, each of which the environment overrules.
+# Variables and functions of create.sh, run.sh and delete.sh. The environment overrides variables.
 # shellcheck shell=bash disable=SC2034
 
-NAME="${NAME:-mentormix}"                 # of the TPU
-PROJECT="${PROJECT:-}"                    # left out, gcloud's default
-ZONE="${ZONE:-us-central1-a}"             # one that has such TPUs
+NAME="${NAME:-mentormix}"                 # the TPU's name
+PROJECT="${PROJECT:-}"                    # empty for gcloud's default
+ZONE="${ZONE:-us-central1-a}"             # a zone with such TPUs
 ACCELERATOR="${ACCELERATOR:-v5litepod-8}" # v5litepod-8 is one host, v5litepod-16 a pod of two
 POD="${POD:-}"                            # 1 for a pod: several hosts
-VERSION="${VERSION:-}"                    # runtime version; left out, see below
-SPOT="${SPOT:-}"                          # 1 for a cheaper TPU that may be taken away
+VERSION="${VERSION:-}"                    # runtime version; if empty, see below
+SPOT="${SPOT:-}"                          # 1 for a cheaper TPU that may be preempted
 PYTHON="${PYTHON:-python3}"               # on the TPU VM: 3.10 to 3.13
-LIBTPU="${LIBTPU:-}"                      # libtpu's version; left out, the newest
+LIBTPU="${LIBTPU:-}"                      # libtpu's version; empty for the newest
 STORAGE="${STORAGE:-}"                    # gs://BUCKET/FOLDER for data and results; a pod needs it
 
 if [[ -z "$VERSION" ]]; then
-  # A pod's hosts run a TensorFlow server, which must be of the version that setup.py installs.
+  # A pod's hosts run a TensorFlow server, whose version must be the one that pip installs.
   if [[ -n "$POD" ]]; then VERSION=tpu-vm-tf-2.20.0-pod-pjrt; else VERSION=v2-alpha-tpuv5-lite; fi
 fi
 

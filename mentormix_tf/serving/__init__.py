@@ -1,1 +1,1 @@
-"""From a run to a service: its network read back, images classified, a SavedModel written."""
+"""From a run to a service: evaluates its network, classifies images, exports a SavedModel."""

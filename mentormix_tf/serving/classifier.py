@@ -1,34 +1,47 @@
-"""Classifying images: the one path that evaluate, predict and an exported SavedModel share."""
+"""Classifies images, in one graph that evaluate, predict and exported SavedModels share."""
 
+from collections.abc import Sequence
+
+import keras
 import tensorflow as tf
 
-TOP = 5  # classes that are named for each image
+from mentormix_tf.data.augment import Augmentation
+from mentormix_tf.runs.saved_run import SavedRun, TrainedNetwork
+
+TOP = 5  # classes named for each image
 
 
 class Classifier:
-    """A trained network together with what turns images into its input and names its output.
+    """A trained network with the preprocessing of its images and the names of its classes.
 
-    `classify_encoded` and `classify_arrays` are the SavedModel's signatures. They return, for each
-    image, `classes` `[batch]`, string, the most probable class's name; `scores` `[batch,
-    num_classes]`, float32, all probabilities in the order of the class names; and of the five most
-    probable classes `top_classes` `[batch, 5]`, string, and `top_scores` `[batch, 5]`, float32, the
-    most probable first.
+    `classify_encoded` and `classify_arrays` are the SavedModel's signatures. They return a dict:
+
+    - `classes` `[batch]`, string: the name of the most probable class;
+    - `scores` `[batch, num_classes]`, float32: all probabilities, in the order of the class names;
+    - `top_classes` `[batch, top]`, string, and `top_scores` `[batch, top]`, float32: the five most
+      probable classes, or all if there are fewer, in descending order.
 
     Args:
-        network: Keras network from images `[batch, height, width, channels]`, float32, in [0, 255],
-            to logits `[batch, num_classes]`.
-        class_names: a name for each class.
-        image_shape: `(height, width, channels)` of what the network is shown.
-        augmentation: `Augmentation` whose `decode_eval` and `resize_eval` make that.
+        network: maps images `[batch, height, width, channels]`, float32, in [0, 255], to logits
+            `[batch, num_classes]`.
+        class_names: the name of each class.
+        image_shape: `(height, width, channels)` of the network's input.
+        augmentation: its `decode_eval` and `resize_eval` make images of that shape.
 
     Attributes:
-        decode: function of encoded bytes, a scalar string, to `[height, width, channels]`, float32.
-        classify: function of such images `[batch, height, width, channels]`.
-        classify_encoded: function of `[batch]`, string: JPEG, PNG, BMP or GIF files of any size.
-        classify_arrays: function of `[batch, any height, any width, channels]`, uint8.
+        decode: maps an encoded image, a scalar string, to `[height, width, channels]`, float32.
+        classify: takes decoded images `[batch, height, width, channels]`, float32.
+        classify_encoded: takes `[batch]`, string: JPEG, PNG, BMP or GIF files of any size.
+        classify_arrays: takes `[batch, any height, any width, channels]`, uint8.
     """
 
-    def __init__(self, network, class_names, image_shape, augmentation):
+    def __init__(
+        self,
+        network: keras.Model,
+        class_names: Sequence[str],
+        image_shape: Sequence[int],
+        augmentation: Augmentation,
+    ):
         self.network = network
         self.class_names = list(class_names)
         shape = tuple(image_shape)
@@ -67,14 +80,6 @@ class Classifier:
         self.classify_arrays = compiled(classify_arrays, [None, None, None, shape[-1]], tf.uint8)
 
 
-def of_run(run, trained):
-    """The classifier of a run.
-
-    Args:
-        run: `SavedRun`.
-        trained: `TrainedNetwork` of that run.
-
-    Returns:
-        `Classifier`.
-    """
+def of_run(run: SavedRun, trained: TrainedNetwork) -> Classifier:
+    """The classifier of a run whose network is `trained`."""
     return Classifier(trained.network, run.class_names, run.image_shape, run.augmentation)

@@ -20,7 +20,7 @@ from mentormix_tf.serving import classifier, scoring
 from mentormix_tf.serving.saved_model import Loaded
 
 WRITTEN = (layout.EVALUATION, layout.CONFUSION_MATRIX, layout.CONFUSION_PICTURE)
-MOST_CLASSES = 20  # in the table; of more, those with the lowest accuracy
+MOST_CLASSES = 20  # rows of the table; with more classes, those with the lowest accuracy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +28,12 @@ class Evaluated:
     """The results of an evaluation.
 
     Attributes:
-        report: the contents of evaluation.json. Accuracies are fractions; that of a class without
-            examples is None.
-        predictions: what `report` was computed from.
-        confusion_matrix: `[num_classes, num_classes]`, int64, a row for each label.
-        folder: where evaluation.json, confusion_matrix.csv and confusion_matrix.png are.
+        report: the contents of evaluation.json. Accuracies are in [0, 1]; None for a class without
+            examples.
+        predictions: the predictions that `report` summarizes.
+        confusion_matrix: `[num_classes, num_classes]`, int64, a row for each label and a
+            column for each predicted class.
+        folder: the folder of evaluation.json, confusion_matrix.csv and confusion_matrix.png.
     """
 
     report: dict[str, Any]
@@ -41,7 +42,7 @@ class Evaluated:
     folder: epath.Path
 
     def table(self) -> str:
-        """The report for people, as lines of text."""
+        """The report as text for a console."""
         report = self.report
         accuracies, counts = report["class_accuracies"], report["class_counts"]
         names = [name for name in accuracies if accuracies[name] is not None]
@@ -69,16 +70,16 @@ class Evaluated:
 
 
 def data_config(trained_on: DataConfig, **changed: Any) -> DataConfig:
-    """The data to evaluate on: what a network was trained on, but for what is changed.
+    """The data to evaluate on: the training data's config with some fields changed.
 
     Args:
-        trained_on: the run's.
-        **changed: fields of `DataConfig`. With another dataset, those left out have their defaults,
-            and with another noise, the noise level has.
+        trained_on: the data that the network was trained on.
+        **changed: fields of `DataConfig`. If dataset is among them, all others have their defaults;
+            if noise is, noise_level has its default.
     """
     base = DataConfig(data_dir=trained_on.data_dir) if "dataset" in changed else trained_on
     if "noise" in changed and "noise_level" not in changed:
-        base = dataclasses.replace(base, noise_level=None)  # another noise, another default
+        base = dataclasses.replace(base, noise_level=None)  # its default depends on the noise
     return dataclasses.replace(base, **changed)
 
 
@@ -91,22 +92,22 @@ def evaluate(
     batch_size: int = 100,
     output_dir: epath.PathLike | None = None,
 ) -> Evaluated:
-    """Evaluates a network on a split, which is prepared if it is missing, and writes the results.
+    """Evaluates a network on a split and writes the results; prepares the split if missing.
 
     Args:
         model: a run, or an exported SavedModel.
-        data_config: the data; None for what the network was trained on.
-        split: train, validation or test, or several, as in train+test.
-        weights: those of a run, see `saved_run.load_network`. A SavedModel has one set: auto.
-        true_labels: whether predictions are compared with the true labels, where they are known,
-            rather than with those that training sees.
-        batch_size: images that are classified at once.
-        output_dir: folder for the results. By default, one in evaluation/ in the run's folder, or
-            in the current folder for a SavedModel, that is named after what is evaluated.
+        data_config: the data; None for the data that the network was trained on.
+        split: train, validation or test, or several joined by "+", as in train+test.
+        weights: which weights of a run, see `saved_run.load_network`; auto for a SavedModel.
+        true_labels: whether to compare predictions with the true labels, where they are known,
+            rather than with the labels that training sees.
+        batch_size: images per batch.
+        output_dir: folder for the results; by default, a subfolder of evaluation/, in the run's
+            folder or, for a SavedModel, in the current one, named after model, data and split.
 
     Raises:
-        InputError: the weights, the data or the split can't be had, or the folder can't be written
-            or holds another evaluation.
+        InputError: the weights, the data or the split don't exist or can't be read, or the folder
+            can't be written or holds another evaluation.
     """
     if isinstance(model, SavedRun):
         trained = saved_run.load_network(model, weights)
@@ -115,7 +116,7 @@ def evaluate(
         name, root = f"{trained.weights}-step{trained.step}", model.path / layout.EVALUATIONS
     else:
         if weights != "auto":
-            raise InputError(f"weights={weights} can't be chosen: a SavedModel has one set.")
+            raise InputError(f"weights={weights} can't be chosen: a SavedModel holds one set.")
         subject = {"saved_model": model.path}
         classify, trained_on = model.classify_encoded, model.data
         path = epath.Path(model.path).resolve()
@@ -127,7 +128,7 @@ def evaluate(
     suffix = "-true_labels" if true_labels else ""
     folder = root / f"{data.path.parent.name}-{split}{suffix}-{name}"
     folder = epath.Path(output_dir).expanduser() if output_dir else folder
-    # The default folder may be reached by another path the next time.
+    # The same default folder may be reached by another path next time.
     paths = () if output_dir else ("model_dir", "saved_model", "data")
     _make_folder(folder, {k: v for k, v in subject.items() if k not in paths})
 
@@ -136,14 +137,14 @@ def evaluate(
     matrix = classification.confusion_matrix(
         predictions.label, predictions.predicted, len(class_names)
     )
-    report = {**subject, **_measures(predictions, matrix, class_names)}
+    report = {**subject, **_metrics(predictions, matrix, class_names)}
     files.write(folder / layout.EVALUATION, json.dumps(report, indent=2))
     picture = plots.png(plots.draw_confusion_matrix(matrix, class_names))
     run_folder.write_confusion_matrix(folder, matrix, class_names, picture)
     return Evaluated(report, predictions, matrix, folder)
 
 
-def _measures(
+def _metrics(
     predictions: Predictions, matrix: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, Any]:
     counts = matrix.sum(axis=1)
@@ -160,7 +161,7 @@ def _measures(
 
 
 def _make_folder(folder: epath.Path, subject: dict[str, Any]) -> None:
-    """Makes the folder for the results, in which an evaluation replaces itself but no other."""
+    """Makes the folder for the results; an evaluation may replace itself, but no other."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         taken = [name for name in WRITTEN if (folder / name).exists()]

@@ -1,9 +1,10 @@
-"""Classifying image files that a user names: each gets a class, or the reason why not."""
+"""Classifies image files: each gets a class, or the reason why it could not be classified."""
 
 import dataclasses
 import glob
 import itertools
 import pathlib
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,32 +12,34 @@ import tensorflow as tf
 from PIL import UnidentifiedImageError
 
 from mentormix_tf.data import images
+from mentormix_tf.serving.classifier import Classifier
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What was found of one image.
+    """The result for one image.
 
     Attributes:
-        image: its path, or what the user named in place of one.
-        top: pairs of class name and probability, the most probable first; empty with a reason.
-        reason: why there is no class, or None.
+        image: its path, or the name that the user gave if there is no file.
+        top: pairs of class name and probability, the most probable first; empty if there is a
+            reason.
+        reason: why it could not be classified; None if it was.
     """
 
     image: str
-    top: tuple = ()
+    top: tuple[tuple[str, float], ...] = ()
     reason: str | None = None
 
 
-def find(names):
-    """The files that a user's words name.
+def find(names: Iterable[str]) -> list[Row]:
+    """Expands folders and patterns to files.
 
     Args:
-        names: files, folders (of which all files count, at any depth, but hidden ones) and
-            patterns such as `photos/*.jpg`.
+        names: files, folders (all files in them at any depth, except hidden ones) and patterns such
+            as `photos/*.jpg`.
 
     Returns:
-        A list with a `Row` for each file, and for each name without a file one with a reason.
+        A `Row` for each file; for a folder or pattern without files, a `Row` with a reason.
     """
     return list(itertools.chain.from_iterable(_files(name) for name in names))
 
@@ -58,20 +61,22 @@ def _hidden(file, folder):
     return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
-def classify(rows, classifier, top_k=1, batch_size=64):
+def classify(
+    rows: Sequence[Row], classifier: Classifier, top_k: int = 1, batch_size: int = 64
+) -> Iterator[Row]:
     """Reads and classifies image files.
 
-    JPEG, PNG, GIF (its first frame) and BMP are decoded by TensorFlow as in evaluation, what else
-    Pillow can read by Pillow.
+    TensorFlow decodes JPEG, PNG, GIF (its first frame) and BMP, as in evaluation; Pillow decodes
+    its other formats.
 
     Args:
-        rows: `Row`s as `find` gives them.
-        classifier: `Classifier`.
-        top_k: how many classes to name for each.
-        batch_size: images that are classified at once.
+        rows: the files, as returned by `find`.
+        classifier: the classifier.
+        top_k: how many classes to name for each image.
+        batch_size: images per batch.
 
     Yields:
-        A `Row` for each of them, in their order.
+        A `Row` for each of `rows`, in the same order.
     """
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(rows), batch_size):
@@ -92,7 +97,7 @@ def _top(scores, class_names, top_k):
 
 
 def _read(row, classifier):
-    """An image as the network is shown it, or None and the reason why there is none."""
+    """`(image, None)`, decoded for the network, or `(None, reason)`."""
     if row.reason:
         return None, row.reason
     try:
@@ -101,11 +106,11 @@ def _read(row, classifier):
             return None, "the file is empty"
         try:
             return classifier.decode(images.storable(encoded)).numpy(), None
-        except tf.errors.InvalidArgumentError:  # as for a JPEG in CMYK that becomes grey
+        except tf.errors.InvalidArgumentError:  # such as a CMYK JPEG for a grayscale network
             return classifier.decode(images.as_png(encoded)).numpy(), None
     except UnidentifiedImageError:
         return None, "not an image that can be read"
-    except Exception as error:  # Pillow's parsers raise whatever they meet in a broken file
+    except Exception as error:  # Pillow's parsers raise errors of any type on broken files
         if isinstance(error, OSError) and error.strerror:
             return None, error.strerror
         return None, f"the image can't be decoded: {error}"

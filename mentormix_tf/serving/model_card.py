@@ -1,21 +1,20 @@
-"""The model card: what those who use a model should know of how it came about.
+"""Writes a model card: data, training, accuracy and license of an exported model.
 
-After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, as far as a run can tell.
+It follows Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, as far as a run knows.
 """
+
+from mentormix_tf.runs.saved_run import SavedRun, TrainedNetwork
 
 UNKNOWN = "unknown"
 
 
-def write(run, trained, license=""):
-    """The model card of a trained network.
+def write(run: SavedRun, trained: TrainedNetwork, license: str = "") -> str:
+    """The model card of a trained network, as Markdown.
 
     Args:
-        run: `SavedRun`.
-        trained: `TrainedNetwork` of that run.
-        license: of the model; "" where nobody has said.
-
-    Returns:
-        Markdown.
+        run: the run.
+        trained: its network.
+        license: the model's license; "" if not stated.
     """
     return f"""# {run.config.method} on {run.config.data.dataset}
 
@@ -29,24 +28,24 @@ An image classifier that mentormix_tf trained on noisy labels.
 
 {_list(_training(run, trained))}
 
-The run's flags.txt, beside this file, repeats it:
+To repeat the run, use its flags.txt, beside this file:
 `python -m mentormix_tf.train --flagfile=flags.txt`.
 
 ## Accuracy
 
 {_list(_accuracies(run, trained))}
 
-Test labels chose nothing. The scores are as well calibrated as
-`python -m mentormix_tf.evaluate` finds; on other images than the training set's they mean little.
+Nothing was chosen by test labels. `python -m mentormix_tf.evaluate` measures how well the scores
+are calibrated; for images unlike the training set's they mean little.
 
 ## Input and output
 
-Images of any size are shown to the network at {_size(run.image_shape)}. The classes, in the order
-of the scores, are in class_names.txt: {len(run.class_names)} of them.
+Images of any size are resized to {_size(run.image_shape)}. class_names.txt lists the
+{len(run.class_names)} classes in the order of the scores.
 
-## Licence
+## License
 
-{license or "Not stated. Ask those who made the model, and the data that it learned from."}
+{license or "Not stated. Ask the authors of the model and of its training data."}
 """
 
 
@@ -84,7 +83,7 @@ def _training(run, trained):
 
 
 def _accuracies(run, trained):
-    """Of these weights, at this step; with what was best of all, which no user should expect."""
+    """The accuracies of these weights at their step, and the highest of the run as a warning."""
     averaged = trained.weights == "averaged"
     row = trained.measured
     accuracies = {
@@ -94,7 +93,7 @@ def _accuracies(run, trained):
         accuracies["Validation accuracy (noisy labels)"] = row["validation_accuracy"]
     peak = run.result.get("averaged_peak_accuracy" if averaged else "peak_accuracy")
     if peak is not None:
-        accuracies["Highest test accuracy at any step, which these weights need not have"] = peak
+        accuracies["Highest test accuracy at any step, which these weights may not reach"] = peak
     return {
         name: f"{float(value):.4f}" if value not in (None, "") else "not measured at this step"
         for name, value in accuracies.items()

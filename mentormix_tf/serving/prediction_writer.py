@@ -1,4 +1,4 @@
-"""Writes the classes of image files as CSV or as JSON lines."""
+"""Writes the classes of image files as CSV or JSON lines."""
 
 import contextlib
 import json
@@ -14,10 +14,10 @@ from mentormix_tf.serving.image_files import Row
 
 
 def open_output(path: str) -> contextlib.AbstractContextManager[TextIO]:
-    """A context with the file to write to: a new one, or standard output if `path` is empty.
+    """A context manager for the output: a new file, or standard output if `path` is empty.
 
     Raises:
-        InputError: the file exists, or can't be made.
+        InputError: the file exists, or can't be created.
     """
     if not path:
         return contextlib.nullcontext(sys.stdout)
@@ -30,16 +30,16 @@ def open_output(path: str) -> contextlib.AbstractContextManager[TextIO]:
 
 
 def write(rows: Iterable[Row], file: TextIO, format: str, top_k: int) -> int:
-    """Writes a line for each image, as soon as it is classified.
+    """Writes a line for each image as soon as it is classified.
 
     Args:
-        rows: as `image_files.classify` yields them, with `top_k` classes each.
-        file: where to.
-        format: csv, which begins with a header, or jsonl, for a JSON object on each line.
-        top_k: how many classes there are columns for.
+        rows: results of `image_files.classify`, with `top_k` classes each.
+        file: the output.
+        format: csv, with a header, or jsonl, with a JSON object on each line.
+        top_k: how many classes the CSV header has columns for.
 
     Returns:
-        How many images have a reason instead of a class.
+        The number of images that could not be classified.
     """
     if format == "csv":
         further = [f"{kind}_{i}" for i in range(2, top_k + 1) for kind in ("class", "probability")]
@@ -63,5 +63,5 @@ def _json_line(row):
 
 
 def _printable(path):
-    """A path as text that can be written, whatever bytes it has in the file system."""
+    """A path as valid Unicode, whatever bytes it has in the file system."""
     return os.fsencode(path).decode(errors="replace")

@@ -1,4 +1,4 @@
-"""A finished run, for programs: its results, its network, and what commands do with it."""
+"""A run opened from a program: its results, its network, and the commands as methods."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,31 +15,32 @@ from mentormix_tf.serving.image_files import Row
 
 
 def open_run(model_dir: epath.PathLike) -> "Run":
-    """Opens the folder that `python -m mentormix_tf.train` left.
+    """Opens a run's folder, as `python -m mentormix_tf.train` writes it.
 
     Args:
         model_dir: the folder, which may be remote.
 
     Raises:
-        InputError: it is no run's folder, or one of its files can't be read.
+        InputError: it is not a run's folder, or one of its files can't be read.
     """
     return Run(model_dir)
 
 
 class Run:
-    """A run that left its folder behind. Its data set need not be there any more.
+    """A run, read from its folder. Only `evaluate` needs the data set.
 
-    `weights` are those at the last step (`last`), of the best evaluation on noisy validation
-    (`best`) or their moving average (`averaged`); `auto` is averaged where it was kept, else last.
+    Methods take the name of the `weights` to use: `last`, those of the last step; `best`, those
+    with the highest accuracy on noisy validation labels; `averaged`, their moving average; or
+    `auto`, averaged if the run kept an average, else last.
 
     Args:
         model_dir: its folder.
 
     Attributes:
         path: its folder.
-        config: what was trained.
-        class_names: a name for each class.
-        result: the contents of result.json; empty while the run goes on.
+        config: the settings that repeat the run.
+        class_names: the name of each class.
+        result: the contents of result.json; empty until the run is finished.
 
     Raises:
         InputError: see `open_run`.
@@ -53,13 +54,14 @@ class Run:
         self.result: dict[str, Any] = self._saved.result
 
     def metrics(self) -> list[dict[str, str]]:
-        """The rows of metrics.csv, one for each evaluation."""
+        """The rows of metrics.csv as dicts from column to text, one for each evaluation."""
         return files.read_csv(self.path / layout.METRICS)
 
     def network(self, weights: str = "auto") -> keras.Model:
-        """The trained network, from images `[batch, height, width, channels]` to logits.
+        """The trained network.
 
-        It takes float32 in [0, 255], computes in float32, and gives `[batch, num_classes]`.
+        It maps images `[batch, height, width, channels]`, float32, in [0, 255], to logits
+        `[batch, num_classes]`, float32.
 
         Raises:
             InputError: the run has no such weights, or they can't be read.
@@ -79,7 +81,7 @@ class Run:
 
         Args:
             split, weights, true_labels, batch_size, output_dir: see `evaluation.evaluate`.
-            **data: fields of `DataConfig` that differ from what the run was trained on.
+            **data: fields of `DataConfig` that differ from the training data's.
 
         Raises:
             InputError: see `evaluation.evaluate`.
@@ -98,7 +100,10 @@ class Run:
             top_k: how many classes to name for each image.
 
         Yields:
-            A `Row` for each image, in their order: its classes, or the reason why it has none.
+            A `Row` for each image: its classes, or the reason why it could not be classified.
+
+        Raises:
+            InputError: the run has no such weights, or they can't be read.
         """
         trained = saved_run.load_network(self._saved, weights)
         classify = classifier.of_run(self._saved, trained)
@@ -114,7 +119,7 @@ class Run:
         """Writes a SavedModel, as `python -m mentormix_tf.export` does.
 
         Args:
-            export_dir: folder for the numbered versions; by default export/ in the run's folder.
+            export_dir: folder for the numbered versions; by default, export/ in the run's folder.
             weights: see `Run`.
             version, license: see `saved_model.export`.
 

@@ -1,7 +1,7 @@
-"""Exporting a run as a SavedModel, which TensorFlow alone loads and TensorFlow Serving serves."""
+"""Exports a run as a SavedModel, which needs only TensorFlow or TensorFlow Serving."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +11,7 @@ from mentormix_tf import files
 from mentormix_tf.config import DataConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.runs import flags_txt, layout
+from mentormix_tf.runs.saved_run import SavedRun, TrainedNetwork
 from mentormix_tf.serving import classifier, model_card, warmup
 
 ENCODED, ARRAYS = "serving_default", "arrays"  # the signatures
@@ -18,25 +19,31 @@ CLASS_NAMES = "class_names.txt"
 WARMUP_BATCH_SIZES = (1, 8)
 
 
-def export(run, trained, export_dir=None, version=0, license=""):
-    """Writes a run's network, with what decodes images and names classes, as a SavedModel.
+def export(
+    run: SavedRun,
+    trained: TrainedNetwork,
+    export_dir: epath.PathLike | None = None,
+    version: int = 0,
+    license: str = "",
+) -> epath.Path:
+    """Writes a run's network, with decoding of images and names of classes, as a SavedModel.
 
-    It appears whole or not at all.
+    It is written whole or not at all.
 
     Args:
-        run: `SavedRun`.
-        trained: `TrainedNetwork` of that run.
-        export_dir: folder for the numbered versions of the model; made if missing. By default,
+        run: the run.
+        trained: its network.
+        export_dir: folder for the numbered versions of the model, created if missing; by default,
             export/ in the run's folder.
-        version: number of this one; 0 for the next after the highest that is there.
-        license: of the model, for its card.
+        version: number of this version; 0 for the highest existing one plus 1.
+        license: the model's license, for its card.
 
     Returns:
-        `epath.Path` of the version's folder. It holds the SavedModel; in assets/ class_names.txt,
-        model_card.md and the run's flags.txt; and in assets.extra/ warm-up requests.
+        The version's folder. It holds the SavedModel; class_names.txt, model_card.md and the run's
+        flags.txt in assets/; and warm-up requests in assets.extra/.
 
     Raises:
-        InputError: the version is there already, or the folder can't be written.
+        InputError: the version exists, or the folder can't be written.
     """
     export_dir = epath.Path(export_dir or run.path / layout.EXPORTS).expanduser()
     try:
@@ -44,8 +51,8 @@ def export(run, trained, export_dir=None, version=0, license=""):
         taken = [int(child.name) for child in export_dir.iterdir() if child.name.isdecimal()]
         if version and version in taken:
             raise InputError(
-                f"version={version} is in {export_dir} already: choose another, or leave --version "
-                "out for the next one."
+                f"version={version} is in {export_dir} already: choose another number, or omit "
+                "--version to get the next one."
             )
         path = export_dir / str(version or max(taken, default=0) + 1)
         with files.new_folder(path) as folder:
@@ -58,9 +65,10 @@ def export(run, trained, export_dir=None, version=0, license=""):
 
 def _write(run, trained, license, path):
     classify = classifier.of_run(run, trained)
-    # Not the Keras network itself: only TensorFlow's variables and functions are to be stored.
+    # Not the Keras network itself: loading must need only TensorFlow's variables and functions.
     module = tf.Module()
-    module.weights = [variable.value for variable in trained.network.variables]
+    variables = [variable.value for variable in trained.network.variables]
+    module.weights = variables  # pyright: ignore[reportAttributeAccessIssue]
     signatures = {ENCODED: classify.classify_encoded, ARRAYS: classify.classify_arrays}
     tf.saved_model.save(module, str(path), signatures)
     assets = path / "assets"
@@ -83,29 +91,26 @@ class Loaded:
     """An exported SavedModel.
 
     Attributes:
-        path: the version's folder, as it was named.
-        classify_encoded: function of encoded images `[batch]`, string; see `Classifier`.
+        path: the version's folder, as the user named it.
+        classify_encoded: maps encoded images `[batch]`, string, to the dict of `Classifier`.
         class_names: the names of the classes, in the order of the scores.
-        data: `DataConfig` of what it was trained on.
+        data: the data that it was trained on.
     """
 
     path: str
-    classify_encoded: Callable
-    class_names: list
+    classify_encoded: Callable[[tf.Tensor], dict[str, tf.Tensor]]
+    class_names: Sequence[str]
     data: DataConfig
 
 
-def load(path):
-    """Loads what `export` wrote.
+def load(path: epath.PathLike) -> Loaded:
+    """Loads a SavedModel that `export` wrote.
 
     Args:
         path: a version's folder.
 
-    Returns:
-        `Loaded`.
-
     Raises:
-        InputError: it is no such folder.
+        InputError: the folder does not hold such a SavedModel.
     """
     folder = epath.Path(path).expanduser()
     if not (folder / "saved_model.pb").exists():
@@ -118,8 +123,8 @@ def load(path):
         classify = loaded.signatures[ENCODED]
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise InputError(
-            f"saved_model={path} can't be used as one that mentormix_tf exported: {error}"
+            f"saved_model={path} can't be read as a model that mentormix_tf exported: {error}"
         ) from error
     data = flags_txt.read(folder / "assets" / layout.FLAGS).data
-    # Only while the object lives do its variables.
+    # The default argument keeps the loaded object alive, and with it its variables.
     return Loaded(str(path), lambda images, _=loaded: classify(images=images), class_names, data)

@@ -1,6 +1,6 @@
-"""Predicts the examples of a prepared split."""
+"""Classifies the examples of a prepared split."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +15,7 @@ from mentormix_tf.metrics.predictions import Predictions
 
 
 def score(
-    classify_encoded: Callable,
+    classify_encoded: Callable[[tf.Tensor], Mapping[str, tf.Tensor]],
     class_names: Sequence[str],
     data: NoisySplits,
     split: str,
@@ -25,22 +25,22 @@ def score(
     """Classifies the images of a split.
 
     Args:
-        classify_encoded: function of encoded images `[batch]`, string, to a dict with `scores`
-            `[batch, num_classes]`: a `Classifier`'s, or a SavedModel's signature.
-        class_names: the names of the classes that it gives scores for.
+        classify_encoded: maps encoded images `[batch]`, string, to a dict with `scores` `[batch,
+            num_classes]`, float32, probabilities: a `Classifier`'s, or a SavedModel's signature.
+        class_names: the names of the classes, in the order of the scores.
         data: a prepared split, whose class names are among these.
         split: name of the split, or of several, joined by "+".
-        true_labels: whether `label` is the true label, and images whose true label is not known
-            are left out, rather than the label that training sees.
-        batch_size: images that are classified at once.
+        true_labels: whether `label` is the true label, rather than the label that training sees.
+            Images whose true label is unknown are then omitted.
+        batch_size: images per batch.
 
     Returns:
-        The predictions, in which a class is its position in `class_names`. A loss is infinite where
-        the probability of the label is 0 in float32.
+        The predictions, whose classes are positions in `class_names`. A loss is infinite where the
+        probability of the label is 0 in float32.
 
     Raises:
-        InputError: there is no such split, or no label to compare with; the split has another
-            class; or a file or an image is damaged.
+        InputError: there is no such split, none of its labels is known, it has a class that is not
+            in `class_names`, or a file or an image is damaged.
     """
     splits = list(data.builder.info.splits)
     if not set(split.split("+")) <= set(splits):
@@ -54,7 +54,8 @@ def score(
     positions = np.array([list(class_names).index(name) for name in data.class_names])
     column = "true_label" if true_labels else "label"
     skip = {"image": tfds.decode.SkipDecoding()}
-    examples = data.builder.as_dataset(split=split, decoders=skip)
+    as_dataset = data.builder.as_dataset
+    examples = as_dataset(split=split, decoders=skip)  # pyright: ignore[reportCallIssue]
     if true_labels:
         examples = examples.filter(lambda example: example[column] >= 0)
     batches = examples.batch(batch_size).prefetch(tf.data.AUTOTUNE)
@@ -69,8 +70,8 @@ def score(
         raise pipeline.damage(data) from error
     except tf.errors.InvalidArgumentError as error:
         raise InputError(
-            f"{data.path}: an image of {split} can't be decoded; python -m mentormix_tf.doctor "
-            "says which."
+            f"{data.path}: an image of {split} can't be decoded: python -m mentormix_tf.verify "
+            "names it."
         ) from error
     if not found:
         raise InputError(f"split={split} of {data.path} has no example whose {column} is known.")
@@ -85,14 +86,14 @@ def _predictions(scores, batch, column, positions):
     Args:
         scores: `[batch, num_classes]`, float32, probabilities.
         batch: examples, a dict of tensors.
-        column: what the predictions are compared with, label or true_label.
-        positions: `[the split's classes]`, where each stands among the scores.
+        column: the column to compare predictions with, label or true_label.
+        positions: `[the split's classes]`, int64, the position of each among the scores.
     """
     label = positions[batch[column].numpy()]
     true_label = batch["true_label"].numpy()
     probability = np.take_along_axis(scores, label[:, None], axis=1)[:, 0]
     with np.errstate(divide="ignore"):
-        loss = 0.0 - np.log(probability)  # not -log: a loss of -0.0 would look odd
+        loss = 0.0 - np.log(probability)  # -log would write a loss of 0 as -0.0
     return {
         "id": batch["id"].numpy(),
         "label": label,

@@ -1,22 +1,28 @@
-"""Requests that TensorFlow Serving sends a model before it takes others, so that none is slow.
+"""Writes warm-up requests, which TensorFlow Serving sends to a model before it takes others.
 
-They stand in assets.extra/tf_serving_warmup_requests: TFRecords of PredictionLog, a message of
-TensorFlow Serving's. Its Python package is needed for nothing else, so the few fields that a
-request has are written here by their numbers, from prediction_log.proto, predict.proto and
-model.proto in github.com/tensorflow/serving, tensorflow_serving/apis.
+They are in assets.extra/tf_serving_warmup_requests: TFRecords of PredictionLog, a message of
+TensorFlow Serving. Its Python package is needed for nothing else, so the few fields of a request
+are encoded here by their numbers, taken from prediction_log.proto, predict.proto and model.proto
+in github.com/tensorflow/serving, tensorflow_serving/apis.
 """
 
+from collections.abc import Iterable, Mapping
+
 import tensorflow as tf
+from etils import epath
+from numpy.typing import ArrayLike
 
 FOLDER, FILE = "assets.extra", "tf_serving_warmup_requests"
 
 
-def write(path, requests):
-    """Writes the requests to the folder of a SavedModel.
+def write(
+    path: epath.Path, requests: Iterable[tuple[str, Mapping[str, ArrayLike | tf.Tensor]]]
+) -> None:
+    """Writes requests to the folder of a SavedModel.
 
     Args:
-        path: `epath.Path` of the SavedModel.
-        requests: pairs of a signature's name and a dict from input names to arrays.
+        path: the SavedModel's folder.
+        requests: pairs of a signature's name and its inputs by name.
     """
     (path / FOLDER).mkdir()
     with tf.io.TFRecordWriter(str(path / FOLDER / FILE)) as writer:
@@ -24,15 +30,12 @@ def write(path, requests):
             writer.write(prediction_log(signature, inputs))
 
 
-def prediction_log(signature, inputs):
-    """A PredictionLog with one request.
+def prediction_log(signature: str, inputs: Mapping[str, ArrayLike | tf.Tensor]) -> bytes:
+    """A serialized PredictionLog with one request.
 
     Args:
         signature: name of the signature to call.
-        inputs: dict from input names to arrays or tensors.
-
-    Returns:
-        The serialized message.
+        inputs: the signature's inputs by name.
     """
     model_spec = _field(3, signature.encode())  # signature_name
     request = _field(1, model_spec)
@@ -43,12 +46,12 @@ def prediction_log(signature, inputs):
 
 
 def _field(number, content):
-    """A field of a message that is a string, bytes or a message itself."""
+    """Encodes a field that is a string, bytes or a message."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
 def _varint(value):
-    """An integer in groups of 7 bits, the lowest first; each but the last has its 8th bit set."""
+    """Encodes an integer in groups of 7 bits, lowest first; all but the last have bit 8 set."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)

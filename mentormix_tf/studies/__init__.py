@@ -1,1 +1,1 @@
-"""Grids of runs, the choice of settings, and the tables and figures that are made from results."""
+"""Studies: trains grids of runs, chooses settings, and makes tables and figures of the results."""

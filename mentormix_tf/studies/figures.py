@@ -1,26 +1,25 @@
-"""A study's figures, in the paper's manner: each is drawn from summaries, as PNG and SVG."""
+"""Draws a study's figures like the paper's, from `summaries`, and encodes them as PNG or SVG."""
 
 import io
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
 from mentormix_tf.studies import published
 
-# Okabe and Ito's colours, which the colour-blind tell apart; MentorMix has black.
+# Okabe and Ito's colors, which color-blind readers can tell apart; MentorMix is black.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#882255")
 MARKERS = "osD^v<>Pd*"
 
 
-def accuracy_by_level(level_rows, paper=False):
-    """Peak and final accuracy against the noise level, a line a method, a row of panels a kind.
+def accuracy_by_level(level_rows: Sequence[Mapping[str, Any]], paper: bool = False) -> Figure:
+    """Peak and final accuracy by noise level: a line per method, a row of panels per kind.
 
     Args:
-        level_rows: as `summaries.by_level` returns them.
-        paper: whether to draw published accuracies, too, as broken lines with hollow marks.
-
-    Returns:
-        `matplotlib.figure.Figure`.
+        level_rows: the rows of `summaries.by_level`.
+        paper: whether to draw published accuracies, too, as broken lines with hollow markers.
     """
     kinds, names = _ordered(level_rows, "kind"), _ordered(level_rows, "method")
     figure = Figure(figsize=(10, 0.6 + 3.9 * len(kinds)), layout="constrained")
@@ -38,8 +37,12 @@ def accuracy_by_level(level_rows, paper=False):
     return figure
 
 
-def accuracy_by_kind(level_rows):
-    """Peak and final accuracy against the noise level, a panel a method, a colour a kind."""
+def accuracy_by_kind(level_rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Peak and final accuracy by noise level: a panel per method, a color per kind.
+
+    Args:
+        level_rows: the rows of `summaries.by_level`.
+    """
     figure, panels, kinds = _panel_a_method(level_rows)
     for method, panel in panels.items():
         for kind in kinds:
@@ -52,8 +55,12 @@ def accuracy_by_kind(level_rows):
     return figure
 
 
-def drop_from_peak(level_rows):
-    """Figure 3: the drop from peak to final accuracy against the noise level, a panel a method."""
+def drop_from_peak(level_rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Figure 3: the drop from peak to final accuracy by noise level, a panel per method.
+
+    Args:
+        level_rows: the rows of `summaries.by_level`.
+    """
     figure, panels, kinds = _panel_a_method(level_rows)
     for method, panel in panels.items():
         for kind in kinds:
@@ -64,11 +71,13 @@ def drop_from_peak(level_rows):
     return figure
 
 
-def accuracy_over_training(lines):
-    """Figure 2: accuracy over training, a panel a method, with belts of 95 % confidence.
+def accuracy_over_training(
+    lines: Mapping[tuple[str, str], Sequence[tuple[int, float, float]]],
+) -> Figure:
+    """Figure 2: accuracy over training, a panel per method, with 95 % confidence bands.
 
     Args:
-        lines: as `summaries.over_training` returns them.
+        lines: the result of `summaries.over_training`.
     """
     rows = [{"kind": kind, "method": method} for kind, method in lines]
     figure, panels, kinds = _panel_a_method(rows)
@@ -76,29 +85,29 @@ def accuracy_over_training(lines):
         steps, means, widths = map(list, zip(*points, strict=True))
         style = _kind_style(kind, kinds)
         panels[method].plot(steps, [100 * mean for mean in means], label=kind, **style | {"ms": 3})
-        belt = [
+        band = [
             [
                 100 * min(1.0, max(0.0, mean + sign * width))
                 for mean, width in zip(means, widths, strict=True)
             ]
             for sign in (-1, 1)
         ]
-        panels[method].fill_between(steps, *belt, color=style["color"], alpha=0.2, lw=0)
+        panels[method].fill_between(steps, *band, color=style["color"], alpha=0.2, lw=0)
     for panel in panels.values():
         _label(panel, "step", "accuracy on clean test labels (%)")
     _legend(figure, panels.values())
     return figure
 
 
-def encode(figure, form):
-    """A figure as a file's bytes.
+def encode(figure: Figure, form: str) -> bytes:
+    """A figure as the contents of a file.
 
     Args:
-        figure: `matplotlib.figure.Figure`.
+        figure: the figure.
         form: png or svg.
     """
     file = io.BytesIO()
-    # Without a date and random names, the same results give the same file.
+    # No date and no random names, so that the same results give the same file.
     with matplotlib.rc_context({"svg.hashsalt": "mentormix_tf"}):
         metadata = {"Date": None} if form == "svg" else None
         figure.savefig(file, format=form, dpi=120, metadata=metadata)

@@ -1,6 +1,8 @@
-"""A study's report: tables as Markdown and CSV, figures, and what they were made from."""
+"""Writes a study's report: tables as Markdown and CSV, figures, and the results behind them."""
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from etils import epath
 
@@ -10,20 +12,28 @@ from mentormix_tf.studies import figures, published, results, summaries
 REPORT = "report.md"
 
 
-def write(folder, runs, curves, title, command, planned, paper=False):
+def write(
+    folder: epath.PathLike,
+    runs: Sequence[Mapping[str, Any]],
+    curves: Sequence[Mapping[str, Any]],
+    title: str,
+    command: str,
+    planned: int,
+    paper: bool = False,
+) -> str:
     """Writes the report of a study.
 
-    It is report.md, with table_2.csv, table_3.csv and figures, as .png and .svg; runs.csv and
-    curves.csv are what all of them are made from.
+    It consists of report.md, table_2.csv, table_3.csv and figures as .png and .svg, all made from
+    runs.csv and curves.csv, which are written, too.
 
     Args:
-        folder: where to; it must be there.
-        runs: see `results.collect`; one or more.
-        curves: the same.
-        title: of the report.
-        command: what made it, a command line.
-        planned: how many runs the study has.
-        paper: whether published numbers stand beside the measured ones.
+        folder: an existing folder.
+        runs: one row or more, see `results.collect`.
+        curves: rows, see `results.collect`.
+        title: the report's title.
+        command: the command line that made it.
+        planned: the number of runs in the study.
+        paper: whether to show published numbers, too.
 
     Returns:
         Table 2 as Markdown.
@@ -64,7 +74,7 @@ def write(folder, runs, curves, title, command, planned, paper=False):
         "![drop from peak](drop_from_peak.png)",
         "## Over training (Figure 2)",
         "![accuracy over training](accuracy_over_training.png)",
-        "Belts are 95 % confidence intervals across noise levels.",
+        "Bands are 95 % confidence intervals across noise levels.",
         "## Settings",
         _settings(runs),
         "Made from [runs.csv](runs.csv) and [curves.csv](curves.csv).",
@@ -73,11 +83,11 @@ def write(folder, runs, curves, title, command, planned, paper=False):
     return main_table
 
 
-def table_2(mean_rows):
-    """Table 2 as Markdown: a row a method; peak and final accuracy in %, mean ± sd over levels.
+def table_2(mean_rows: Sequence[Mapping[str, Any]]) -> str:
+    """Table 2 as Markdown: peak and final accuracy in %, mean ± sd over levels, a row per method.
 
     Args:
-        mean_rows: as `summaries.over_levels` returns them.
+        mean_rows: the rows of `summaries.over_levels`.
     """
     kinds = dict.fromkeys(row["kind"] for row in mean_rows)
     cells = {(row["kind"], row["method"]): row for row in mean_rows}
@@ -94,7 +104,7 @@ def table_2(mean_rows):
     return _markdown(heads, rows.values())
 
 
-def published_table_2(names):
+def published_table_2(names: Iterable[str]) -> str:
     """The paper's Table 2 as Markdown: peak accuracy in %, mean ± sd over ten noise levels.
 
     Args:
@@ -110,13 +120,13 @@ def published_table_2(names):
     return _markdown(["method", *columns], rows)
 
 
-def table_3(level_rows, kind, paper=False):
-    """Table 3 as Markdown, for one kind of labels: a row a method, a column a noise level.
+def table_3(level_rows: Sequence[Mapping[str, Any]], kind: str, paper: bool = False) -> str:
+    """Table 3 as Markdown, for one kind of labels: a row per method, a column per noise level.
 
     Args:
-        level_rows: as `summaries.by_level` returns them.
-        kind: data set and noise.
-        paper: whether the paper's rows are added.
+        level_rows: the rows of `summaries.by_level`.
+        kind: data set and noise, as in cifar10-symmetric.
+        paper: whether to add the published rows.
     """
     found = [row for row in level_rows if row["kind"] == kind]
     levels = sorted({row["level"] for row in found}, key=_sortable)
@@ -160,14 +170,14 @@ def _how(runs, planned):
         f"{all_of('device')}, TensorFlow {all_of('tensorflow')}, Keras {all_of('keras')}",
     ]
     return (
-        f"{'; '.join(facts)}. Accuracies are on clean test labels, which chose nothing: *peak* is "
-        "the highest of a run's evaluations, as in the paper, *final* the last."
-        + (" They are of the weights as trained, not of their averages." if is_averaged else "")
+        f"{'; '.join(facts)}. Accuracies are on clean test labels, by which nothing was chosen: "
+        "*peak* is the highest of a run's evaluations, as in the paper, *final* the last."
+        + (" They are of the weights as trained, not of averaged ones." if is_averaged else "")
     )
 
 
 def _settings(runs):
-    """At which levels which hyperparameters were used, of those that differ from defaults."""
+    """A table of the hyperparameters that differ from their defaults, and at which levels."""
     used = [(run, json.loads(run["settings"])) for run in runs]
     changed = {}
     for run, settings in used:

@@ -1,6 +1,8 @@
-"""The results of a study's runs as two tables: a row a run, and a row an evaluation."""
+"""The results of a study's runs as two tables: a row per run, and a row per evaluation."""
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from etils import epath
 
@@ -8,32 +10,43 @@ from mentormix_tf import files
 from mentormix_tf.errors import InputError
 from mentormix_tf.runs.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from mentormix_tf.studies.study_file import StudyRun
+
+Rows = list[dict[str, Any]]
+
 RUNS, CURVES = "runs.csv", "curves.csv"
 INTEGERS = ("seed", "steps", "step", "image_size", "train_examples")
-OLD_COLUMNS = {"memorised": "memorized"}  # of tables that earlier versions wrote
+OLD_COLUMNS = {"memorised": "memorized"}  # of tables written by earlier versions
 TEXTS = (
     *("kind", "method", "network", "split", "settings"),
     *("device", "tensorflow", "keras", "git_revision"),
 )
 
 
-def collect(folder, runs):
-    """Reads the results of a study's runs, as far as they are done.
+def collect(folder: epath.PathLike, runs: Iterable["StudyRun"]) -> tuple[Rows, Rows]:
+    """Reads the results of those runs of a study that are finished.
 
     Args:
-        folder: the study's.
-        runs: list of `StudyRun`.
+        folder: the study's folder.
+        runs: the study's runs.
 
     Returns:
-        `(runs, curves)`, lists of dicts. A run has kind, level (share of wrong labels in [0, 1]: as
-        asked for, or as realized where the noise has no levels), method, seed, peak and final
-        (accuracies on clean test labels, in [0, 1]), at_best_validation (that of the step which is
-        best on noisy validation, where there is some), averaged_peak and averaged_final (those of
-        the weights' averages, where they are kept), memorized (share of wrong training labels that
-        the network repeats at the end; None if unknown), realized_noise_rate, steps, network,
-        image_size (pixels a side; 0 for the images' own), train_examples (None for all), split (its
-        SHA-256), settings (JSON), images_per_second, device, tensorflow, keras, git_revision. A row
-        of curves has kind, level, method, seed, step and test_accuracy.
+        `(runs, curves)`. A row of runs has
+
+        - kind, method, seed, and level: the fraction of wrong labels, in [0, 1], as requested, or
+          as realized if the noise has no levels;
+        - peak and final: accuracies on clean test labels, in [0, 1]; at_best_validation: that at
+          the step with the highest accuracy on noisy validation labels; averaged_peak and
+          averaged_final: those of the averaged weights; None where there is no validation split or
+          no average;
+        - memorized: the fraction of wrong training labels that the network predicts at the end;
+          None if unknown;
+        - realized_noise_rate, steps, network, image_size (pixels per side; 0 for the images' own),
+          train_examples (None for all), split (its SHA-256), settings (JSON), images_per_second,
+          device, tensorflow, keras and git_revision.
+
+        A row of curves has kind, level, method, seed, step and test_accuracy.
 
     Raises:
         InputError: a result can't be read.
@@ -53,17 +66,17 @@ def collect(folder, runs):
                 curves.append({**which, "step": step, "test_accuracy": accuracy})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{path} has no whole result ({error!r}): delete the folder and run the study "
-                "again."
+                f"{path} has an incomplete result ({error!r}): delete the folder and run the "
+                "study again."
             ) from error
         rows.append(row)
     return rows, curves
 
 
-def kind(dataset, noise):
-    """What a line of a figure and a column of a table stand for, such as digits-symmetric.
+def kind(dataset: str, noise: str) -> str:
+    """The kind of labels that figures and tables group by, such as digits-symmetric.
 
-    Human labels of a data set are one kind, of several noise levels.
+    All human labels of a data set are one kind, with several noise levels.
     """
     return f"{dataset}-{'human' if noise.startswith('human_') else noise}"
 
@@ -96,22 +109,28 @@ def _row(result, config):
     }
 
 
-def write(folder, runs, curves):
-    """Writes runs.csv and curves.csv, from which `read` gets the same again."""
+def write(
+    folder: epath.PathLike, runs: Sequence[Mapping[str, Any]], curves: Sequence[Mapping[str, Any]]
+) -> None:
+    """Writes runs.csv and curves.csv, which `read` reads."""
     for name, rows in ((RUNS, runs), (CURVES, curves)):
         files.write_csv(epath.Path(folder) / name, rows)
 
 
-def read(folder):
-    """Reads what `write` has written; see `collect`.
+def read(folder: epath.PathLike) -> tuple[Rows, Rows]:
+    """Reads runs.csv and curves.csv.
+
+    Returns:
+        `(runs, curves)`, as `collect` returns them.
 
     Raises:
         InputError: a table can't be read.
     """
-    return tuple(
-        [_row_of_text(row) for row in files.read_csv(epath.Path(folder) / name)]
-        for name in (RUNS, CURVES)
-    )
+    return _read_table(folder, RUNS), _read_table(folder, CURVES)
+
+
+def _read_table(folder, name):
+    return [_row_of_text(row) for row in files.read_csv(epath.Path(folder) / name)]
 
 
 def _row_of_text(row):

@@ -1,4 +1,4 @@
-"""Trains many runs, each in a process of its own, some at once."""
+"""Trains many runs, each in its own process, several at once."""
 
 import contextlib
 import logging
@@ -9,6 +9,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from etils import epath
 from tqdm import tqdm
@@ -19,6 +21,7 @@ from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError, Preempted
 from mentormix_tf.runs import layout
 from mentormix_tf.runs.run_folder import RunFolder
+from mentormix_tf.studies.study_file import StudyRun
 from mentormix_tf.training import comparison
 
 _log = logging.getLogger(__name__)
@@ -27,12 +30,12 @@ LOG = "log.txt"
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
-def unfinished(runs, folder):
-    """Those runs whose results are not there yet.
+def unfinished(runs: Sequence[StudyRun], folder: epath.PathLike) -> list[StudyRun]:
+    """The runs that have no result yet.
 
     Args:
-        runs: list of `StudyRun`.
-        folder: the study's.
+        runs: runs of a study.
+        folder: the study's folder.
 
     Raises:
         InputError: a run's folder holds a run with other settings.
@@ -45,45 +48,51 @@ def unfinished(runs, folder):
             raise InputError(f"study_dir={folder} holds another study: {error}") from error
         steps, begun = each.config.training.train_steps, each.begun()
         held = begun.training.train_steps if begun else steps
-        # A run by itself may go on for longer; in a table, all must have had the same schedule.
+        # A single run may be continued for more steps; the runs of a table must share a schedule.
         if held != steps:
             raise InputError(
                 f"study_dir={folder} holds {each.path} with train_steps={held}, "
-                f"and now it is {steps}: name another study_dir."
+                f"but the study says {steps}: name another study_dir."
             )
     return [run for run, each in zip(runs, folders, strict=True) if not each.result()]
 
 
-def train(runs, folder, jobs, title="", keeps_checkpoints=True):
-    """Trains the runs that are not done yet; those that were cut go on from their checkpoints.
+def train(
+    runs: Sequence[StudyRun],
+    folder: epath.PathLike,
+    jobs: int,
+    title: str = "",
+    keeps_checkpoints: bool = True,
+) -> dict[str, str]:
+    """Trains the runs that are not finished; interrupted ones resume from their checkpoints.
 
-    Each is a `mentormix_tf.train` in a process that is forked from one which has imported
-    TensorFlow; what it prints goes to log.txt in its folder. One that fails keeps none of the
-    others from being trained.
+    Each trains like `mentormix_tf.train`, in a process forked from one that has imported
+    TensorFlow, and prints to log.txt in its folder. If one fails, the others are still trained.
 
     Args:
-        runs: list of `StudyRun`.
-        folder: the study's.
+        runs: runs of a study.
+        folder: the study's folder.
         jobs: how many to train at once.
-        title: of the progress bar, which counts steps.
-        keeps_checkpoints: whether the checkpoints of runs that are done stay.
+        title: title of the progress bar, which counts steps.
+        keeps_checkpoints: whether to keep the checkpoints of finished runs.
 
     Returns:
-        Dict from the names of those that failed to the last line that they printed.
+        The names of the runs that failed, with the last line that each printed.
 
     Raises:
         InputError: a run's folder holds a run with other settings.
-        Preempted: the process got SIGTERM. The runs under way have been told, and have ended.
+        Preempted: the process received SIGTERM. The active runs have saved their state and ended.
     """
     folder = epath.Path(folder)
     todo = unfinished(runs, folder)
     for run in runs:
         if run not in todo:
             _tidy(folder / run.name, keeps_checkpoints)
-    # From a clean process: a fork of this one would have its threads' locks, but not the threads.
+    # Not forked from this process: the copy would have its threads' locks without the threads.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mentormix_tf.training.comparison"])
-    waiting, slots, failed = todo[::-1], [None] * jobs, {}
+    waiting, failed = todo[::-1], {}
+    slots: list[tuple[StudyRun, Any] | None] = [None] * jobs
     done, steps = len(runs) - len(todo), 0
     total = sum(run.config.training.train_steps for run in todo)
     bar = tqdm(total=total, desc=title, unit="step", disable=None if todo else True)
@@ -117,7 +126,7 @@ def _tidy(path, keeps_checkpoints):
 
 def _start(context, run, path, slot, jobs):
     path.mkdir(parents=True, exist_ok=True)
-    # Several at once take turns with the GPUs that are named; one alone takes all of them.
+    # Concurrent runs get one of the named GPUs each, in turn; a single run gets all of them.
     gpus = list(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))
     gpu = gpus[slot % len(gpus)] if gpus and jobs > 1 else None
     process = context.Process(target=_train, args=(run.config, str(path), gpu))
@@ -126,12 +135,12 @@ def _start(context, run, path, slot, jobs):
 
 
 def _train(config, path, gpu):
-    """What a run's process does."""
+    """Runs in a process of its own: trains a run and exits."""
     output = os.open(f"{path}/{LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)
     threading.Thread(target=_stop_with_parent, daemon=True).start()
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several may share a GPU's memory
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # runs may share a GPU's memory
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     console.show_log()
@@ -145,15 +154,17 @@ def _train_one(config, path):
 
 
 def _stop_with_parent():
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Stop:
-    """Catches SIGTERM, and lets it be answered where no process is being started."""
+    """Defers SIGTERM to a point where no process is being started."""
 
     def __enter__(self):
-        self._came = False
+        self._arrived = False
         self._previous = signal.signal(signal.SIGTERM, self._remember)
         return self
 
@@ -161,18 +172,18 @@ class _Stop:
         signal.signal(signal.SIGTERM, self._previous)
 
     def wait(self, seconds):
-        """Sleeps; raises `Preempted` if the signal came."""
+        """Sleeps, then raises `Preempted` if SIGTERM has arrived."""
         time.sleep(seconds)
-        if self._came:
+        if self._arrived:
             raise Preempted("before all runs were done")
 
     def _remember(self, *_):
-        self._came = True
+        self._arrived = True
 
 
 @contextlib.contextmanager
 def _ending(slots):
-    """Whatever happens, no process is left behind; SIGTERM lets each save a checkpoint."""
+    """Ends all processes when the context is left; SIGTERM lets each save a checkpoint."""
     try:
         yield
     finally:
@@ -186,16 +197,16 @@ def _steps_done(folder, run):
     try:
         rows = RunFolder(folder / run.name, run.config).rows()
         return int(rows[-1]["step"]) if rows else 0
-    except InputError:  # on some shared storage, a file is missing while another replaces it
+    except InputError:  # some shared storage lacks a file while it is being replaced
         return 0
 
 
 def _reason(exitcode, log):
-    """Why a run ended, in a line."""
+    """Why a run failed, in one line."""
     if exitcode < 0:
         return f"killed by {signal.Signals(-exitcode).name}"
     try:
         *_, last = log.read_bytes().decode(errors="replace").strip().splitlines()
     except (OSError, ValueError):
-        return f"it ended with status {exitcode} and said nothing"
+        return f"it ended with status {exitcode} and printed nothing"
     return last

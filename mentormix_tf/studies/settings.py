@@ -1,7 +1,7 @@
 """A method's hyperparameters by noise level."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mentormix_tf.errors import InputError
@@ -9,24 +9,26 @@ from mentormix_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """A method's hyperparameters, given at some noise levels; others take those of the nearest.
+    """A method's hyperparameters, given at some noise levels; other levels use the nearest.
 
     Attributes:
-        by_level: dict from noise level, or None for all of them, to a dict of hyperparameters.
+        by_level: hyperparameters by noise level in [0, 1], or by None if they are for all levels.
     """
 
     by_level: Mapping[float | None, Mapping[str, Any]]
 
     @classmethod
-    def parse(cls, given, check):
-        """Settings from a mapping, or from a list of mappings that have a `level` each.
+    def parse(
+        cls, given: Any, check: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    ) -> "Settings":
+        """Settings from a mapping, or from a list of mappings that each have a `level`.
 
         Args:
-            given: as YAML and JSON give it.
-            check: function that returns a mapping of hyperparameters with the right types.
+            given: a value from YAML or JSON.
+            check: converts hyperparameters to their types, or raises an `InputError`.
 
         Raises:
-            InputError: it is neither, or see `check`.
+            InputError: `given` is neither, or `check` refuses it.
         """
         if isinstance(given, Mapping) and "level" not in given:
             return cls({None: check(given)})
@@ -34,27 +36,28 @@ class Settings:
         for each in given if isinstance(given, list) else [given]:
             level = each.get("level") if isinstance(each, Mapping) else None
             if not isinstance(level, (int, float)):
-                raise InputError(f"{each} must be a mapping of settings with their level.")
+                raise InputError(f"{each} must be a mapping of settings with a level.")
             if level in by_level or not 0 <= level <= 1:
                 raise InputError(f"level={level} must lie in [0, 1], and be given once.")
             by_level[float(level)] = check({k: v for k, v in each.items() if k != "level"})
         return cls(by_level)
 
-    def at(self, level):
-        """The hyperparameters at a noise level, a dict; of two levels as near, the lower's.
+    def at(self, level: float | None) -> dict[str, Any]:
+        """The hyperparameters at a noise level; if two levels are equally near, the lower's.
 
         Args:
-            level: in [0, 1]; None where it is not known.
+            level: in [0, 1]; None if unknown.
 
         Raises:
-            InputError: settings go by levels, and this one is not known.
+            InputError: the settings depend on the level, and it is unknown.
         """
         if None in self.by_level:
             return dict(self.by_level[None])
         if level is None:
             raise InputError(
-                "settings go by level, but the data's is not known: give data a level."
+                "settings depend on level, but the data's level is unknown: give data a level."
             )
+        levels = sorted(each for each in self.by_level if each is not None)
         # Rounded, so that 0.3 is as near to 0.2 as to 0.4.
-        nearest = min(sorted(self.by_level), key=lambda each: round(abs(each - level), 9))
+        nearest = min(levels, key=lambda each: round(abs(each - level), 9))
         return dict(self.by_level[nearest])

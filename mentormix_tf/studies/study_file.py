@@ -1,4 +1,4 @@
-"""A study as a YAML file describes it: which runs it is made of."""
+"""Reads a study from a YAML file and lists its runs."""
 
 import collections
 import dataclasses
@@ -7,7 +7,7 @@ import itertools
 import math
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
@@ -28,9 +28,9 @@ class Point:
     """Labels to train on: a cell of the grid.
 
     Attributes:
-        data: `DataConfig`, resolved.
-        kind: data set and noise, as in digits-symmetric; what tables have a column for.
-        level: fraction of wrong labels, by which settings are chosen; None if it is not known.
+        data: the data, resolved.
+        kind: data set and noise, as in digits-symmetric; tables have a column for each.
+        level: fraction of wrong labels in [0, 1], which selects the settings; None if unknown.
     """
 
     data: DataConfig
@@ -43,9 +43,9 @@ class StudyRun:
     """A run of a study.
 
     Attributes:
-        name: its folder in the study's.
-        config: `RunConfig`, complete.
-        point: the `Point` of the grid.
+        name: its folder, relative to the study's.
+        config: its complete settings.
+        point: its labels.
     """
 
     name: str
@@ -55,13 +55,13 @@ class StudyRun:
 
 @dataclasses.dataclass(frozen=True)
 class Trials:
-    """What is tried to choose settings; see `read` for the file's keys.
+    """The trials by which settings are chosen.
 
     Attributes:
         levels: noise levels at which settings are chosen.
         seeds: seeds of each trial.
-        validation_fraction: share of the noisy training examples that trials are judged by.
-        settings: for each method, what is tried of each hyperparameter.
+        validation_fraction: fraction of the noisy training examples held out to compare trials on.
+        settings: for each method, the values to try of each hyperparameter.
     """
 
     levels: tuple[float, ...]
@@ -69,8 +69,8 @@ class Trials:
     validation_fraction: float
     settings: Mapping[str, Mapping[str, tuple[Any, ...]]]
 
-    def of(self, method):
-        """The settings that are tried for a method: a list of dicts; [{}] if nothing is."""
+    def of(self, method: str) -> list[dict[str, Any]]:
+        """The settings to try for a method; [{}] if there are none."""
         grid = self.settings.get(method, {})
         return [dict(zip(grid, each, strict=True)) for each in itertools.product(*grid.values())]
 
@@ -80,12 +80,12 @@ class Study:
     """A grid of runs: methods x points x seeds.
 
     Attributes:
-        title: what it is called in reports.
-        training: `TrainingConfig` of all runs, but for the seed.
-        points: list of `Point`.
-        methods: `Settings` of each method, by name.
-        seeds: tuple of seeds.
-        trials: `Trials`, or None.
+        title: title of its report.
+        training: training settings of all runs, except for the seed.
+        points: the labels to train on.
+        methods: settings of each method, by name.
+        seeds: seeds of each cell.
+        trials: trials to choose settings by, or None.
     """
 
     title: str
@@ -95,15 +95,12 @@ class Study:
     seeds: tuple[int, ...]
     trials: Trials | None
 
-    def runs(self, chosen):
+    def runs(self, chosen: Callable[[str, str], Settings]) -> list[StudyRun]:
         """The runs of the grid.
 
         Args:
-            chosen: function from (kind, method) to `Settings` that were chosen by trials; they go
-                before the file's.
-
-        Returns:
-            List of `StudyRun`.
+            chosen: maps (kind, method) to the settings that trials chose, which override the
+                file's.
         """
         return [
             self._run(
@@ -116,12 +113,14 @@ class Study:
             for seed, point, method in itertools.product(self.seeds, self.points, self.methods)
         ]
 
-    def trial_runs(self):
-        """The runs that settings are chosen by: a list of (settings, `StudyRun`).
+    def trial_runs(self) -> list[tuple[dict[str, Any], StudyRun]]:
+        """The trials: pairs of the settings to try and a run with them.
 
-        Methods with one setting to try have none.
+        A method with a single combination of settings has none; nor has a study without `tune`.
         """
         trials, runs = self.trials, []
+        if trials is None:
+            return []
         points = [point for point in self.points if point.level in trials.levels]
         for seed, point, method in itertools.product(trials.seeds, points, self.methods):
             held_out = dataclasses.replace(
@@ -146,32 +145,34 @@ class Study:
         return StudyRun(name, config, point)
 
 
-def read(path):
+def read(path: str | pathlib.Path) -> Study:
     """Reads a study's file.
 
-    Its keys: `training` has flags of the train command that all runs share; `data` is a list of
-    mappings of flags of the noisy split, in which a list stands for each of its values, and `level`
-    for the share of wrong labels where it is known of noise that has no levels; `methods` maps
-    methods to settings, of which there may be a list with a `level` each; `seeds`; and `tune` has
-    levels, seeds, validation_fraction, and for some methods a list of values for hyperparameters.
+    Its keys:
+
+    - `title`, of the report;
+    - `training`: flags of the train command that all runs share;
+    - `data`: a mapping, or a list of mappings, of flags of the noisy split, in which a list stands
+      for each of its values; `level` gives the fraction of wrong labels of noise without levels;
+    - `methods`: maps methods to settings, or to a list of settings that each have a `level`;
+    - `seeds`;
+    - `tune`: `levels`, `seeds`, `validation_fraction`, and `settings`, which maps methods to lists
+      of values of their hyperparameters.
 
     Args:
-        path: a YAML file.
-
-    Returns:
-        `Study`.
+        path: a YAML file, or the name of a shipped one.
 
     Raises:
-        InputError: the file can't be read, or says what no run can do.
+        InputError: the file can't be read, or describes runs that are not possible.
     """
     path = shipped.find(path)
     try:
         found = yaml.load(path.read_text(), _Loader)
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
+        reason = getattr(error, "strerror", None) or "it is not text"
         raise InputError(f"{path} can't be read: {reason}.") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}.") from error
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     try:
         return _study(found, path.stem)
     except InputError as error:
@@ -179,7 +180,7 @@ def read(path):
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML would keep the last."""
+    """Refuses duplicate keys, of which YAML would keep the last."""
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -219,7 +220,7 @@ def _study(found, name):
     for name, count in collections.Counter(run.name for run in runs).items():
         if count > 1:
             raise InputError(
-                f"{name} would be two runs: the same labels, seed or settings are given twice."
+                f"{name} would be two runs: list the same data, seed or settings once."
             )
     return study
 
@@ -234,7 +235,7 @@ def _points(entry):
         given = _fields(DataConfig, dict(zip(entry, values, strict=True)))
         data = splits.resolve(DataConfig(**given))
         if level is not None and data.noise_level is not None:
-            raise InputError(f"level={level} can't be set: noise={data.noise} has noise_level.")
+            raise InputError(f"level={level} can't be set: noise={data.noise} takes a noise_level.")
         known = data.noise_level if level is None else codec.from_yaml(float, level, "level")
         if known is not None and not 0 <= known <= 1:
             raise InputError(f"level={known} must lie in [0, 1].")
@@ -273,7 +274,7 @@ def _trials(found, points, study_methods):
 
 
 def _place(point):
-    """Where a point's runs are: what tells its labels from those of the study's other points."""
+    """The folder of a point's runs: its name distinguishes the point's labels from the others."""
     data = point.data
     parts = [data.dataset, data.noise]
     parts += [] if data.noise_level is None else [f"{data.noise_level:g}"]
@@ -284,7 +285,7 @@ def _place(point):
 
 
 def _fields(config_class, given):
-    """Values for a dataclass's fields, of the types that these have."""
+    """Converts values from YAML to the types of a dataclass's fields."""
     kinds = {field.name: field.kind for field in codec.fields(config_class)}
     _check_keys("training" if config_class is TrainingConfig else "data", given, tuple(kinds))
     return {name: codec.from_yaml(kinds[name], value, name) for name, value in given.items()}
@@ -299,7 +300,7 @@ def _hyperparameters(method, given):
     known = {field.name: field.kind for field in methods.hyperparameters_of(method)}
     given = {str(name): value for name, value in _mapping(method, given).items()}
     if given.keys() - known.keys():
-        methods.resolve(method, given)  # which says so
+        methods.resolve(method, given)  # raises an InputError that names them
     values = {name: codec.from_yaml(known[name], value, name) for name, value in given.items()}
     _complete(method, tuple(values.items()))
     return values
@@ -324,4 +325,4 @@ def _mapping(name, found):
 def _check_keys(what, found, known):
     for key in _mapping(what, found):
         if key not in known:
-            raise InputError(f"{what} has no key {key}: there are {', '.join(known)}.")
+            raise InputError(f"{what} has no key {key}: choose from {', '.join(known)}.")

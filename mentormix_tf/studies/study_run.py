@@ -1,7 +1,8 @@
-"""A study from its file to its report."""
+"""Runs a study, from its file to its report."""
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 
 from etils import epath
 
@@ -11,11 +12,11 @@ from mentormix_tf.studies import report, results, runner, study_file, tuning
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a study went.
+    """The outcome of a study.
 
     Attributes:
-        text: its main table, and where the report is.
-        failures: what to say of the runs that failed; "" if none did.
+        text: its main table, and the path of its report.
+        failures: a message about the runs that failed; "" if none did.
     """
 
     text: str
@@ -33,32 +34,33 @@ def run(
     paper: bool = False,
     command_line: str = "",
 ) -> Outcome:
-    """Trains the runs of a study that are not done yet, and writes its report.
+    """Trains the unfinished runs of a study and writes its report.
 
     Args:
         path: the study's file.
-        study_dir: folder for the runs; "" for one in runs/ that is named after the file.
+        study_dir: folder for the runs; "" for a folder in runs/ named after the file.
         jobs: how many runs to train at once.
-        tune: whether to choose settings first, by accuracy on noisy validation.
-        train: whether to train at all; else the report is made of what there is.
-        delete_checkpoints: whether checkpoints of finished runs are deleted.
+        tune: whether to choose settings first, by accuracy on noisy validation labels.
+        train: whether to train; if not, the report covers the runs that are finished.
+        delete_checkpoints: whether to delete the checkpoints of finished runs.
         report_dir: folder for the report; "" for study_dir.
-        paper: whether the published numbers stand beside the measured ones.
-        command_line: what the report names as its command.
+        paper: whether to show published numbers, too.
+        command_line: the command line that the report names.
 
     Returns:
-        The `Outcome`; runs that failed do not keep the others from being reported.
+        The outcome. Runs that failed are left out of the report.
 
     Raises:
-        InputError: the file says what no run can do, a folder can't be used, or no run is done.
-        Preempted: the process got SIGTERM. The runs under way have saved their state.
+        InputError: the file describes runs that are not possible, a folder can't be used, or no run
+            is finished.
+        Preempted: the process received SIGTERM. The active runs have saved their state.
     """
     study = study_file.read(path)
     if tune and study.trials is None:
-        raise InputError(f"tune=true can't be set: {path} has no tune, with what to try.")
+        raise InputError(f"tune=true can't be set: {path} has no tune section.")
     folder = epath.Path(study_dir or f"runs/{pathlib.Path(path).stem}").expanduser()
     reports = epath.Path(report_dir or folder).expanduser()
-    failed = {}
+    failed: Mapping[str, str] = {}
     if train:
         _make_folder("study_dir", folder)
         _make_folder("report_dir", reports)  # before hours of training
@@ -69,8 +71,7 @@ def run(
     if not runs:
         raise InputError(_describe(failed, folder) or f"study_dir={folder} has no finished run.")
     _make_folder("report_dir", reports)
-    facts = dict(title=study.title, command=command_line, planned=len(planned))
-    text = report.write(reports, runs, curves, **facts, paper=paper)
+    text = report.write(reports, runs, curves, study.title, command_line, len(planned), paper)
     for name in (tuning.TRIED, tuning.CHOSEN):
         if (folder / name).exists() and reports != folder:
             (folder / name).copy(reports / name, overwrite=True)
@@ -79,8 +80,8 @@ def run(
 
 
 def _train(study, folder, jobs, tune, keeps_checkpoints):
-    """Returns a dict from those runs that failed to what they said last."""
-    failed = {}
+    """Trains trials and runs; returns the last line that each failed run printed, by name."""
+    failed: dict[str, str] = {}
     if tune:
         trials = [run for _, run in study.trial_runs()]
         failed |= runner.train(trials, folder, jobs, "trials", keeps_checkpoints)
@@ -90,7 +91,7 @@ def _train(study, folder, jobs, tune, keeps_checkpoints):
 
 
 def _describe(failed, folder):
-    """What to say of failed runs; "" if none failed."""
+    """A message about failed runs; "" if none failed."""
     if not failed:
         return ""
     what = (
@@ -106,4 +107,4 @@ def _make_folder(flag, path):
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{flag}={path} can't be made: {error.strerror}.") from error
+        raise InputError(f"{flag}={path} can't be created: {error.strerror}.") from error

@@ -1,21 +1,23 @@
-"""Means and deviations over seeds, over noise levels, over training."""
+"""Means and standard deviations over seeds, over noise levels and over training."""
 
 import collections
 import math
 import statistics
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from scipy import stats
 
 
-def by_level(runs):
+def by_level(runs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Table 3: the accuracy at each noise level.
 
     Args:
-        runs: as `results.collect` returns them.
+        runs: the runs of `results.collect`.
 
     Returns:
-        List of dicts with kind, method, level, peak, peak_sd, final, final_sd, drop, drop_sd (peak
-        less final) and seeds; sd over the seeds, 0 for one.
+        Rows with kind, method, level, peak, peak_sd, final, final_sd, drop (peak - final), drop_sd
+        and seeds (their number). sd is the sample standard deviation over the seeds, 0 for one.
     """
     groups = collections.defaultdict(list)
     for run in runs:
@@ -33,12 +35,15 @@ def by_level(runs):
     return rows
 
 
-def over_levels(level_rows):
-    """Table 2: means over the noise levels of what `by_level` returns.
+def over_levels(level_rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Table 2: means over the noise levels.
+
+    Args:
+        level_rows: the rows of `by_level`.
 
     Returns:
-        List of dicts with kind, method, peak, peak_sd, final, final_sd and levels (how many); sd is
-        that of the levels' means.
+        Rows with kind, method, peak, peak_sd, final, final_sd and levels (their number). sd is the
+        sample standard deviation of the levels' means, 0 for one.
     """
     groups = collections.defaultdict(list)
     for row in level_rows:
@@ -53,16 +58,18 @@ def over_levels(level_rows):
     return rows
 
 
-def over_training(curves):
-    """Figure 2: the accuracy in the course of training, over all noise levels.
+def over_training(
+    curves: Iterable[Mapping[str, Any]],
+) -> dict[tuple[str, str], list[tuple[int, float, float]]]:
+    """Figure 2: the accuracy over training, averaged over all noise levels.
 
     Args:
-        curves: as `results.collect` returns them.
+        curves: the curves of `results.collect`.
 
     Returns:
-        Dict from (kind, method) to a list of (step, mean, half width of the 95 % confidence
-        interval), where a level's value is the mean over its seeds. The interval is Student's, over
-        the levels.
+        For each (kind, method), a list of (step, mean, half-width of the 95 % confidence interval),
+        sorted by step. The value of a level is the mean over its seeds; the interval is Student's
+        t, over the levels; 0 for one.
     """
     groups = collections.defaultdict(lambda: collections.defaultdict(list))
     for row in curves:

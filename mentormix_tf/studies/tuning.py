@@ -1,7 +1,8 @@
-"""Chooses settings by accuracy on noisy validation, as one must who has no clean labels."""
+"""Chooses settings by accuracy on noisy validation labels, which needs no clean labels."""
 
 import json
 import statistics
+from collections.abc import Callable
 
 from etils import epath
 
@@ -9,25 +10,26 @@ from mentormix_tf import files
 from mentormix_tf.errors import InputError
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.studies.settings import Settings
+from mentormix_tf.studies.study_file import Study
 
 CHOSEN = "chosen.json"
 TRIED = "trials.csv"
 
 
-def choose(study, folder):
-    """Chooses each method's settings from its trials, at each level that the study tunes at.
+def choose(study: Study, folder: epath.PathLike) -> None:
+    """Chooses each method's settings from its trials, at each level that the study tunes.
 
-    The best has the highest mean, over the seeds, of the accuracy on noisy validation at the end of
-    training; of equals, the one that the study's file lists first. Settings of which a trial failed
-    are not chosen. What was tried is written to trials.csv, what was chosen to chosen.json; what
-    was chosen there before stays.
+    The best settings have the highest accuracy on noisy validation labels at the end of training,
+    averaged over the seeds; of equals, the first in the study's file. Settings with a failed trial
+    are not chosen. All trials are written to trials.csv, the chosen settings to chosen.json, which
+    keeps those it has.
 
     Args:
-        study: `Study` with trials.
-        folder: the study's, with the results of its trials.
+        study: a study with trials.
+        folder: the study's folder, with the results of its trials.
 
     Raises:
-        InputError: all settings of a method have failed at a level.
+        InputError: at some level, every setting of a method has a failed trial.
     """
     folder, rows, accuracies = epath.Path(folder), [], {}
     for settings, run in study.trial_runs():
@@ -56,8 +58,8 @@ def choose(study, folder):
         means = [(statistics.mean(f), each) for each, f in tried.values() if None not in f]
         if not means:
             raise InputError(
-                f"Each setting of {method} has a trial at {level:g} of {kind} that failed: see the "
-                f"logs in {folder}/trials."
+                f"Every setting of {method} has a failed trial at level {level:g} of {kind}: see "
+                f"the logs in {folder}/trials."
             )
         best = max(means, key=lambda each: each[0])[1]  # the first of equals
         before.append({"level": level, **best})
@@ -66,11 +68,14 @@ def choose(study, folder):
     files.write(folder / CHOSEN, json.dumps(chosen, indent=2) + "\n")
 
 
-def chosen(folder):
-    """What was chosen: a function from (kind, method) to `Settings`, empty ones if nothing was.
+def chosen(folder: epath.PathLike) -> Callable[[str, str], Settings]:
+    """Reads the chosen settings.
 
     Args:
-        folder: the study's.
+        folder: the study's folder.
+
+    Returns:
+        A function from (kind, method) to the chosen settings, which are empty if there are none.
 
     Raises:
         InputError: chosen.json is damaged.

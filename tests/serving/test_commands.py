@@ -1,4 +1,4 @@
-"""The commands as a user starts them, in processes of their own."""
+"""The commands as a user starts them, each in its own process."""
 
 import csv
 import io
@@ -15,9 +15,9 @@ from PIL import Image
 from tests.support import commands
 from tests.support.picture_files import encode
 
-# Each is a command, and what it says; {run} is a run's folder.
+# Commands and their errors; {run} stands for a run's folder.
 MISTAKES = [
-    (["evaluate"], "Name either a run, as --model_dir=runs/..., or a --saved_model."),
+    (["evaluate"], "Name either a run, like --model_dir=runs/..., or a --saved_model."),
     (["evaluate", "{run}", "--dataset=fashion_mnist", "--noise=blue"], "noise=blue is unknown"),
     (["evaluate", "{run}", "--output_dir=taken"], "output_dir=taken can't be written"),
     (
@@ -28,14 +28,14 @@ MISTAKES = [
     (["predict", "{run}"], "No image is named: give files, folders or patterns"),
     (["predict", "{run}", "x.png", "--top_k=11"], "top_k=11 must be at most 10"),
     (["predict", "{run}", "x.png", "--output=taken"], "output=taken exists: name a new file"),
-    (["export", "{run}", "more"], "more is no flag"),
+    (["export", "{run}", "more"], "more is not a flag: flags start with --, see --help."),
     (["export", "{run}", "--export_dir=taken"], "export_dir=taken can't be written"),
 ]
 
 
 @pytest.fixture(scope="module")
 def outcomes(digits_run, data_dir, tmp_path_factory):
-    """The folder that commands ran in, what each good one printed, and how each bad one ended."""
+    """The folder of the commands, the output of the good ones, and how each bad one ended."""
     folder = tmp_path_factory.mktemp("commands")
     (folder / "taken").write_text("precious")
     (folder / "digits").mkdir()
@@ -95,7 +95,7 @@ def test_an_export_is_evaluated_as_its_run(outcomes):
 def test_predictions_of_a_folder(digits_run, outcomes):
     cwd, printed, _ = outcomes
     table, errors = printed["predict"]
-    assert errors.endswith("1 of 71 have a reason instead of a class.\n")
+    assert errors.endswith("1 of 71 images could not be classified.\n")
     assert printed["predict to a file"][0] == ""
     first, *rows = csv.DictReader(io.StringIO(table))
     assert first["image"] == "notes.txt" and first["reason"] == "not an image that can be read"

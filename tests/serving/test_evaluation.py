@@ -72,7 +72,9 @@ def test_true_labels_are_compared_with(digits_run, tmp_path):
 
 def test_a_saved_model_has_one_set_of_weights(digits_run, tmp_path):
     loaded = saved_model.load(digits_run.export)
-    with pytest.raises(InputError, match="weights=last can't be chosen: a SavedModel has one set"):
+    with pytest.raises(
+        InputError, match="weights=last can't be chosen: a SavedModel holds one set"
+    ):
         evaluation.evaluate(loaded, weights="last", output_dir=tmp_path)
     found = evaluation.evaluate(loaded, output_dir=tmp_path)
     assert found.report["saved_model"] == str(digits_run.export)

@@ -98,15 +98,15 @@ def test_true_labels_of_a_noisy_split(digits_run):
 
 def test_classes_are_matched_by_name(photos_run):
     data = splits.prepare(photos_run.data_config)
+    assert data.class_names == ["blue", "red"]
     classify = saved_model.load(photos_run.export).classify_encoded
 
-    def classify_green_too(images):
+    def classify_with_green(images):
         blue, red = tf.unstack(classify(images)["scores"], axis=1)
         return {"scores": tf.stack([blue, tf.zeros_like(blue), red], axis=1)}
 
-    found = scoring.score(classify_green_too, ["blue", "green", "red"], data, "test")
-    expected = np.where(photos_run.label == data.class_names.index("red"), 2, 0)
-    np.testing.assert_array_equal(found.label, expected)
+    found = scoring.score(classify_with_green, ["blue", "green", "red"], data, "test")
+    np.testing.assert_array_equal(found.label, 2 * photos_run.label)
     everything = scoring.score(classify, data.class_names, data, "train+test")
     assert len(everything.label) == 40
     with pytest.raises(InputError, match="has the class red, which the network does not know"):
@@ -252,7 +252,7 @@ def test_what_is_no_export_is_said(digits_run, tmp_path):
     with pytest.raises(InputError, match=r"saved_model=.* holds no saved_model.pb\.$"):
         saved_model.load(tmp_path)
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
-    with pytest.raises(InputError, match="can't be used as one that mentormix_tf exported"):
+    with pytest.raises(InputError, match="can't be read as a model that mentormix_tf exported"):
         saved_model.load(tmp_path / "other")
 
 

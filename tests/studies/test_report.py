@@ -106,7 +106,7 @@ def test_only_the_studys_own_results_count(study, planned):
 @pytest.mark.parametrize("contents", ["null", '{"steps": 20}'])
 def test_a_broken_result_is_named(study, planned, contents):
     (study / planned[0].name / "result.json").write_text(contents)
-    with pytest.raises(InputError, match=f"{planned[0].name} has no whole result"):
+    with pytest.raises(InputError, match=f"{planned[0].name} has an incomplete result"):
         results.collect(study, planned)
 
 

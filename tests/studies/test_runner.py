@@ -118,12 +118,12 @@ def test_what_the_command_refuses(tmp_path):
         "Name one study's file",
         "none.yaml can't be read",
         "jobs=0 must be at least 1",
-        "grid.yaml has no tune",
-        "study_dir=empty has no run that is done",
+        "grid.yaml has no tune section",
+        "study_dir=empty has no finished run",
         f"study_dir=held holds another study: model_dir=held/{run.name} holds",
         f"study_dir=shorter holds shorter/{run.name} with train_steps=100",
-        "study_dir=grid.yaml can't be made",
-        "study_dir=ram://study must be a folder of this machine",
+        "study_dir=grid.yaml can't be created",
+        "study_dir=ram://study must be a local folder",
     ]
     for (status, _, errors), expected in zip(ended, words, strict=True):
         assert status == 1

@@ -92,11 +92,11 @@ def test_the_example_in_the_docs(tmp_path):
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("{", "no YAML"),
+        ("{", "grid.yaml is not valid YAML: "),
         ("[1]", "must be a mapping"),
         ("methods: {vanilla: }", "data is missing"),
         ("data: {dataset: digits}", "methods is missing"),
-        ("grid: 1", "no key grid: there are title"),
+        ("grid: 1", "no key grid: choose from title"),
         ("data: {dataset: letters}\nmethods: {vanilla: }", "dataset=letters"),
         ("data: {noise_levle: 0.2}\nmethods: {vanilla: }", "no key noise_levle"),
         ("data: {noise_level: high}\nmethods: {vanilla: }", "noise_level=high must be a number"),
@@ -123,7 +123,7 @@ def test_the_example_in_the_docs(tmp_path):
         ("data: {dataset: digits}\nmethods: [vanilla]", "must be a mapping"),
         ("data: {dataset: digits}\nmethods: {mixup: {beta: 1}}", "beta can't be set"),
         ("data: {dataset: digits}\nmethods: {mixup: {alpha: x}}", "alpha=x must be a number"),
-        ("data: {dataset: digits}\nmethods: {mixup: [{alpha: 1}]}", "with their level"),
+        ("data: {dataset: digits}\nmethods: {mixup: [{alpha: 1}]}", "with a level"),
         ("data: {dataset: digits}\nmethods: {vanilla: }\nseeds: 3", "seeds=3 must be a list"),
         (
             "data: {dataset: digits}\nmethods: {vanilla: }\ntraining: {seed: 1}",

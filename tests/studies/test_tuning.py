@@ -70,6 +70,6 @@ def test_nothing_was_chosen_where_nothing_was_tried(tmp_path):
 def test_all_trials_failed(study, tmp_path):
     write_trials(study, tmp_path, {**ACCURACIES, 0.4: ((None, None),) * 3})
     with pytest.raises(
-        InputError, match=r"mentormix has a trial at 0.4 of digits-symmetric that failed"
+        InputError, match=r"mentormix has a failed trial at level 0.4 of digits-symmetric"
     ):
         tuning.choose(study, tmp_path)

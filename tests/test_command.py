@@ -39,7 +39,7 @@ COMMANDS = {
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory, data_dir):
-    """Exit status, output and errors of each command, and what is in its folder."""
+    """Exit status, output and errors of each command, none of which writes a file."""
     folder = tmp_path_factory.mktemp("flagfiles")
     (folder / "own").mkdir()
     for name, text in {

@@ -1,4 +1,4 @@
-"""The Python code of README.md, docs/ and examples/ runs as it is shown."""
+"""The Python code of README.md, docs/ and examples/ runs as shown."""
 
 import collections
 import functools

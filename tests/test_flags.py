@@ -1,4 +1,4 @@
-"""The shipped flagfiles, read by the train command itself: what each experiment comes to."""
+"""The shipped flagfiles, read by the train command: the settings of each experiment."""
 
 import pathlib
 
@@ -68,7 +68,7 @@ CLASSES = {
 
 
 def by_level(level):
-    """An experiment of Table 2 at a level; with the levels they take turns."""
+    """An experiment of Table 2 for a level: the levels cycle through the experiments."""
     path = BY_LEVEL[LEVELS.index(level) % len(BY_LEVEL)]
     return f"{path}", f"levels/{level:02d}.flags"
 
@@ -86,7 +86,7 @@ GIVEN = [
 
 @pytest.fixture(scope="module")
 def resolved():
-    """What flagfiles come to, one after the other: a dict from their paths to a dict of flags."""
+    """The settings that sequences of flagfiles give: a dict from their paths to a dict of flags."""
     asked = [["train", "--print_config", *(f"--flagfile={p}" for p in paths)] for paths in GIVEN]
     found = {}
     for paths, (status, text, errors) in zip(GIVEN, commands.run(*asked, cwd=FLAGS), strict=True):
@@ -162,7 +162,7 @@ def test_other_methods_take_an_experiment_without_its_settings(resolved, name):
 
 
 def read(path):
-    """The flags that a file sets, those of them that it says it overrides, and what it includes."""
+    """The flags that a file sets, those that its comments say it overrides, and its includes."""
     own, overridden, included, is_overriding = {}, set(), [], False
     for line in path.read_text().splitlines():
         if line.startswith("#"):
@@ -178,7 +178,7 @@ def read(path):
 
 
 def inherited(path):
-    """The flags that a file has from those that it includes."""
+    """The flags that a file has from its includes."""
     flags = {}
     for other in read(path)[2]:
         flags |= {**inherited(other), **read(other)[0]}
@@ -193,7 +193,7 @@ def test_a_value_stands_once(path):
 
 
 def experiments(is_small):
-    """The network, image size and number of classes of each experiment, without doubles."""
+    """The network, image size and number of classes of each experiment, without duplicates."""
     found = set()
     for path in FILES:
         flags = {**inherited(FLAGS / path), **read(FLAGS / path)[0]}

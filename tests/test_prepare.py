@@ -1,4 +1,4 @@
-"""The prepare and verify commands as a user starts them, killed half-way among it."""
+"""The prepare and verify commands as a user starts them, also after being killed halfway."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The train command as a user starts it, in a process of its own."""
+"""The train command as a user starts it, in its own process."""
 
 import json
 import os

@@ -68,7 +68,7 @@ def test_each_file_has_a_class_or_a_reason(made, folder, request):
 
 
 def test_files_are_classified_as_in_evaluation(photos_run, photos):
-    """However they are decoded: all colours of one class lie apart from the other's."""
+    """However they are decoded: all colors of one class are far from the other's."""
     classify = classifier.of_run(photos_run.run, photos_run.trained)
     paths = sorted(str(path) for path in photos.rglob("*.*"))
     rows = list(image_files.classify(image_files.find(paths), classify, top_k=2))
@@ -80,7 +80,7 @@ def test_files_are_classified_as_in_evaluation(photos_run, photos):
         np.testing.assert_allclose([p for _, p in row.top], sorted(expected)[::-1], atol=1e-5)
 
 
-def test_colours_survive_pillow(photos_run):
+def test_colors_survive_pillow(photos_run):
     """WebP and palettes, which Pillow decodes, look as PNG does."""
     classify = classifier.of_run(photos_run.run, photos_run.trained)
     few = np.repeat(np.repeat(np.array([[[255, 0, 0], [0, 0, 255]]]), 20, 0), 20, 1)

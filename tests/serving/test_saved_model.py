@@ -131,13 +131,13 @@ def test_outputs_belong_together(digits_run):
 
 
 @pytest.mark.parametrize("made", ["digits_run", "photos_run"])
-@pytest.mark.parametrize("kind", ["png", "jpeg", "bmp", "gif", "grey png", "16-bit png"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "bmp", "gif", "gray png", "16-bit png"])
 def test_any_format_is_taken(made, kind, request):
     export = request.getfixturevalue(made).export
     pixels = np.full([30, 40, 3], 90)
     if kind == "16-bit png":
         encoded = tf.io.encode_png(np.full([30, 40, 1], 90 * 257, np.uint16)).numpy()
-    elif kind == "grey png":
+    elif kind == "gray png":
         encoded = encode(pixels[..., 0])
     else:
         encoded = encode(pixels, kind)

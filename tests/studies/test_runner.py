@@ -1,4 +1,4 @@
-"""The study command: cut, gone on with, with a run that fails; stopped with its parent."""
+"""The study command: interrupted and resumed, with a run that fails; stopped with its parent."""
 
 import contextlib
 import os
@@ -39,7 +39,7 @@ def wait_until(is_so):
         if is_so():
             return
         time.sleep(0.1)
-    raise AssertionError("it was never so")
+    raise AssertionError("timed out")
 
 
 def wait_for_an_evaluation(folder, study):
@@ -48,7 +48,7 @@ def wait_for_an_evaluation(folder, study):
 
 
 def processes_in(folder):
-    """How many processes work in a folder."""
+    """The number of processes whose working directory is a folder."""
     count = 0
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -56,7 +56,7 @@ def processes_in(folder):
     return count
 
 
-def test_a_study_that_was_cut_goes_on_and_survives_a_run_that_fails(tmp_path):
+def test_an_interrupted_study_resumes_and_survives_a_run_that_fails(tmp_path):
     cut = start(tmp_path)
     wait_for_an_evaluation(tmp_path, cut)
     cut.send_signal(signal.SIGTERM)

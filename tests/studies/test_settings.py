@@ -1,4 +1,4 @@
-"""A method's settings by noise level: what may be given, and which level's are taken."""
+"""A method's settings by noise level: which are accepted, and which level's are used."""
 
 import pytest
 

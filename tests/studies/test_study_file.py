@@ -76,7 +76,7 @@ def test_what_was_chosen_goes_before_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_studies_that_come_along_can_be_read(path):
+def test_shipped_studies_can_be_read(path):
     study = study_file.read(path)
     assert study.runs(nothing_chosen)
     assert study.trials is None or study.trial_runs()
@@ -163,7 +163,7 @@ def test_the_example_in_the_docs(tmp_path):
         ),
     ],
 )
-def test_what_no_run_can_do_is_told_in_a_sentence(tmp_path, text, words):
+def test_impossible_runs_are_refused_in_a_sentence(tmp_path, text, words):
     with pytest.raises(InputError) as error:
         read(tmp_path, text)
     assert words in str(error.value)

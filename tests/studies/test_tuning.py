@@ -13,9 +13,9 @@ data: {dataset: digits, noise: symmetric, noise_level: [0.2, 0.3, 0.4]}
 methods: {vanilla: , mentormix: {burn_in: 0.2}}
 tune: {levels: [0.2, 0.4], seeds: [1, 2], settings: {mentormix: {alpha: [1, 2, 8]}}}
 """
-# Of alpha 1, 2 and 8, for each seed; None for a trial that failed.
+# For alpha 1, 2 and 8, and each seed; None for a failed trial.
 ACCURACIES = {0.2: ((0.5, 0.7), (0.9, 0.3), (0.7, 0.5)), 0.4: ((0.3, 0.3), (0.6, None), (0.4, 0.5))}
-CHOSEN = {0.2: 1.0, 0.4: 8.0}  # of equals the first; none of which a trial failed
+CHOSEN = {0.2: 1.0, 0.4: 8.0}  # the first of equals; none with a failed trial
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 # make train   trains on digits with wrong labels; other flags: make train FLAGS="--help"
-# make quick   runs the tests that start no processes, in about a minute
+# make quick   runs the quick ones of the tests, in about a minute
 # make test    runs all tests but those marked slow
 # make nightly runs those that are marked slow, too
 # make stacks  runs a core of the tests on the oldest and the newest supported versions
@@ -17,7 +17,7 @@ train: $(VENV)/installed-cpu
 	$(VENV)/bin/python -m mentormix_tf.train $(FLAGS)
 
 quick: $(VENV)/installed-test
-	$(PYTEST) -m "not slow and not subprocess"
+	$(PYTEST) -m "quick and not slow"
 
 test: $(VENV)/installed-test
 	$(PYTEST)

@@ -11,7 +11,7 @@ import nox
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 
-CORE = ("--numprocesses=2", "--dist=worksteal", "-m", "not slow and not subprocess")
+CORE = ("--numprocesses=2", "--dist=worksteal", "-m", "quick and not slow")
 
 
 @nox.session(python="3.10")
@@ -27,7 +27,7 @@ def newest(session):
 
 
 def core(session, *versions):
-    """Runs the tests that start no processes, and trains once from the command line."""
+    """Runs the quick tests, and trains once from the command line."""
     session.install("--editable", ".[test]", *versions)
     session.run("python", "-m", "pytest", *(session.posargs or CORE))
     with tempfile.TemporaryDirectory() as folder:

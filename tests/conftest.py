@@ -1,5 +1,7 @@
 """Prepared splits, images and runs that many tests read."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -8,12 +10,32 @@ from mentormix_tf.data import splits
 from tests.support.picture_files import encode
 from tests.support.written_run import write_run
 
+TESTS = pathlib.Path(__file__).parent
+LONG = (  # folders and files that train, build large networks or write many splits
+    "data/sources",
+    "data/test_hand_downloads.py",
+    "data/test_official_sources.py",
+    "data/test_pipeline.py",
+    "data/test_splits.py",
+    "distribution",
+    "methods/test_base.py",
+    "methods/test_conformance.py",
+    "methods/test_mentormix.py",
+    "networks",
+    "runs",
+    "serving",
+    "training",
+    "test_docs.py",
+    "test_public.py",
+)
+
 
 def pytest_collection_modifyitems(items):
-    """Marks the tests of each file that starts processes, which `make quick` leaves out."""
+    """Marks as quick all tests but those in `LONG` and in files that start processes."""
     for item in items:
-        if {"subprocess", "commands"} & vars(item.module).keys():
-            item.add_marker("subprocess")
+        is_long = any(item.path.is_relative_to(TESTS / path) for path in LONG)
+        if not is_long and not {"subprocess", "commands"} & vars(item.module).keys():
+            item.add_marker("quick")
 
 
 @pytest.fixture(scope="session")

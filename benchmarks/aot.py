@@ -1,11 +1,12 @@
-r"""What train steps take on a TPU: compiles many, and makes a table of them.
+r"""Compiles train steps for a TPU, and tabulates their operations and memory.
 
     python -m benchmarks.aot --methods=mentormix --networks=small_cnn,resnet32 --images=32x3 \
       --batch_sizes=128,1024
-    python -m benchmarks.aot        # only writes the table again
+    python -m benchmarks.aot        # only rewrites the table
 
-Each step's aot.json goes to docs/results/aot/v5e/; a step whose file is there is not compiled
-again, so that it can be stopped at any time. From all come v5e.csv and v5e.md beside that folder.
+Each step's aot.json goes to docs/results/aot/v5e/. A step whose file exists is not compiled again,
+so this can be interrupted at any time. v5e.csv and v5e.md, beside that folder, are made from all
+files.
 """
 
 import csv
@@ -18,10 +19,11 @@ import sys
 import tempfile
 
 from mentormix_tf import command
+from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
 
 RESULTS = pathlib.Path(__file__).parent.parent / "docs" / "results" / "aot"
-COLUMNS = {  # of the CSV file: what each is in aot.json
+COLUMNS = {  # columns of the CSV file, and their values from aot.json
     "method": lambda r: r["method"],
     "network": lambda r: r["network"],
     "image": lambda r: f"{r['image_size']}x{r['image_size']}x{r['channels']}",
@@ -46,12 +48,12 @@ COLUMNS = {  # of the CSV file: what each is in aot.json
 
 @dataclasses.dataclass(frozen=True)
 class TableConfig:
-    """What to compile: each method on each network with each image and each batch size.
+    """The steps to compile: each method on each network with each image and each batch size.
 
     Args:
         methods: methods, by name.
         networks: networks, by name.
-        images: image sizes and channels, as in 8x1 for grey images of 8 x 8 pixels.
+        images: image sizes and channels, as in 8x1 for gray images of 8 x 8 pixels.
         batch_sizes: examples on one core.
         topology: chip and shape of the TPU.
         precision: float32 or bfloat16.
@@ -65,9 +67,9 @@ class TableConfig:
     precision: str = "float32"
 
 
-def main():
-    """Compiles what the flags name and is not there, then writes the table of all."""
-    config = command.read_config(TableConfig)
+def main(given: Given) -> None:
+    """Compiles the steps that have no file yet, then writes the table of all."""
+    config = given.config(TableConfig)
     chip = config.topology.split(":")[0]
     folder = RESULTS / chip
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +81,7 @@ def main():
 
 
 def compile_one(folder, config, method, network, image, batch_size):
-    """Writes one step's aot.json, in a process of its own."""
+    """Compiles one step in its own process, and writes its aot.json."""
     file = folder / f"{method}-{network}-{image}-{batch_size}-{config.precision}.json"
     if file.exists():
         return
@@ -108,7 +110,7 @@ def compile_one(folder, config, method, network, image, batch_size):
 
 
 def write_table(folder):
-    """Makes a CSV file and a Markdown table of all aot.json in a folder, and prints the latter."""
+    """Writes a CSV file and a Markdown table of all steps in a folder, and prints the table."""
     results = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
     results.sort(key=lambda r: (r["method"], r["network"], r["image_size"], r["batch_size"]))
     rows = [{name: value(result) for name, value in COLUMNS.items()} for result in results]
@@ -131,7 +133,12 @@ def write_table(folder):
     print(table)
 
 
-command.define_config("The steps", TableConfig)
-
 if __name__ == "__main__":
-    command.run(main, "Compiles train steps for a TPU and makes a table of what they take.")
+    sections = [Section("The steps", TableConfig)]
+    sys.exit(
+        command.run(
+            main,
+            "Compiles train steps for a TPU, and tabulates their costs.",
+            sections,
+        )
+    )

@@ -1,13 +1,15 @@
-"""What share of a run's time its checkpoints take. See docs/long_runs.md.
+"""Measures the fraction of a run's time that its checkpoints take. See docs/long_runs.md.
 
 python -m benchmarks.checkpoints --network=resnet32_thin --train_steps=40 --checkpoint_every=20
 """
 
 import dataclasses
+import sys
 import tempfile
 import time
 
 from mentormix_tf import command
+from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
 from mentormix_tf.training import run as runs
 from mentormix_tf.training.checkpoints import Checkpoints
@@ -15,12 +17,12 @@ from mentormix_tf.training.checkpoints import Checkpoints
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What is trained.
+    """The run to measure.
 
     Args:
         dataset: the data set, with 40 % symmetric noise.
         network: the network.
-        train_steps: how many steps of 128 images.
+        train_steps: number of steps of 128 images.
         checkpoint_every: steps between checkpoints.
     """
 
@@ -30,9 +32,9 @@ class Config:
     checkpoint_every: int = 20
 
 
-def main():
+def main(given: Given) -> None:
     """Trains once, and prints how long steps and checkpoints took."""
-    config = command.read_config(Config)
+    config = given.config(Config)
     taken = []
 
     class Timed(Checkpoints):
@@ -56,13 +58,12 @@ def main():
             OutputConfig(folder, checkpoint_every=config.checkpoint_every),
         )
     step = 128 / result["images_per_second"]
-    later = sum(taken[1:]) / len(taken[1:])  # the first traces what it calls
+    later = sum(taken[1:]) / len(taken[1:])  # the first also traces its functions
     print(f"a step {step:.3f} s; a checkpoint {later:.3f} s, the first {taken[0]:.3f} s")
     for steps in (100, 1000):
         print(f"every {steps} steps: {later / (later + steps * step):.2%} of the time")
 
 
-command.define_config("The run", Config)
-
 if __name__ == "__main__":
-    command.run(main, "Measures what checkpoints cost.")
+    sections = [Section("The run", Config)]
+    sys.exit(command.run(main, "Measures the cost of checkpoints.", sections))

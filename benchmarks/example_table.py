@@ -1,9 +1,9 @@
-"""What a training step costs with few and with many training examples.
+"""Measures the cost of a training step with few and with many training examples.
 
     python -m benchmarks.example_table
 
-A small network and batches of 128 on one device. The last column should be 1: a step should cost
-what its batch does, whatever the size of the training set.
+A small network and batches of 128 on one device. The last column should be 1: the cost of a step
+should depend on its batch, not on the size of the training set.
 """
 
 import statistics
@@ -44,13 +44,13 @@ def stepper(method, num_examples, jit_compile):
         logs, _ = advance(iterator)
         return float(logs["loss"])
 
-    for _ in range(5):  # compiles, and makes what is made once
+    for _ in range(5):  # compiles, and warms up
         step()
     return step
 
 
 def milliseconds(steps, count):
-    """The median time of a step for each of some steppers, which take turns."""
+    """The median time of each stepper's steps, in milliseconds; the steppers take turns."""
     times = [[] for _ in steps]
     for _ in range(count):
         for step, taken in zip(steps, times, strict=True):

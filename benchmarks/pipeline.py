@@ -1,16 +1,18 @@
-"""How fast a training pipeline is, and in which stage the time goes.
+"""Measures the speed of a training pipeline, and the time that each of its stages takes.
 
     python -m benchmarks.pipeline --dataset=cifar10
 
-Prints images/s after each stage, and the share of the last one's time that the stage takes.
+Prints images/s after each stage, and the stage's share of the whole pipeline's time.
 """
 
 import itertools
+import sys
 import time
 
 import tensorflow as tf
 
 from mentormix_tf import command
+from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import augment, pipeline, splits
 
@@ -19,7 +21,7 @@ SECONDS = 10
 
 
 def images_per_second(batches):
-    """Images a second over about ten seconds, after a warm-up of 20 batches."""
+    """Images per second over about ten seconds, after a warm-up of 20 batches."""
     batches = iter(batches)
     for _ in itertools.islice(batches, 20):
         pass
@@ -30,9 +32,9 @@ def images_per_second(batches):
     return count / (time.perf_counter() - started)
 
 
-def main():
+def main(given: Given) -> None:
     """Measures each stage of the pipeline of the split that the flags name."""
-    data = splits.prepare(command.read_config(DataConfig))
+    data = splits.prepare(given.config(DataConfig))
     shape = data.image_shape
     files = [str(path) for path in data.builder.info.splits["train"].filepaths]
     records = tf.data.TFRecordDataset(files).repeat().batch(BATCH).prefetch(1)
@@ -52,7 +54,7 @@ def main():
     stages = {
         "shuffle and gather": "none",
         "+ crop and flip": "cifar_standard",
-        "+ crop, flip and colours": "cifar",
+        "+ crop, flip and colors": "cifar",
     }
     speeds = {stage: images_per_second(train(name)) for stage, name in stages.items()}
     total = 1 / list(speeds.values())[-1]
@@ -63,7 +65,6 @@ def main():
         before = 1 / speed
 
 
-command.define_config("The noisy split", DataConfig)
-
 if __name__ == "__main__":
-    command.run(main, "Measures the training pipeline of a split.")
+    sections = [Section("The noisy split", DataConfig)]
+    sys.exit(command.run(main, "Measures the training pipeline of a split.", sections))

@@ -1,4 +1,4 @@
-"""How fast splits are written, and in how much memory, whatever their size.
+"""Measures the speed and the memory of writing splits of any size.
 
     python -m benchmarks.write --records=400000
 
@@ -7,6 +7,7 @@ Writes made-up images of 5,000 bytes into a temporary folder.
 
 import dataclasses
 import resource
+import sys
 import tempfile
 import time
 
@@ -14,26 +15,27 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from mentormix_tf import command
+from mentormix_tf.command import Given, Section
 from mentormix_tf.data.sources.base import SourceSplit
 from mentormix_tf.data.writer import NoisyLabels, NoisyLabelsConfig, SplitPlan
 
 
 @dataclasses.dataclass(frozen=True)
 class WriteConfig:
-    """What is written.
+    """The split to write.
 
     Args:
-        records: how many images.
-        image_bytes: size of each.
+        records: number of images.
+        image_bytes: size of each image.
     """
 
     records: int = 400_000
     image_bytes: int = 5_000
 
 
-def main():
-    """Writes the records and prints speed and peak memory."""
-    config = command.read_config(WriteConfig)
+def main(given: Given) -> None:
+    """Writes the records, and prints their speed and the peak memory."""
+    config = given.config(WriteConfig)
     content = np.random.RandomState(0).bytes(config.image_bytes)
     source = SourceSplit(
         ids=[f"train_{i:09d}" for i in range(config.records)],
@@ -64,7 +66,6 @@ def main():
     print(f"  peak memory {peak / 1e6:.2f} GB, of which {before / 1e6:.2f} GB before writing")
 
 
-command.define_config("Writing", WriteConfig)
-
 if __name__ == "__main__":
-    command.run(main, "Measures how splits are written.")
+    sections = [Section("Writing", WriteConfig)]
+    sys.exit(command.run(main, "Measures the speed and memory of writing splits.", sections))

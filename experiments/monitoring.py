@@ -1,14 +1,15 @@
-"""Trains a healthy run and three ill ones, and draws what they show. See docs/monitoring.md.
+"""Trains a healthy run and three failing ones, and draws their metrics. See docs/monitoring.md.
 
     python -m experiments.monitoring --runs=runs/monitoring --output=docs/results/digits
 
-Runs that are done are not run again, and one that was cut short goes on.
+Finished runs are not repeated, and interrupted ones resume.
 """
 
 import csv
 import dataclasses
 import io
 import pathlib
+import sys
 
 import keras
 import matplotlib.figure
@@ -16,12 +17,13 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mentormix_tf import command
+from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
 from mentormix_tf.training.run import run
 
 RUNS = {
     "healthy": ("mentormix", {}),
-    "memorising": ("vanilla", {}),
+    "memorizing": ("vanilla", {}),
     "too trusting (gamma_p=0.95)": ("mentormix", {"gamma_p": 0.95}),
     "too strict (gamma_p=0.1)": ("mentormix", {"gamma_p": 0.1}),
 }
@@ -31,7 +33,7 @@ PANELS = (
         "training examples",
         {
             "train_clean_accuracy": "right labels learned",
-            "train_wrong_accuracy": "wrong labels memorised",
+            "train_wrong_accuracy": "wrong labels memorized",
         },
     ),
     (
@@ -44,10 +46,10 @@ COLORS = ("tab:blue", "tab:red")
 
 @dataclasses.dataclass(frozen=True)
 class MonitoringConfig:
-    """Where things go.
+    """Where the runs and their figure go.
 
     Args:
-        runs: folder of the runs.
+        runs: folder for the runs.
         output: folder for monitoring.png and monitoring.csv.
     """
 
@@ -55,9 +57,9 @@ class MonitoringConfig:
     output: str = "docs/results/digits"
 
 
-def main():
-    """Trains what is missing, and draws it."""
-    config = command.read_config(MonitoringConfig)
+def main(given: Given) -> None:
+    """Trains the missing runs, and draws all."""
+    config = given.config(MonitoringConfig)
     output = pathlib.Path(config.output)
     figure = matplotlib.figure.Figure((13, 11), dpi=80, layout="constrained")
     grid = figure.subplots(len(RUNS), len(PANELS) + 1, sharex="col")
@@ -81,7 +83,7 @@ def main():
 
 
 def trained(folder, method, hyperparameters):
-    """The rows of a run's metrics.csv, as dicts of numbers or None."""
+    """Trains a run if need be, and returns the rows of its metrics.csv as dicts of numbers."""
     keras.utils.clear_session()
     config = RunConfig(
         data=DataConfig(validation_fraction=0.1),
@@ -95,7 +97,7 @@ def trained(folder, method, hyperparameters):
 
 
 def draw(axes, title, rows, folder):
-    """Draws a run, a panel for each of `PANELS` and one for its losses at the end."""
+    """Draws a run: a panel for each of `PANELS`, and one for the losses at its end."""
     steps = [row["step"] for row in rows]
     axes[0].set_ylabel(title, fontweight="bold")
     for panel, (name, curves) in zip(axes, PANELS, strict=False):
@@ -119,7 +121,6 @@ def draw(axes, title, rows, folder):
     axes[-1].legend()
 
 
-command.define_config("The pictures", MonitoringConfig)
-
 if __name__ == "__main__":
-    command.run(main, "Trains a healthy run and ill ones, and draws what they show.")
+    sections = [Section("The pictures", MonitoringConfig)]
+    sys.exit(command.run(main, "Trains four runs, and draws their metrics.", sections))

@@ -1,4 +1,4 @@
-"""How well S-Model recovers the matrix by which labels were made wrong: digits, 40 % wrong.
+"""Measures how well S-Model recovers the noise transition matrix: digits, 40 % wrong labels.
 
 python -m experiments.s_model docs/results/digits/s_model.csv
 """
@@ -15,7 +15,7 @@ from mentormix_tf.training.run import build_model
 
 
 def errors(kind, seed):
-    """A row: mean absolute error of the matrix before and after 600 steps of 128."""
+    """Measures the matrix's mean absolute error before and after 600 steps of 128 examples."""
     data = splits.prepare(DataConfig(noise=kind))
     train = pipeline.train_batches(data, 128, seed, augment.AUGMENTATIONS["none"], data.image_shape)
     examples = list(data.builder.as_dataset(split="train").as_numpy_iterator())

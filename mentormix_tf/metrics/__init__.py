@@ -1,1 +1,1 @@
-"""What predictions are worth, as numbers and as pictures."""
+"""Measuring predictions: accuracy, calibration, confusion matrices, and plots of them."""

@@ -1,4 +1,4 @@
-"""What a run shows as pictures."""
+"""Figures of a run: its confusion matrix and its mixed images."""
 
 import io
 from collections.abc import Sequence
@@ -6,30 +6,30 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-MOST_NUMBERED = 20  # classes up to which a picture has a number in each cell
-MOST_NAMED = 100  # classes up to which it has their names
-MIXED_COLUMNS = 4  # and rows, in a picture of mixed images
+MOST_NUMBERED = 20  # the most classes for which each cell shows its count
+MOST_NAMED = 100  # the most classes for which rows and columns show their names
+MIXED_COLUMNS = 4  # columns, and rows, of the figure of mixed images
 
 
-def png(figure):
-    """A `matplotlib.figure.Figure` as the bytes of a PNG file."""
+def png(figure: Figure) -> bytes:
+    """Encodes a figure as a PNG file."""
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return file.getvalue()
 
 
-def draw_confusion_matrix(matrix, class_names):
-    """A picture of a confusion matrix, colored by the fraction of each row.
+def draw_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Draws a confusion matrix, colored by the fraction of each row.
 
-    Up to 20 classes, cells have numbers; up to 100, rows and columns have names; beyond, they
-    have some classes' numbers.
+    With up to 20 classes, cells show their counts; with up to 100, rows and columns are labeled
+    with the classes' names, with more by the numbers of some.
 
     Args:
         matrix: `[num_classes, num_classes]` counts, a row for each label.
         class_names: a name for each class.
 
     Returns:
-        `matplotlib.figure.Figure`; `savefig(path)` writes it.
+        The figure; `savefig(path)` writes it.
     """
     num_classes = len(class_names)
     fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -41,7 +41,7 @@ def draw_confusion_matrix(matrix, class_names):
     axes.set(xlabel="predicted", ylabel="label")
     if num_classes <= MOST_NAMED:
         size = 10 if num_classes <= MOST_NUMBERED else 5
-        # Names are the user's: matplotlib shall not read a $ in them as mathematics.
+        # A $ in a user's class name must not start mathematics.
         names = [name if len(name) <= 25 else f"{name[:24]}…" for name in class_names]
         style = {"fontsize": size, "parse_math": False}
         axes.set_xticks(range(num_classes), names, rotation=90, **style)
@@ -56,20 +56,20 @@ def draw_confusion_matrix(matrix, class_names):
 def draw_mixed(
     images: np.ndarray, labels: np.ndarray, lam: np.ndarray, class_names: Sequence[str]
 ) -> Figure:
-    """A picture of mixed images, each with its label.
+    """Draws the first 16 mixed images of a batch, each with its label.
 
     Args:
         images: `[batch, height, width, channels]`, float32, in [0, 255].
         labels: `[batch, num_classes]`, float32, probabilities.
-        lam: `[batch]`, λ of each; NaN where there is none.
-        class_names: names of the classes.
+        lam: `[batch]`, float32, λ of each; NaN where none was drawn.
+        class_names: a name for each class.
 
     Returns:
-        The picture of the first 16.
+        The figure; `savefig(path)` writes it.
     """
     figure = Figure((8, 10.8), dpi=100)
-    side, unit = 1 / MIXED_COLUMNS, 1.35 / MIXED_COLUMNS  # of a cell, across and down
-    # One picture after the other, as axes for each would take a second.
+    side, unit = 1 / MIXED_COLUMNS, 1.35 / MIXED_COLUMNS  # width and height of a cell
+    # All images share one axes: 16 axes would take a second.
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     for i, (image, label) in enumerate(zip(images[: MIXED_COLUMNS**2], labels, strict=False)):
@@ -83,7 +83,8 @@ def draw_mixed(
         title = "\n".join(f"{label[c]:.2f} {class_names[c][:24]}" for c in likeliest)
         title += "" if np.isnan(lam[i]) else f"\nλ = {lam[i]:.2f}"
         middle = left + side / 2
-        style = dict(ha="center", va="top", fontsize=8.5, parse_math=False)
-        axes.text(middle, top - tall - 0.01, title, **style)
+        axes.text(
+            middle, top - tall - 0.01, title, ha="center", va="top", fontsize=8.5, parse_math=False
+        )
     axes.set(xlim=(0, 1), ylim=(0, 1.36))
     return figure

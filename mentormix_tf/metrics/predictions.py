@@ -1,4 +1,4 @@
-"""What a network predicts of examples whose labels are known."""
+"""A network's predictions for labeled examples."""
 
 import dataclasses
 
@@ -9,20 +9,20 @@ from mentormix_tf.metrics import classification
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """Predictions beside labels, for n examples in order. Classes are integers from 0.
+    """Predictions and labels of n examples, in order. Classes are integers from 0.
 
     Attributes:
-        label: `[n]`, int64, the label that `rank` and `loss` are of: most often the given one,
+        label: `[n]`, int64, the label that `rank` and `loss` refer to: usually the given one,
             which may be wrong.
-        true_label: `[n]`, int64, the right class; -1 where it is unknown.
+        true_label: `[n]`, int64, the right class; -1 where unknown.
         is_clean: `[n]`, int64, 1 where the given label is right, 0 where it is wrong, -1 where
-            that is unknown.
+            unknown.
         predicted: `[n]`, int64, the most probable class.
         confidence: `[n]`, float32, the probability of that class, in [0, 1].
         rank: `[n]`, int64, how many classes score higher than the label; of equal scores the first
             class is higher.
-        loss: `[n]`, float32, cross-entropy of the label in nats.
-        id: `[n]`, bytes, the examples' names in the data set; None where they were not read.
+        loss: `[n]`, float32, cross-entropy with the label, in nats.
+        id: `[n]`, bytes, the examples' names in the data set; None if they were not read.
     """
 
     label: np.ndarray
@@ -35,11 +35,14 @@ class Predictions:
     id: np.ndarray | None = None
 
     def accuracy(self, where: np.ndarray | slice = slice(None), of: str = "label") -> float | None:
-        """The fraction of some examples whose class is predicted; None if there are none.
+        """The fraction of the selected examples whose class is predicted, in [0, 1].
 
         Args:
-            where: which examples, a mask `[n]`; all by default.
-            of: the class to compare with, label or true_label.
+            where: a bool mask `[n]` that selects examples; all by default.
+            of: the class to compare with, `label` or `true_label`.
+
+        Returns:
+            The fraction; None if no example is selected.
         """
         right = (self.predicted == getattr(self, of))[where]
         return float(right.mean()) if right.size else None

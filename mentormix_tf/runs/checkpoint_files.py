@@ -1,27 +1,36 @@
-"""Finding and reading the checkpoints of a run, of which TensorFlow writes several files each."""
+"""Finds and reads the checkpoints of a run, each of which is several files."""
+
+from typing import Any
 
 import tensorflow as tf
+from etils import epath
 
 # What TensorFlow raises for files that are missing, damaged or cut short.
 UNREADABLE = (tf.errors.OpError, IndexError, ValueError)
 
 
-def saved(folder):
-    """The checkpoints in a folder, by what is there: paths without their endings, latest last.
-
-    Args:
-        folder: `epath.Path`.
-    """
+def saved(folder: epath.Path) -> list[str]:
+    """Lists the checkpoints in a folder: paths as TensorFlow takes them, latest last."""
     indexes = folder.glob("step-*.index") if folder.exists() else ()
     return sorted((str(path).removesuffix(".index") for path in indexes), key=step_of)
 
 
-def read(path):
-    """A `tf.train.CheckpointReader` of a checkpoint. Raises one of `UNREADABLE`."""
-    # tf.train.load_checkpoint takes what is not there as a file for a folder on some file systems.
-    return tf.compat.v1.train.NewCheckpointReader(str(path))
+def read(path: str) -> Any:
+    """Opens a checkpoint.
+
+    Args:
+        path: as `saved` returns it.
+
+    Returns:
+        A `tf.train.CheckpointReader`, which TensorFlow does not export as a type.
+
+    Raises:
+        UNREADABLE: one of these errors, if the checkpoint is missing or damaged.
+    """
+    # tf.train.load_checkpoint takes a path without a file for a folder on some file systems.
+    return tf.compat.v1.train.NewCheckpointReader(path)
 
 
-def step_of(path):
-    """The step of a checkpoint, from its path."""
+def step_of(path: str) -> int:
+    """The training step of a checkpoint, from its path."""
     return int(path.rpartition("-")[2])

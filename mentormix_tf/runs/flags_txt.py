@@ -1,4 +1,4 @@
-"""A run's flags.txt: the flagfile that repeats it."""
+"""Reads a run's flags.txt, the flagfile that repeats it."""
 
 from etils import epath
 
@@ -11,6 +11,6 @@ def read(path: epath.Path) -> RunConfig:
     """Reads the run that a flags.txt repeats.
 
     Raises:
-        InputError: the file can't be read, or has a flag or a value that no run has.
+        InputError: the file can't be read, or has an unknown flag or an invalid value.
     """
     return run_config.read(path, methods.all_hyperparameters())

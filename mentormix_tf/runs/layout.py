@@ -1,7 +1,7 @@
-"""The names of what a run's folder holds."""
+"""Names of the files and folders in a run's folder."""
 
 FLAGS = "flags.txt"  # a flagfile that repeats the run
-MODEL = "model.json"  # what it takes to use the network without the data
+MODEL = "model.json"  # what is needed to use the network without the data
 METRICS = "metrics.csv"  # a row for each evaluation
 RESULT = "result.json"  # written when all steps are done
 CONFUSION_MATRIX = "confusion_matrix.csv"
@@ -10,7 +10,7 @@ CHECKPOINTS = "checkpoints"
 BEST = "best"  # in CHECKPOINTS: the highest accuracy on the noisy validation split
 TENSORBOARD = "tensorboard"
 
-# What other commands add.
-EVALUATIONS = "evaluation"  # a folder for each evaluation, with a confusion matrix and this file:
+# Added by other commands.
+EVALUATIONS = "evaluation"  # a folder for each, with a confusion matrix and this file:
 EVALUATION = "evaluation.json"
 EXPORTS = "export"  # a folder for each version of the SavedModel

@@ -1,4 +1,4 @@
-"""Which code a result was computed by."""
+"""The versions of the code that computed a result."""
 
 import pathlib
 import platform
@@ -12,7 +12,7 @@ from mentormix_tf import version
 
 
 def versions() -> dict[str, str]:
-    """The versions of this package and of those that its numbers depend on, by name."""
+    """The versions of this package and of the packages that its numbers depend on, by name."""
     return {
         "mentormix_tf": version.__version__,
         "python": platform.python_version(),
@@ -23,11 +23,11 @@ def versions() -> dict[str, str]:
 
 
 def git_revision() -> str | None:
-    """The checkout's revision, with "-dirty" if files were changed; None outside a checkout."""
+    """The checkout's Git revision, with "-dirty" if files were changed; None outside a checkout."""
     this = pathlib.Path(__file__)
     git = ["git", "-C", str(this.parent)]
     try:
-        # An installed package may lie inside somebody else's checkout (a .venv, say).
+        # An installed package may lie inside another project's checkout, as in its .venv.
         tracked = [*git, "ls-files", "--error-unmatch", this.name]
         subprocess.run(tracked, check=True, capture_output=True)
         describe = [*git, "describe", "--always", "--dirty", "--abbrev=40"]

@@ -1,4 +1,4 @@
-"""What result.json says of a run that is done."""
+"""Summarizes a finished run for result.json."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from mentormix_tf.config import RunConfig
 from mentormix_tf.runs import provenance
 
-# What is repeated of the split's manifest.
+# Entries copied from the split's manifest.
 SPLIT_FACTS = (
     "dataset",
     "noise",
@@ -23,13 +23,13 @@ def summarize(
     """Summarizes a run.
 
     Args:
-        config: the run's.
+        config: the run's config.
         rows: all evaluations, as in metrics.csv.
         facts: further entries.
 
     Returns:
-        The contents of result.json. Accuracies are fractions; peak and final are on the test
-        split's clean labels. No test label chose anything.
+        The contents of result.json. Accuracies are fractions; peak and final accuracy are on the
+        test split's clean labels. Test labels choose nothing.
     """
     training = config.training
     accuracies = [row["test_accuracy"] for row in rows]

@@ -1,4 +1,4 @@
-"""Writing a run's folder, and only one's own: what another run left there is never replaced."""
+"""Writes a run's folder, and never replaces the files of another run."""
 
 import contextlib
 import dataclasses
@@ -17,7 +17,7 @@ from mentormix_tf.runs import flags_txt, layout, result
 
 AT_THE_END = (layout.RESULT, layout.CONFUSION_MATRIX, layout.CONFUSION_PICTURE)
 WRITTEN = (layout.METRICS, *AT_THE_END, layout.CHECKPOINTS, layout.TENSORBOARD)
-# What a run that continues may change: where the data is, how fast steps are taken, how many.
+# Flags that may change when a run resumes: where the data is, how steps run, how many there are.
 HARMLESS = ("data_dir", "steps_per_execution", "jit_compile", "train_steps")
 
 
@@ -34,13 +34,14 @@ class RunFolder:
         self.config = config
 
     def check(self, resume: str = "auto") -> None:
-        """Makes sure that this run may write to the folder, which need not be there.
+        """Checks that this run may write to the folder, which need not exist.
 
         Args:
-            resume: auto if the folder may hold the same run; never if it must be empty.
+            resume: `auto` if the folder may hold the same run; `never` if it must be empty.
 
         Raises:
-            InputError: the folder holds something else, or can't be read.
+            InputError: the folder holds another run's files, is not empty though `resume` is
+                `never`, or can't be read.
         """
         try:
             held = sorted(file.name for file in self.path.iterdir()) if self.path.exists() else []
@@ -48,8 +49,8 @@ class RunFolder:
             raise InputError(f"model_dir={self.path} can't be used: {error.strerror}.") from error
         if held and resume == "never":
             raise InputError(
-                f"model_dir={self.path} is not empty, and resume=never: name a new folder, or go "
-                "on with --resume=auto."
+                f"model_dir={self.path} is not empty, and resume=never: name a new folder, or "
+                "resume with --resume=auto."
             )
         for name in held if layout.FLAGS not in held else ():
             if name in WRITTEN:
@@ -64,13 +65,13 @@ class RunFolder:
         for name in (*before, *now):
             if before.get(name) != now.get(name) and name not in HARMLESS:
                 raise InputError(
-                    f"model_dir={self.path} holds a run with {_told(name, before)}, and now it is "
-                    f"{_told(name, now)}: give the flags in its flags.txt to continue it, or name "
-                    "a new folder."
+                    f"model_dir={self.path} holds a run with {_setting(name, before)}, but this "
+                    f"run has {_setting(name, now)}: give the flags in its flags.txt to resume it, "
+                    "or name a new folder."
                 )
 
     def begun(self) -> RunConfig | None:
-        """The run that the folder holds, with all hyperparameters; None where there is none.
+        """The config of the run in the folder, with all hyperparameters; None if there is no run.
 
         Raises:
             InputError: its flags.txt can't be read as a run's flags.
@@ -88,10 +89,10 @@ class RunFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """A context that makes the folder if it is missing, and keeps other processes out of it.
+        """A context that makes the folder if it is missing, and locks out other processes.
 
         Raises:
-            InputError: another process writes to it, or it can't be made; or see `check`.
+            InputError: another process is writing to it, it can't be made, or `check` refuses it.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -99,60 +100,63 @@ class RunFolder:
             raise InputError(f"model_dir={self.path} can't be made: {error.strerror}.") from error
         busy = (
             f"model_dir={self.path} is being written by another process: wait for it, or name "
-            "another."
+            "a new folder."
         )
         with files.lock(self.path, busy):
             self.check()
             yield
 
     def begin(self) -> None:
-        """Writes flags.txt, and deletes what a run with fewer steps wrote at its end."""
+        """Writes flags.txt, and deletes the final results of the same run with fewer steps."""
         files.write(self.path / layout.FLAGS, self.config.flagfile())
         for name in AT_THE_END:
             (self.path / name).unlink(missing_ok=True)
 
     def write_model(self, **facts: Any) -> None:
-        """Writes model.json: what it takes to use the network without the data it learned from.
+        """Writes model.json: what is needed to use the network without its training data.
 
         Args:
-            **facts: its contents, `split_sha256` among them.
+            **facts: its contents, including `split_sha256`.
 
         Raises:
-            InputError: the run was begun with another split.
+            InputError: the run started with other labels.
         """
         path = self.path / layout.MODEL
         try:
             begun = files.read_json(path) if path.exists() else facts
-        except InputError:  # unreadable, so that nothing shows that the split is the same
+        except InputError:  # unreadable: nothing shows that the labels are the same
             begun = {}
         if begun.get("split_sha256") != facts["split_sha256"]:
             raise InputError(
-                f"model_dir={self.path} holds a run on other labels: the split of dataset="
-                f"{self.config.data.dataset} has changed since. Restore it, or name a new folder."
+                f"model_dir={self.path} holds a run on other labels, as the split of dataset="
+                f"{self.config.data.dataset} has changed since: restore it, or name a new folder."
             )
         files.write(path, json.dumps(facts, indent=2) + "\n")
 
     def write_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Writes metrics.csv as a whole, since nothing can be appended to remote files.
+        """Writes metrics.csv as a whole, since remote files can't be appended to.
 
         Args:
-            rows: all evaluations, mappings with the same keys.
+            rows: all evaluations, with the same keys.
         """
         files.write_csv(self.path / layout.METRICS, rows, line_end="\r\n")
 
     def write_result(self, rows: Sequence[Mapping[str, Any]], **facts: Any) -> dict[str, Any]:
-        """Writes result.json when the run is done, and returns its contents.
+        """Writes result.json when the run is done.
 
         Args:
             rows: all evaluations.
             **facts: further entries.
+
+        Returns:
+            The contents of result.json.
         """
         summary = result.summarize(self.config, rows, facts)
         files.write(self.path / layout.RESULT, json.dumps(summary, indent=2) + "\n")
         return summary
 
     def rows(self) -> list[dict[str, str]]:
-        """The rows of metrics.csv, as text; none before the first evaluation.
+        """Reads the rows of metrics.csv, as text; none before the first evaluation.
 
         Raises:
             InputError: the file can't be read.
@@ -161,7 +165,7 @@ class RunFolder:
         return files.read_csv(path) if path.exists() else []
 
     def result(self) -> dict[str, Any] | None:
-        """The contents of result.json if all steps of the run are done; None otherwise."""
+        """Reads result.json if all steps of the run are done; returns None otherwise."""
         try:
             found = files.read_json(self.path / layout.RESULT)
         except InputError:
@@ -175,8 +179,8 @@ def write_confusion_matrix(
     """Writes confusion_matrix.csv and confusion_matrix.png.
 
     Args:
-        folder: a run's folder, or that of an evaluation.
-        matrix: `[num_classes, num_classes]`, see `classification.confusion_matrix`.
+        folder: a run's folder, or an evaluation's.
+        matrix: `[num_classes, num_classes]` counts, from `classification.confusion_matrix`.
         class_names: a name for each class.
         picture: the matrix as a PNG file.
 
@@ -188,5 +192,5 @@ def write_confusion_matrix(
     files.write(folder / layout.CONFUSION_PICTURE, picture)
 
 
-def _told(name, flags):
+def _setting(name, flags):
     return f"{name}={flags[name]}" if name in flags else f"no {name}"

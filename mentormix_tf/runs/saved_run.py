@@ -1,6 +1,7 @@
-"""A run read back from its folder: what it was, and the network that it trained."""
+"""Reads a run back from its folder: its config, its result and its trained network."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -17,32 +18,34 @@ WEIGHTS = ("auto", "last", "best", "averaged")
 
 @dataclasses.dataclass(frozen=True)
 class SavedRun:
-    """A run that left its folder behind. Its data set need not be there any more.
+    """A run's folder as read from disk. The run's data set need not exist any more.
 
     Attributes:
         path: the folder.
-        config: `RunConfig` that repeats the run.
-        model: what model.json says of the network's input and output, and of the data.
-        result: what result.json says; empty while the run goes on.
+        config: the config that repeats the run.
+        model: the contents of model.json: the network's input and output, and the data.
+        result: the contents of result.json; empty until the run is done.
     """
 
     path: epath.Path
     config: RunConfig
-    model: dict
-    result: dict
+    model: dict[str, Any]
+    result: dict[str, Any]
 
     @property
-    def class_names(self):
+    def class_names(self) -> list[str]:
+        """A name for each class."""
         return self.model["class_names"]
 
     @property
-    def image_shape(self):
-        """`(height, width, channels)` of what the network is shown."""
-        return tuple(self.model["image_shape"])
+    def image_shape(self) -> tuple[int, int, int]:
+        """The network's input: `(height, width, channels)`."""
+        height, width, channels = self.model["image_shape"]
+        return height, width, channels
 
     @property
-    def augmentation(self):
-        """`Augmentation` whose `decode_eval` and `resize_eval` evaluation uses."""
+    def augmentation(self) -> augment.Augmentation:
+        """The augmentation whose `decode_eval` and `resize_eval` evaluation uses."""
         stored = tuple(self.model["stored_image_shape"])
         return augment.for_evaluation(augment.get(self.model["augmentation"], stored), stored)
 
@@ -54,28 +57,25 @@ class TrainedNetwork:
     Attributes:
         network: `keras.Model` from images `[batch, height, width, channels]`, float32, in [0, 255],
             to logits `[batch, num_classes]`. It computes in float32.
-        weights: last, best or averaged.
-        step: the training step that they are of.
-        measured: the row of metrics.csv of that step, a dict of text; empty where there is none.
+        weights: `last`, `best` or `averaged`.
+        step: the training step of these weights.
+        measured: that step's row of metrics.csv, as text; empty if it was not evaluated.
     """
 
     network: keras.Model
     weights: str
     step: int
-    measured: dict
+    measured: dict[str, str]
 
 
-def read(model_dir):
-    """Opens a run's folder.
+def read(model_dir: epath.PathLike) -> SavedRun:
+    """Reads a run's folder.
 
     Args:
         model_dir: the folder, which may be remote.
 
-    Returns:
-        `SavedRun`.
-
     Raises:
-        InputError: it is no run's folder, or one of its files can't be read.
+        InputError: it is not a run's folder, or one of its files can't be read.
     """
     path = epath.Path(model_dir).expanduser()
     if not path.exists():
@@ -94,16 +94,14 @@ def read(model_dir):
     )
 
 
-def load_network(run, weights="auto"):
-    """Builds a run's network in float32, whatever it was trained in, and gives it its weights.
+def load_network(run: SavedRun, weights: str = "auto") -> TrainedNetwork:
+    """Builds a run's network in float32, whatever it was trained in, and loads its weights.
 
     Args:
-        run: `SavedRun`.
-        weights: `last` of training; `best`, which did best on the validation split; `averaged`, the
-            moving average; `auto` for averaged where it was kept, else last.
-
-    Returns:
-        `TrainedNetwork`.
+        run: the run.
+        weights: `last`, at the end of training; `best`, with the highest accuracy on the noisy
+            validation split; `averaged`, the moving average; `auto` for `averaged` if the run kept
+            an average, else `last`.
 
     Raises:
         InputError: the run has no such weights, or they can't be read.
@@ -115,7 +113,7 @@ def load_network(run, weights="auto"):
         weights = "averaged" if keeps_average else "last"
     if weights == "averaged" and not keeps_average:
         raise InputError(
-            f"weights=averaged: the run in {run.path} kept no average; choose last, or train with "
+            f"weights=averaged: the run in {run.path} kept no average: choose last, or train with "
             "--average_decay=0.999."
         )
     path = _checkpoint(run, weights)
@@ -124,7 +122,7 @@ def load_network(run, weights="auto"):
     )
     variables = {f"network/{i}": variable for i, variable in enumerate(network.variables)}
     if weights == "averaged":
-        # The averages stand for the trainable weights; BatchNorm's statistics are not among them.
+        # The averages replace the trainable weights; BatchNorm's statistics are not averaged.
         _assign(variables, path)
         variables = {f"average/{i}": w for i, w in enumerate(network.trainable_weights)}
     _assign(variables, path)
@@ -138,17 +136,17 @@ def _checkpoint(run, weights):
         folder = folder / layout.BEST
         if not folder.exists():
             raise InputError(
-                f"weights=best: the run in {run.path} had no validation split to choose by; choose "
+                f"weights=best: the run in {run.path} had no validation split to choose by: choose "
                 "last, or train with --validation_fraction=0.1."
             )
     paths = checkpoint_files.saved(folder)
     if not paths:
-        raise InputError(f"model_dir={run.path} has no checkpoint yet: {folder} holds none.")
+        raise InputError(f"model_dir={run.path} has no checkpoint yet in {folder}: train first.")
     return paths[-1]
 
 
 def _assign(variables, path):
-    """Reads variables, a dict by their keys in the checkpoint."""
+    """Assigns a checkpoint's values to variables, which are named by their keys in it."""
     try:
         reader = checkpoint_files.read(path)
         for key, variable in variables.items():

@@ -1,1 +1,1 @@
-"""Training: how a run goes, and what it leaves behind."""
+"""Runs training: steps, evaluations, checkpoints and reports."""

@@ -1,4 +1,4 @@
-"""Compiling a run's train step for a TPU into a folder, and what it takes there."""
+"""Compiles a run's train step for a TPU, and writes its memory and operations to a folder."""
 
 import dataclasses
 import datetime
@@ -25,22 +25,22 @@ def compile_run(
     output: str = "",
     facts: Mapping[str, Any] | None = None,
 ) -> tuple[pathlib.Path, tpu_compiler.Compiled]:
-    """Lowers and compiles a train step, and writes aot.json and step.mlir, the StableHLO.
+    """Lowers and compiles a train step, and writes aot.json and step.mlir (StableHLO).
 
     Args:
-        config: the run; its batch size is that of one core.
+        config: the run; its batch size is for one core.
         image_shape: `(height, width, channels)`.
         num_classes: number of classes.
         num_examples: size of the training set.
-        topology: chip and shape of the TPU, such as v5e:2x2.
+        topology: chip and shape of the TPU, such as "v5e:2x2".
         output: the folder; "" for a new one in runs/.
-        facts: what else goes into aot.json.
+        facts: further entries of aot.json.
 
     Returns:
-        The folder, and what the compiler says.
+        The folder, and the compiler's report.
 
     Raises:
-        InputError: the topology is not known, XLA can't compile the step, or the folder holds
+        InputError: the topology is unknown, XLA can't compile the step, or the folder holds
             another result or can't be written.
     """
     folder = _free_folder(output)
@@ -66,7 +66,7 @@ def compile_run(
 
 
 def table(compiled: tpu_compiler.Compiled) -> str:
-    """What a step takes on one core, as text."""
+    """Formats the compiler's report on a step as text."""
 
     def row(name, size):
         return f"  {name:<16}{size / 2**20:>12,.3f} MiB"
@@ -75,7 +75,7 @@ def table(compiled: tpu_compiler.Compiled) -> str:
     lines = ["", f"Compiled in {compiled.seconds:.0f} s, for one core:"]
     if not compiled.fits:
         return "\n".join([*lines, f"  does not fit: {has}; {compiled.refusal}"])
-    assert compiled.flops is not None and compiled.bytes_accessed is not None  # where it fits
+    assert compiled.flops is not None and compiled.bytes_accessed is not None  # as it fits
     lines += [
         f"  {'operations':<16}{compiled.flops / 1e9:>12,.3f} GFLOP",
         f"  {'bytes accessed':<16}{compiled.bytes_accessed / 1e9:>12,.3f} GB",
@@ -86,7 +86,7 @@ def table(compiled: tpu_compiler.Compiled) -> str:
 
 
 def _free_folder(output):
-    """The folder to write to, which holds no other result."""
+    """The folder to write to, which must hold no other result."""
     folder = pathlib.Path(output or f"runs/aot-{datetime.datetime.now():%Y-%m-%d-%H-%M-%S}")
     folder = folder.expanduser()
     for name in ("aot.json", "step.mlir"):

@@ -1,14 +1,16 @@
-"""Checkpoints: all that a run needs to continue as if it had never stopped.
+"""Checkpoints: everything that a run needs to resume as if it had never stopped.
 
 `checkpoints/` has the latest few, `checkpoints/best/` the one with the highest accuracy on the
 noisy validation split. Both are written by `tf.train.CheckpointManager`, and any TensorFlow program
-can read them. TensorFlow writes a checkpoint's index last, with a checksum of every value, so that
-a checkpoint that was cut short is recognized.
+can read them. TensorFlow writes a checkpoint's index last, with a checksum of every value, so an
+incomplete checkpoint is recognized.
 """
 
 import json
 import logging
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +18,7 @@ from etils import epath
 
 from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
+from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.runs import checkpoint_files, layout
 
 _log = logging.getLogger(__name__)
@@ -25,13 +28,15 @@ class Checkpoints:
     """Saves and restores a run.
 
     Args:
-        model: `NoisyLabelModel`, compiled, with all its variables made.
-        folder: where checkpoints are kept, which may be remote.
-        keep: how many of the latest there are.
-        writes: whether this process is the one that writes; all others only read.
+        model: the model, compiled, with all its variables built.
+        folder: the folder for checkpoints, which may be remote.
+        keep: how many of the latest checkpoints to keep.
+        writes: whether this process writes; the others only read.
     """
 
-    def __init__(self, model, folder, keep, writes=True):
+    def __init__(
+        self, model: NoisyLabelModel, folder: epath.PathLike, keep: int, writes: bool = True
+    ):
         self.folder = epath.Path(folder)
         self.writes = writes
         self._progress = _Progress()
@@ -40,19 +45,19 @@ class Checkpoints:
         self._keep = keep
         self._managers = {}
 
-    def steps(self):
-        """The steps of the checkpoints that are kept, the latest last."""
+    def steps(self) -> list[int]:
+        """The training steps of the checkpoints in the folder, the latest last."""
         return [checkpoint_files.step_of(path) for path in checkpoint_files.saved(self.folder)]
 
-    def restore(self):
-        """Restores the latest checkpoint that can be read.
+    def restore(self) -> dict[str, Any] | None:
+        """Restores the model from the latest checkpoint that can be read.
 
         Returns:
-            What `save` was given as progress; None if there is no checkpoint to read, and the model
-            is as it was.
+            The progress given to `save`; None if no checkpoint can be read, which leaves the model
+            unchanged.
 
         Raises:
-            InputError: the checkpoint is of another model.
+            InputError: the checkpoint belongs to another model.
         """
         path = next(filter(_is_whole, reversed(checkpoint_files.saved(self.folder))), None)
         if path is None:
@@ -61,27 +66,27 @@ class Checkpoints:
             self._checkpoint.restore(path).assert_consumed()
         except (AssertionError, ValueError) as error:
             raise InputError(
-                f"{path} is not of this model: it was written by another version of the code. Go "
-                "on with that version, or name a new folder."
+                f"{path} does not match this model, as another version of the code wrote it: "
+                "resume with that version, or name a new folder."
             ) from error
-        progress = self._progress.value
+        progress = dict(self._progress.value)
         self._metric_sums.set(progress.pop("metric_sums"))
         return progress
 
-    def save(self, step, progress):
-        """Saves the model and how far it has come. With several workers, all call it.
+    def save(self, step: int, progress: Mapping[str, Any]) -> None:
+        """Saves the model and the run's progress. With several workers, all call it.
 
         Args:
             step: how many steps are done.
-            progress: dict that JSON can hold.
+            progress: the progress, which must be valid JSON.
 
         Raises:
-            InputError: it can't be written; earlier checkpoints are as they were.
+            InputError: the checkpoint can't be written; earlier ones are unchanged.
         """
         self._write(self.folder, self._keep, step, progress)
 
-    def save_best(self, step, progress):
-        """Saves the model as the best so far, just after an evaluation; see `save`."""
+    def save_best(self, step: int, progress: Mapping[str, Any]) -> None:
+        """Saves the model as the best so far, right after an evaluation; see `save`."""
         self._write(self.folder / layout.BEST, 1, step, progress)
 
     def _write(self, folder, keep, step, progress):
@@ -95,24 +100,25 @@ class Checkpoints:
             self._managers[folder].save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
             reason = str(error).strip().splitlines()[0]
-            reason = re.sub(r"\{\{.*?\}\} ", "", reason)  # names of TensorFlow's own functions
+            reason = re.sub(r"\{\{.*?\}\} ", "", reason)  # names of TensorFlow's functions
             kept = self.steps()
             raise InputError(
-                f"The checkpoint of step {step} can't be written to {folder} ({reason}):"
-                " make room or mend that, and give the same command again, which goes on from "
+                f"The checkpoint of step {step} can't be written to {folder} ({reason}): make room "
+                "or fix that, and repeat the same command, which resumes from "
                 f"step {kept[-1] if kept else 0}."
             ) from error
 
 
-def variables(model):
-    """What a checkpoint holds of a model: lists of variables by what they belong to.
+def variables(model: NoisyLabelModel) -> dict[str, list[tf.Variable]]:
+    """The variables of a model that a checkpoint holds, by the part that they belong to.
 
     Args:
-        model: `NoisyLabelModel`, compiled.
+        model: the model, compiled.
 
     Returns:
-        Dict: network, in the order of `model.network.variables`; average, where one is kept, in
-        that of its trainable weights; optimizer; and method, all that is left but the metrics.
+        Lists by name: `network`, in the order of `model.network.variables`; `average`, if one is
+        kept, in the order of the network's trainable weights; `optimizer`; and `method`, all
+        others except those of metrics. Empty lists are left out.
     """
     parts = {
         "network": model.network.variables,
@@ -126,9 +132,10 @@ def variables(model):
 
 
 class _Progress(tf.train.experimental.PythonState):
-    """A dict that goes into a checkpoint as JSON."""
+    """A dict that a checkpoint holds as JSON."""
 
-    value = None
+    def __init__(self):
+        self.value: dict[str, Any] = {}
 
     def serialize(self):
         return json.dumps(self.value)
@@ -138,25 +145,25 @@ class _Progress(tf.train.experimental.PythonState):
 
 
 def _is_whole(path):
-    """Whether all of a checkpoint can be read; warns where it can't."""
+    """Whether all of a checkpoint can be read; logs a warning if not."""
     try:
         reader = checkpoint_files.read(path)
         for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)  # checks its checksum
+            reader.get_tensor(name)  # verifies its checksum
         return True
     except checkpoint_files.UNREADABLE as error:
         reason = str(error).strip().splitlines()[0]
-        _log.warning("%s can't be read (%s): going further back", path, reason)
+        _log.warning("%s can't be read (%s): trying the checkpoint before it", path, reason)
         return False
 
 
 def _manager(checkpoint, folder, keep):
-    """A manager of all that is in a folder, cleared of what a save that was cut short has left."""
+    """A manager of a folder's checkpoints, after deleting what an interrupted save left there."""
     paths = checkpoint_files.saved(folder)
     for file in folder.glob("step-*") if folder.exists() else ():
         if not any(file.name.startswith(f"{epath.Path(path).name}.") for path in paths):
             file.rmtree() if file.is_dir() else file.unlink()
-    if paths:  # the manager goes by a file that lists them, which may be lost, or lag behind
+    if paths:  # the manager trusts a file that lists them, which may be lost or out of date
         names = [epath.Path(path).name for path in paths]
         listed = "".join(f'all_model_checkpoint_paths: "{name}"\n' for name in names)
         (folder / "checkpoint").write_text(f'model_checkpoint_path: "{names[-1]}"\n{listed}')
@@ -164,10 +171,10 @@ def _manager(checkpoint, folder, keep):
 
 
 class _MetricSums:
-    """What the metrics have summed on each replica since they were reset: `[replicas, sums]`.
+    """The metrics' sums on each replica since they were reset: `[replicas, sums]`, float32.
 
-    Replicas sum by themselves, and a sum of floats depends on its order: for a run to go on as if
-    it had not stopped, each replica has to go on from its own.
+    Each replica sums its own values, and a sum of floats depends on its order: for a run to resume
+    as if it had not stopped, each replica must start from its own sums.
     """
 
     def __init__(self, model):
@@ -180,7 +187,7 @@ class _MetricSums:
         return self._strategy.experimental_local_results(self._read())[0].numpy()
 
     def set(self, sums):
-        """Gives each replica its own; the first has those of all if there were more or fewer."""
+        """Restores each replica's sums; the first gets the total if their number has changed."""
         sums, count = np.asarray(sums, np.float32), self._strategy.num_replicas_in_sync
         if len(sums) != count:
             rest = np.zeros([count - 1, sums.shape[1]], np.float32)

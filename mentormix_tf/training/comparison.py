@@ -1,4 +1,4 @@
-"""Training one method after another on the same data, and how each ended."""
+"""Trains one method after another on the same data, and tabulates their results."""
 
 import dataclasses
 import datetime
@@ -19,11 +19,12 @@ _log = logging.getLogger(__name__)
 
 
 def folders(runs: Mapping[str, RunConfig], output: OutputConfig) -> dict[str, OutputConfig]:
-    """Says where each run goes, and makes sure that it may.
+    """Chooses the folder of each run, and checks that the run may write to it.
 
     Args:
-        runs: by method; complete, see `run.resolve`.
-        output: where they go together. A single run goes right there, several into a folder each.
+        runs: the configs by method, completed by `run.resolve`.
+        output: where the runs go. A single run uses its `model_dir` itself; each of several uses a
+            folder in it.
 
     Returns:
         An `OutputConfig` for each method.
@@ -47,12 +48,15 @@ def train(
     """Trains each run. With several workers, each calls it, and the first logs.
 
     Args:
-        runs: by method; complete, see `run.resolve`.
-        outputs: the same; see `folders`.
-        strategy: where to train.
+        runs: the configs by method, completed by `run.resolve`.
+        outputs: the outputs by method, from `folders`.
+        strategy: the devices to train on.
 
     Returns:
-        The contents of each result.json.
+        The contents of each result.json; none in a worker that does not write them.
+
+    Raises:
+        InputError, Preempted: see `run.run`.
     """
     results = []
     for method, config in runs.items():
@@ -61,7 +65,9 @@ def train(
                 "Training %s on %s; results go to %s/",
                 *(method, describe(config.data), outputs[method].model_dir),
             )
-        results.append(run(config, outputs[method], strategy))
+        result = run(config, outputs[method], strategy)
+        if result is not None:
+            results.append(result)
     return results
 
 
@@ -70,7 +76,19 @@ def try_out(
     outputs: Mapping[str, OutputConfig],
     strategy: tf.distribute.Strategy,
 ) -> str:
-    """Tries a few steps of each run. Returns what they would take, as text."""
+    """Tries a few steps of each run, see `dry_run.dry_run`.
+
+    Args:
+        runs: the configs by method, completed by `run.resolve`.
+        outputs: the outputs by method, from `folders`.
+        strategy: the devices to train on.
+
+    Returns:
+        The findings as text, such as the time and the disk space that each run needs.
+
+    Raises:
+        InputError: see `dry_run.dry_run`.
+    """
     texts = []
     for method, config in runs.items():
         facts = dry_run.dry_run(config, outputs[method], strategy)
@@ -79,15 +97,19 @@ def try_out(
 
 
 def describe(data: DataConfig) -> str:
-    """Says what a run trains on, as in "digits with 40% symmetric label noise"."""
+    """Describes a run's data, as in "digits with 40% symmetric label noise"."""
     if data.noise == "none":
-        return f"{data.dataset} with its labels as they are"
+        return f"{data.dataset} without added label noise"
     level = "" if data.noise_level is None else f"{data.noise_level:.0%} "
     return f"{data.dataset} with {level}{data.noise} label noise"
 
 
 def table(results: Sequence[Mapping[str, Any]]) -> str:
-    """The results as text, a row each; accuracies are on clean test labels."""
+    """Formats results as a table.
+
+    Args:
+        results: the contents of each run's result.json.
+    """
     row = "{:<14}{:>8}{:>8}{:>8}{:>10}{:>10}".format
     lines = ["", row("method", "peak", "final", "drop", "noise", "images/s")]
     for result in results:

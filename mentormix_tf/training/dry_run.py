@@ -1,37 +1,43 @@
-"""A dry run: all that a run does, but for a few steps only and without a trace in its folder."""
+"""A dry run: everything that a run does, for a few steps and without writing to its folder."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError
 from mentormix_tf.training import checkpoints
 from mentormix_tf.training.run import Setup, check, resolve, short_errors
 
-TIMED = 5  # looks at the loss, after the first, which waits for the compiler
+TIMED = 5  # executions that are timed, after the first, which waits for the compiler
 
 
-def dry_run(config, output, strategy=None):
-    """Finds out whether a run would go, and what it would take.
+def dry_run(
+    config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strategy | None = None
+) -> dict[str, Any]:
+    """Checks that a run would work, and estimates the time and disk space that it needs.
 
     Prepares the data if it is missing, builds the network, trains for a few steps and evaluates two
-    batches, by the run's own code. With several workers, each calls it.
+    batches, with the run's own code. With several workers, each calls it.
 
     Args:
-        config: `RunConfig`.
-        output: `OutputConfig`; its model_dir is looked at, and nothing is written there.
-        strategy: `tf.distribute.Strategy`; None for TensorFlow's default, which is one device.
+        config: the run.
+        output: the run's output; its model_dir is checked, and nothing is written there.
+        strategy: the devices to train on; None for TensorFlow's default, one device.
 
     Returns:
-        Dict of network, parameters (trained ones), image_shape, examples (by split),
-        realized_noise_rate (None if unknown), first_seconds (until the first look at the loss),
-        step_seconds, batch_size, steps, evaluations, run_seconds (the estimate for the whole run,
-        without checkpoints), checkpoint_bytes (of one), checkpoints (how many are kept).
+        `network`, `parameters` (the number that is trained), `image_shape`, `examples` (by split),
+        `realized_noise_rate` (None if unknown), `first_seconds` (of the first execution, with
+        compilation), `step_seconds`, `batch_size`, `steps`, `evaluations`, `run_seconds` (the
+        estimate for the whole run, without checkpoints), `checkpoint_bytes` (of each checkpoint)
+        and `checkpoints` (how many are kept).
 
     Raises:
-        InputError: as `run.run`.
+        InputError: see `run.run`.
     """
     config = resolve(config)
     strategy = strategy or tf.distribute.get_strategy()
@@ -72,18 +78,19 @@ def dry_run(config, output, strategy=None):
     }
 
 
-def describe(facts):
-    """What `dry_run` returned, for people: lines of text."""
+def describe(facts: Mapping[str, Any]) -> str:
+    """Formats what `dry_run` returns as lines of text."""
     first, step = facts["first_seconds"], facts["step_seconds"]
     noise, size = facts["realized_noise_rate"], facts["checkpoint_bytes"] / 1e6
     shape = " x ".join(map(str, facts["image_shape"]))
     counts = ", ".join(f"{count:,} {split}" for split, count in facts["examples"].items())
-    wrong = "nobody knows how many" if noise is None else f"{noise:.1%}"
+    wrong = "an unknown share" if noise is None else f"{noise:.1%}"
     lines = {
         "network": f"{facts['network']}, {facts['parameters']:,} parameters, images {shape}",
         "images": counts,
         "noise": f"{wrong} of the training labels are wrong",
-        "step": f"{step:.3g} s, {facts['batch_size'] / step:,.0f} images/s; at first {first:.0f} s",
+        "step": f"{step:.3g} s, {facts['batch_size'] / step:,.0f} images/s; "
+        f"the first takes {first:.0f} s",
         "whole run": f"about {human_time(facts['run_seconds'])}: {facts['steps']:,} steps and "
         f"{facts['evaluations']:,} evaluation{'s' * (facts['evaluations'] > 1)}, without the time "
         "for checkpoints",
@@ -92,8 +99,8 @@ def describe(facts):
     return "\n".join(f"  {name:<13}{text}" for name, text in lines.items())
 
 
-def human_time(seconds):
-    """A time as people say it, as in "3 h 12 min"."""
+def human_time(seconds: float) -> str:
+    """Formats a duration in two units, as in "3 h 12 min"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -106,7 +113,7 @@ def human_time(seconds):
 
 
 def _timed_training(setup):
-    """How long training takes until the first look at the loss, and from each to the next."""
+    """The seconds of the first execution of steps, and the mean of the next ones."""
     model, training = setup.model, setup.config.training
     model.begin_training(training.train_steps)
     advance, batches = model.make_training_loop(), iter(setup.train_batches(0))

@@ -1,11 +1,13 @@
-"""Evaluates a network: on clean test labels, on noisy ones, on examples that it was trained on."""
+"""Evaluates a network on clean test labels, noisy validation labels and training examples."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from mentormix_tf.data import pipeline
+from mentormix_tf.data.splits import NoisySplits
 from mentormix_tf.distribution import replicas
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.metrics.predictions import Predictions
@@ -15,25 +17,25 @@ MEMORIZATION_EXAMPLES = 5000
 INTEGERS = ("label", "true_label", "is_clean", "predicted", "rank")
 COLUMNS = (*INTEGERS, "confidence", "loss")
 TOP = 5
-MANY_CLASSES = 20  # with more of them, top-5 accuracy is measured, too
+MANY_CLASSES = 20  # with more classes, top-5 accuracy is measured, too
 
 
 class Evaluation:
-    """Evaluates a model with its present weights, on the splits of a run.
+    """Evaluates a model with its current weights, on the splits of a run.
 
     Args:
-        model: `NoisyLabelModel`.
-        data: `NoisySplits`.
+        model: the model.
+        data: the run's data.
         batch_size: examples in a training batch.
-        **shown: augmentation and image_shape, see `pipeline.eval_batches`.
+        **shown: `augmentation` and `image_shape` for `pipeline.eval_batches`.
     """
 
-    def __init__(self, model, data, batch_size, **shown):
+    def __init__(self, model: NoisyLabelModel, data: NoisySplits, batch_size: int, **shown: Any):
         self.model = model
         self._knows_truth = data.manifest["realized_noise_rate"] is not None
         strategy = model.distribute_strategy
         count = strategy.num_replicas_in_sync
-        size = count * -(-BATCH_SIZE // count)  # a multiple, so that each replica has an equal part
+        size = count * -(-BATCH_SIZE // count)  # a multiple, so that replicas get equal parts
 
         def batches(split, size):
             made = strategy.distribute_datasets_from_function(
@@ -56,13 +58,15 @@ class Evaluation:
 
         Returns:
             `(row, sample)`. The row has test_loss and test_accuracy, and test_top5_accuracy if
-            there are many classes; the same for averaged_test, if averages of the weights are kept,
-            and for validation, whose labels are noisy, if there is such a split. If the truth is
-            known, it has of at most 5,000 training examples: train_clean_accuracy, of those whose
-            label is right; train_wrong_accuracy, the fraction of wrong labels that the network
-            predicts, which it has memorized; and train_wrong_true_accuracy, the fraction of wrongly
-            labeled ones whose true class it predicts. The sample is the predictions of those
-            training examples.
+            there are more than 20 classes; the same for averaged_test, if the model keeps a weight
+            average, and for validation, whose labels are noisy, if the data has that split. Losses
+            are in nats, accuracies in [0, 1].
+
+            The sample is the predictions for the first training examples, at most 5,000. If the
+            true labels are known, the row also has, over the sample: train_clean_accuracy, the
+            accuracy on examples whose label is right; train_wrong_accuracy, the fraction of wrong
+            labels that the network predicts, so has memorized; and train_wrong_true_accuracy, the
+            fraction of wrongly labeled examples whose true class it predicts.
         """
         row = self._on(self.test(), "test")
         if self.model.average_decay:
@@ -79,8 +83,8 @@ class Evaluation:
             row["train_wrong_true_accuracy"] = sample.accuracy(known, of="true_label")
         return row, sample
 
-    def num_batches(self):
-        """How many batches `row` shows the network."""
+    def num_batches(self) -> int:
+        """How many batches `row` evaluates."""
         parts = [self._test, self._sample, self._test if self.model.average_decay else None]
         return sum(part[1] for part in [*parts, self._validation] if part)
 
@@ -92,32 +96,36 @@ class Evaluation:
         """Predicts the test split."""
         return self.predict(*self._test)
 
-    def mixed(self):
-        """A training batch as the method would mix it at this step; None for one that does not.
+    def mixed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Mixes a training batch as the method would at this step.
 
-        It is always the same batch, and not augmented.
+        It is always the same batch, without augmentation.
 
         Returns:
-            `(images, labels, lam)`, arrays, see `NoisyLabelModel.mixed`.
+            Arrays `(images, labels, lam)`, see `NoisyLabelModel.mixed`; None if the method does not
+            mix.
         """
         if type(self.model).mix is NoisyLabelModel.mix:
             return None
         strategy = self.model.distribute_strategy
-        mixed = self._mixed(next(iter(self._to_mix[0])))
-        return [strategy.experimental_local_results(part)[0].numpy() for part in mixed]
+        images, labels, lam = (
+            strategy.experimental_local_results(part)[0].numpy()
+            for part in self._mixed(next(iter(self._to_mix[0])))
+        )
+        return images, labels, lam
 
     def predict(self, batches: Iterable, count: int) -> Predictions:
-        """Shows the network batches of examples.
+        """Predicts batches of examples.
 
         Args:
-            batches: as `pipeline.eval_batches` makes them. They have no ids: a TPU takes no text.
-            count: how many.
+            batches: from `pipeline.eval_batches`, distributed; without ids, as a TPU takes no text.
+            count: how many batches to take.
         """
         parts, iterator = [], iter(batches)
         strategy = self.model.distribute_strategy
         for _ in range(count):
             table = self._predict(next(iterator))
-            # Every replica has gathered those of all.
+            # Every replica has gathered the rows of all replicas.
             parts.append(strategy.experimental_local_results(table)[0].numpy())
         columns = dict(zip((*COLUMNS, "weight"), np.concatenate(parts).T, strict=True))
         is_there = columns.pop("weight") == 1.0
@@ -128,7 +136,7 @@ class Evaluation:
         logits = tf.cast(self.model(batch["image"], training=False), tf.float32)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label"], logits)
         own = tf.gather(logits, batch["label"], batch_dims=1)[:, None]
-        # Not "own < logits": a network that has turned to NaN knows nothing.
+        # Not "own < logits": NaN logits must not count as right.
         higher = ~(logits <= own)
         earlier = tf.range(logits.shape[1], dtype=tf.int64) < batch["label"][:, None]
         rank = tf.math.count_nonzero(higher | (earlier & (logits == own)), axis=1)

@@ -1,61 +1,82 @@
-"""The training loop: steps, a look at their loss, evaluations, checkpoints, the wish to stop."""
+"""The training loop: takes steps, evaluates, saves checkpoints, and stops on SIGTERM."""
 
 import dataclasses
 import math
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import tensorflow as tf
 from tqdm import tqdm
 
+from mentormix_tf.config import TrainingConfig
 from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError, Preempted
+from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.training.checkpoints import Checkpoints
+from mentormix_tf.training.tensorboard import Profile
 
 
 @dataclasses.dataclass
 class Progress:
-    """How far a run has come, besides what the model has learned.
+    """A run's progress, apart from the model's variables.
 
     Attributes:
-        rows: the evaluations so far, as dicts.
-        steps: steps that were timed. What waits for a compiler is not.
-        seconds: how long those took.
-        waited: how many of the seconds went by before their batches were there.
+        rows: the evaluations so far, as rows of metrics.csv.
+        steps: how many steps were timed; those that wait for a compiler are not.
+        seconds: how long the timed steps took.
+        waited: how many of these seconds were spent waiting for batches.
     """
 
-    rows: list = dataclasses.field(default_factory=list)
+    rows: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     steps: int = 0
     seconds: float = 0.0
     waited: float = 0.0
 
-    def speed(self, batch_size):
-        """images_per_second and input_wait, the share of the time that steps wait for batches."""
+    def speed(self, batch_size: int) -> dict[str, float | None]:
+        """The columns of metrics.csv about speed; None if no step was timed.
+
+        Returns:
+            `images_per_second`, and `input_wait`, the fraction of the time spent waiting for
+            batches.
+        """
         return {
             "images_per_second": self.steps * batch_size / self.seconds if self.steps else None,
             "input_wait": self.waited / self.seconds if self.steps else None,
         }
 
-    def since(self, earlier):
-        """The part that came after an earlier `Progress` of the same run, without its rows."""
+    def since(self, earlier: "Progress") -> "Progress":
+        """The progress since an earlier point of the same run, without rows."""
         parts = ("steps", "seconds", "waited")
         return Progress([], *(getattr(self, part) - getattr(earlier, part) for part in parts))
 
 
 class Loop:
-    """Trains a model from where it stands.
+    """Trains a model from its current step.
 
     Args:
-        model: `NoisyLabelModel`, compiled, with all its variables made.
-        config: `TrainingConfig`.
-        progress: `Progress`, which goes on.
-        evaluate: function of what training shows, a dict, that returns the row of an evaluation.
-        checkpoints: `Checkpoints`.
+        model: the model, compiled, with all its variables built.
+        config: how to train.
+        progress: the run's progress, which the loop updates.
+        evaluate: evaluates the model. It takes the columns that training measured, and returns them
+            with those of the evaluation, as a row of metrics.csv.
+        checkpoints: where the run is saved.
         checkpoint_every: steps between checkpoints.
-        profile: `Profile`.
+        profile: the profiler.
     """
 
-    def __init__(self, model, config, progress, evaluate, checkpoints, checkpoint_every, profile):
+    def __init__(
+        self,
+        model: NoisyLabelModel,
+        config: TrainingConfig,
+        progress: Progress,
+        evaluate: Callable[[dict[str, Any]], dict[str, Any]],
+        checkpoints: Checkpoints,
+        checkpoint_every: int,
+        profile: Profile,
+    ):
         self.model = model
         self.config = config
         self.progress = progress
@@ -65,15 +86,16 @@ class Loop:
         self.profile = profile
         self._metrics = tf.function(model.get_metrics_result)
 
-    def run(self, batches):
-        """Takes the steps that are left.
+    def run(self, batches: Iterable) -> None:
+        """Takes the remaining steps.
 
         Args:
-            batches: training batches, from the model's step on.
+            batches: training batches, starting at the model's step.
 
         Raises:
-            InputError: the loss became infinite or NaN, or a checkpoint can't be written.
-            Preempted: the process was asked to stop, and has saved a checkpoint.
+            InputError: the loss or the weights became infinite or NaN, or a checkpoint can't be
+                written.
+            Preempted: the process received SIGTERM, and a checkpoint was saved.
         """
         model, config, progress = self.model, self.config, self.progress
         first = step = int(model.step.numpy())
@@ -84,7 +106,7 @@ class Loop:
         with bar, _StopSignal(model.distribute_strategy) as stop, self.profile:
             while True:
                 is_asked_to_stop = stop.is_asked()
-                # Who is asked to stop has little time: the evaluation is made up for later.
+                # After SIGTERM there is little time: the resumed run makes up for the evaluation.
                 if self._is_evaluation_due(step) and not is_asked_to_stop:
                     self._evaluate(step, progress.since(before))
                     before = dataclasses.replace(progress)
@@ -102,7 +124,7 @@ class Loop:
                 self.profile.next_steps(step + 1, step + config.steps_per_execution)
                 started = time.perf_counter()
                 logs, waited = advance(iterator)
-                loss = float(logs["loss"])  # when the steps are done
+                loss = float(logs["loss"])  # waits until the steps are done
                 if step > first:
                     progress.steps += config.steps_per_execution
                     progress.seconds += time.perf_counter() - started
@@ -129,7 +151,7 @@ class Loop:
             self._save(self.checkpoints.save_best, step)
 
     def _save(self, save, step):
-        # The loss of a step is that before its gradients were added, which may break the weights.
+        # A step's loss is computed before its update, which may break the weights.
         weights = [w for w in self.model.network.variables if "float" in w.dtype]
         if not all(bool(tf.reduce_all(tf.math.is_finite(weight))) for weight in weights):
             raise self._bad("Weights became infinite or NaN", step)
@@ -139,13 +161,13 @@ class Loop:
         kept = self.checkpoints.steps()
         return InputError(
             f"{what} at step {step}: most often the learning rate is too high (try a tenth of it, "
-            "in a new folder), else images hold NaN or labels lie outside their range. "
-            + (f"The checkpoint of step {kept[-1]} is kept." if kept else "No step was saved.")
+            "in a new folder), else images hold NaN or labels lie outside their range; "
+            + (f"the checkpoint of step {kept[-1]} is kept." if kept else "no step was saved.")
         )
 
 
 class _StopSignal:
-    """Catches SIGTERM, which schedulers send some time before they kill."""
+    """Catches SIGTERM, which schedulers send some time before they kill a process."""
 
     def __init__(self, strategy):
         self._strategy = strategy
@@ -162,7 +184,7 @@ class _StopSignal:
             signal.signal(signal.SIGTERM, self._previous)
 
     def is_asked(self):
-        """Whether any worker got the signal. All of them ask after the same step."""
+        """Whether any worker received the signal. All workers call it after the same step."""
         return strategies.any_worker(self._strategy, self._came)
 
     def _remember(self, *_):

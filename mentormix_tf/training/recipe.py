@@ -1,22 +1,22 @@
-"""How the learning rate goes: schedules by name, and warming up.
+"""Learning-rate schedules by name, and linear warm-up.
 
-Whole recipes are flagfiles: flags/recipes/released.flags is the released code's for CIFAR,
-flags/recipes/common.flags one of those that later papers share.
+Complete recipes are flagfiles: flags/recipes/released.flags is the released code's for CIFAR,
+flags/recipes/common.flags is one that later papers share.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from mentormix_tf.config import TrainingConfig
 
-def learning_rate(config):
-    """The learning rate at each step.
+LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
 
-    Args:
-        config: `TrainingConfig`.
 
-    Returns:
-        `keras.optimizers.schedules.LearningRateSchedule`.
-    """
+def learning_rate(config: TrainingConfig) -> LearningRateSchedule:
+    """Makes the learning-rate schedule that a config describes."""
     steps = config.train_steps - config.warmup_steps
     schedules = keras.optimizers.schedules
     after = {
@@ -32,18 +32,20 @@ def learning_rate(config):
 
 
 @keras.saving.register_keras_serializable("mentormix_tf")
-class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises in a line from 0 to the initial rate, then follows another schedule from its start.
+class WarmUp(LearningRateSchedule):
+    """Rises linearly from 0 to the initial rate, then follows another schedule from its start.
 
-    Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.2.
+    Source: Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.2.
 
     Args:
-        initial_learning_rate: the rate at the end of the rise.
-        warmup_steps: length of the rise, at least 1.
-        after: `LearningRateSchedule` that follows.
+        initial_learning_rate: the rate at the end of the warm-up.
+        warmup_steps: the number of steps of the warm-up, at least 1.
+        after: the schedule that follows.
     """
 
-    def __init__(self, initial_learning_rate, warmup_steps, after):
+    def __init__(
+        self, initial_learning_rate: float, warmup_steps: int, after: LearningRateSchedule
+    ):
         super().__init__()
         self.initial_learning_rate = initial_learning_rate
         self.warmup_steps = warmup_steps
@@ -55,7 +57,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         following = self.after(tf.maximum(step - self.warmup_steps, 0.0))
         return tf.where(step < self.warmup_steps, rising, following)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "initial_learning_rate": self.initial_learning_rate,
             "warmup_steps": self.warmup_steps,
@@ -63,6 +65,6 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Mapping[str, Any]) -> "WarmUp":
         after = keras.saving.deserialize_keras_object(config["after"])
         return cls(**{**config, "after": after})

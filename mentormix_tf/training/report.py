@@ -1,16 +1,21 @@
 """Reports a run to the console, its folder and TensorBoard."""
 
 import logging
+from typing import Any
 
+from mentormix_tf.data.splits import NoisySplits
 from mentormix_tf.distribution import strategies
 from mentormix_tf.metrics import classification, plots
 from mentormix_tf.runs import layout, run_folder
 from mentormix_tf.runs.result import SPLIT_FACTS
+from mentormix_tf.runs.run_folder import RunFolder
+from mentormix_tf.training.evaluation import Evaluation
+from mentormix_tf.training.loop import Progress
 from mentormix_tf.training.tensorboard import TensorBoard
 
 _log = logging.getLogger(__name__)
 
-# What is logged of an evaluation, if there is such a column: column, text, format.
+# What the log shows of an evaluation, if it has the column: column, text, format.
 LINE = (
     ("loss", "loss", ".3f"),
     ("gamma", "γ", ".2f"),
@@ -29,14 +34,21 @@ class Report:
     """Reports each evaluation, and the run when it is done.
 
     Args:
-        evaluation: `Evaluation`.
-        folder: `RunFolder`.
-        data: `NoisySplits`.
-        progress: `Progress`, whose rows `Loop` adds to.
-        writes: whether this process reports; others only evaluate.
+        evaluation: evaluates the model.
+        folder: the run's folder.
+        data: the run's data.
+        progress: the run's progress, whose rows `Loop` adds to.
+        writes: whether this process reports; the others only evaluate.
     """
 
-    def __init__(self, evaluation, folder, data, progress, writes=True):
+    def __init__(
+        self,
+        evaluation: Evaluation,
+        folder: RunFolder,
+        data: NoisySplits,
+        progress: Progress,
+        writes: bool = True,
+    ):
         self.evaluation = evaluation
         self.folder = folder
         self.data = data
@@ -48,20 +60,20 @@ class Report:
             if not progress.rows:
                 self._tensorboard.write_settings(folder.config)
 
-    def add(self, shown):
+    def add(self, shown: dict[str, Any]) -> dict[str, Any]:
         """Evaluates the network and reports the results.
 
         Args:
-            shown: what training showed since the last evaluation, a dict with step.
+            shown: the columns that training measured since the last evaluation, with `step`.
 
         Returns:
-            The row of metrics.csv, a dict from column to number, or to None if there is none.
+            The row of metrics.csv: numbers by column, None for values that are unknown.
         """
         row, sample = self.evaluation.row()
-        # Seven digits are what a float32 holds.
+        # A float32 holds seven digits.
         row = {k: v if v is None else float(f"{v:.7g}") for k, v in {**shown, **row}.items()}
         row["step"] = step = shown["step"]
-        mixed = self._is_time_for_a_picture(step) and self.evaluation.mixed()
+        mixed = self.evaluation.mixed() if self._is_time_for_a_picture(step) else None
         if self.writes:
             self.folder.write_rows([*self.progress.rows, row])
             self._tensorboard.write_row(row)
@@ -72,14 +84,14 @@ class Report:
             _log.info(self._line(row))
         return row
 
-    def finish(self, **facts):
-        """Reports a run that is done: confusion_matrix.csv and .png, result.json.
+    def finish(self, **facts: Any) -> dict[str, Any] | None:
+        """Reports a finished run: confusion_matrix.csv and .png, and result.json.
 
         Args:
             **facts: further entries of result.json.
 
         Returns:
-            The contents of result.json, a dict; None in a process that does not write.
+            The contents of result.json; None in a process that does not write.
         """
         test = self.evaluation.test()
         if not self.writes:
@@ -99,7 +111,7 @@ class Report:
         )
 
     def _is_time_for_a_picture(self, step):
-        """At the first evaluation, and after each quarter of the run."""
+        """Whether this is the first evaluation, or the first after another quarter of the run."""
         training = self.folder.config.training
         every = min(training.eval_every, training.train_steps)
         quarter = training.train_steps / 4

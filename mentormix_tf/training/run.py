@@ -1,17 +1,21 @@
-"""One training run, from a config to a folder of results."""
+"""A training run, from a config to a folder of results."""
 
 import contextlib
 import dataclasses
 import logging
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from mentormix_tf import methods, networks
+from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import augment, pipeline, splits
 from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError
+from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.runs import layout
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import recipe
@@ -23,7 +27,7 @@ from mentormix_tf.training.tensorboard import Profile
 
 _log = logging.getLogger(__name__)
 
-# What TensorFlow raises when a worker's connection breaks, or its host falls silent.
+# What TensorFlow raises when the connection to a worker breaks, or its host stops answering.
 LOST_WORKER = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -32,24 +36,28 @@ LOST_WORKER = (
 )
 
 
-def run(config, output, strategy=None):
+def run(
+    config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strategy | None = None
+) -> dict[str, Any] | None:
     """Trains as a config says: from the start, or from the last checkpoint in the run's folder.
 
-    With several workers, each calls it; the first, the chief, writes. All must see the folder.
+    With several workers, each calls it; the first, the chief, writes. All must share the folder.
 
     Args:
-        config: `RunConfig`.
-        output: `OutputConfig`; into its model_dir come flags.txt, metrics.csv, result.json,
+        config: the run.
+        output: where results go: its model_dir gets flags.txt, metrics.csv, result.json,
             checkpoints/, tensorboard/ and more.
-        strategy: `tf.distribute.Strategy`; None for TensorFlow's default, which is one device.
+        strategy: the devices to train on; None for TensorFlow's default, one device.
 
     Returns:
-        The contents of result.json, a dict; those that are there, if the run is done already.
+        The contents of result.json, which a finished run already has; None in a worker that did not
+        write it.
 
     Raises:
-        InputError: the config can't be run, the folder holds another run, the loss became infinite
-            or NaN, a file of the split is damaged, or a worker is lost.
-        Preempted: the process got SIGTERM, and has saved a checkpoint.
+        InputError: the config can't be run, the folder holds another run, the loss or the weights
+            became infinite or NaN, a file can't be written, a file of the split is damaged, or a
+            worker is lost.
+        Preempted: the process received SIGTERM, and a checkpoint was saved.
     """
     config = resolve(config)
     strategy = strategy or tf.distribute.get_strategy()
@@ -62,11 +70,11 @@ def run(config, output, strategy=None):
     return result
 
 
-def resolve(config):
-    """Completes a `RunConfig` with what the data set and the method take where it says nothing.
+def resolve(config: RunConfig) -> RunConfig:
+    """Completes a config with the defaults of its data set and its method.
 
     Raises:
-        InputError: the data set, the noise, the method or a hyperparameter can't be as it says.
+        InputError: the data set, the noise, the method or a hyperparameter is invalid.
     """
     return dataclasses.replace(
         config,
@@ -75,24 +83,25 @@ def resolve(config):
     )
 
 
-def check(config, output, strategy):
-    """Checks what can be before there is any data.
+def check(config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strategy) -> RunFolder:
+    """Checks what can be checked before the data is prepared.
 
     Args:
-        config: `RunConfig`, resolved.
-        output: `OutputConfig`.
-        strategy: `tf.distribute.Strategy`.
+        config: the run, resolved.
+        output: where results go.
+        strategy: the devices to train on.
 
     Returns:
-        The run's `RunFolder`.
+        The run's folder.
 
     Raises:
-        InputError: steps or batches can't be shared out, or the folder holds another run.
+        InputError: batches or steps can't be divided as the flags say, or the folder holds another
+            run.
     """
     training, replicas = config.training, strategy.num_replicas_in_sync
     if training.batch_size % replicas:
         raise InputError(
-            f"batch_size={training.batch_size} can't be shared out to {replicas} replicas: "
+            f"batch_size={training.batch_size} can't be divided among {replicas} replicas: "
             f"choose a multiple of {replicas}."
         )
     if output.checkpoint_every % training.steps_per_execution:
@@ -106,23 +115,27 @@ def check(config, output, strategy):
 
 
 class Setup:
-    """What a run has before its first step: data, a model, and how the one is shown to the other.
+    """The data and the model of a run, ready for its first step.
 
     Args:
-        config: `RunConfig`, resolved.
-        strategy: `tf.distribute.Strategy`.
+        config: the run, resolved.
+        strategy: the devices to train on.
 
     Attributes:
         config, strategy: as above.
-        data: `NoisySplits`, made if they were missing.
-        model: `NoisyLabelModel`, compiled, with all its variables made.
-        shown: augmentation and image_shape, as the pipeline takes them.
+        data: the noisy splits, prepared if they were missing.
+        model: the model, compiled, with all its variables built.
+        shown: `augmentation` and `image_shape` for the pipeline.
 
     Raises:
-        InputError: the data or the network can't be had.
+        InputError: the data can't be prepared, or the network can't be built for its images.
     """
 
-    def __init__(self, config, strategy):
+    data: splits.NoisySplits
+    model: NoisyLabelModel
+    shown: dict[str, Any]
+
+    def __init__(self, config: RunConfig, strategy: tf.distribute.Strategy):
         self.config, self.strategy = config, strategy
         training = config.training
         self.data = data = _prepare(config.data, training, strategy)
@@ -140,8 +153,8 @@ class Setup:
             )
         self.model.build_for(pipeline.batch_spec(training.batch_size, image_shape, self._columns))
 
-    def train_batches(self, step):
-        """The batches that the strategy's replicas train on, from a step on."""
+    def train_batches(self, step: int) -> tf.distribute.DistributedDataset:
+        """The training batches from a step on, distributed to the strategy's replicas."""
         training = self.config.training
         return self.strategy.distribute_datasets_from_function(
             lambda context: pipeline.train_batches(
@@ -155,13 +168,13 @@ class Setup:
             )
         )
 
-    def evaluation(self):
-        """The run's `Evaluation`."""
+    def evaluation(self) -> Evaluation:
+        """Makes the run's evaluation."""
         return Evaluation(self.model, self.data, self.config.training.batch_size, **self.shown)
 
 
 def _prepare(config, training, strategy):
-    """The split, made by the chief where it is missing and found by the others."""
+    """The run's data: if it is missing, the chief prepares it before the others load it."""
     if not strategies.is_chief(strategy):
         strategies.wait_for_all(strategy)
     data = splits.prepare(config)
@@ -169,7 +182,10 @@ def _prepare(config, training, strategy):
         strategies.wait_for_all(strategy)
     pipeline.steps_per_epoch(data, training.batch_size)
     if "test" not in data:
-        raise InputError(f"dataset={config.dataset} has no test split to measure accuracy on.")
+        raise InputError(
+            f"dataset={config.dataset} has no test split: choose a data set with one, to measure "
+            "accuracy."
+        )
     return data
 
 
@@ -203,27 +219,42 @@ def _train(setup, output, folder):
 
 
 def _resume(model, checkpoints, training, strategy):
-    """Goes back to the last checkpoint, if there is one. Returns the run's `Progress`."""
+    """Restores the last checkpoint, if there is one, and returns the run's progress."""
     saved = checkpoints.restore() or {}
     progress, step = Progress(**saved), int(model.step.numpy())
     if not strategies.all_agree(strategy, step):
         raise InputError(
-            f"model_dir={checkpoints.folder.parent}: the workers found different checkpoints: name "
-            "a folder on storage that all of them share."
+            f"model_dir={checkpoints.folder.parent} has other checkpoints on some workers: name a "
+            "folder on storage that all of them share."
         )
     total, stride = training.train_steps, training.steps_per_execution
     if step > total:
-        raise InputError(f"train_steps={total} is less than the {step} steps that are done.")
+        raise InputError(
+            f"train_steps={total} is less than the {step} steps that are done: give at "
+            f"least {step}."
+        )
     if step % stride:
-        raise InputError(f"steps_per_execution={stride} does not divide the {step} steps done.")
+        raise InputError(
+            f"steps_per_execution={stride} does not divide the {step} steps that are done: choose "
+            f"a divisor of {step}."
+        )
     if step and strategies.is_chief(strategy):
         _log.info("Continuing from step %d of %d", step, total)
     return progress
 
 
 @contextlib.contextmanager
-def short_errors(config, strategy):
-    """Says in a sentence what TensorFlow says in many."""
+def short_errors(config: RunConfig, strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """A context that turns TensorFlow's long errors about a user's mistakes into short ones.
+
+    Args:
+        config: the run.
+        strategy: the devices to train on.
+
+    Raises:
+        InputError: a file of the split is damaged, XLA lacks a kernel for the network, or a worker
+            is lost.
+    """
     try:
         yield
     except tf.errors.DataLossError as error:
@@ -241,13 +272,24 @@ def short_errors(config, strategy):
             raise
         reason = str(error).strip().splitlines()[0]
         raise InputError(
-            "Another worker has gone, so that training can't go on: see its output, and start "
-            f"all workers again. (TensorFlow: {reason})"
+            f"Another worker has stopped ({reason}): see its output, and start all workers again."
         ) from error
 
 
-def build_model(config, image_shape, num_classes, num_examples):
-    """The compiled model of a resolved `RunConfig`; some of its variables come with `build_for`."""
+def build_model(
+    config: RunConfig, image_shape: tuple[int, int, int], num_classes: int, num_examples: int
+) -> NoisyLabelModel:
+    """Builds and compiles a run's model; `build_for` makes the variables that it still lacks.
+
+    Args:
+        config: the run, resolved.
+        image_shape: the network's input, `(height, width, channels)`.
+        num_classes: number of classes.
+        num_examples: size of the training set.
+
+    Raises:
+        InputError: the network can't be built for these images, or the method for this network.
+    """
     training = config.training
     keras.utils.set_random_seed(training.seed)
     with _precision(training.precision):
@@ -267,9 +309,9 @@ def build_model(config, image_shape, num_classes, num_examples):
         recipe.learning_rate(training), training.learning_rate, training.train_steps
     )
     model.compile(
-        keras.optimizers.SGD(schedule, momentum=training.momentum),
-        weighted_metrics=["accuracy"],  # by the weight that evaluation batches have
-        jit_compile=_jit_compile(training.jit_compile),
+        keras.optimizers.SGD(schedule, momentum=training.momentum),  # pyright: ignore[reportArgumentType]
+        weighted_metrics=["accuracy"],  # by the weights of evaluation batches
+        jit_compile=_jit_compile(training.jit_compile),  # pyright: ignore[reportArgumentType]
         steps_per_execution=training.steps_per_execution,
     )
     return model
@@ -277,7 +319,7 @@ def build_model(config, image_shape, num_classes, num_examples):
 
 @contextlib.contextmanager
 def _precision(name):
-    """Lets the layers that are made meanwhile compute in a precision."""
+    """A context in which new layers compute in a precision."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if name == "bfloat16" else name)
     try:
@@ -287,7 +329,7 @@ def _precision(name):
 
 
 def _jit_compile(choice):
-    """XLA's code is slower than TensorFlow's own on a CPU, so `auto` leaves it off there."""
+    """Whether to use XLA, whose code is slower than TensorFlow's own on a CPU."""
     if choice == "auto":
         return bool(tf.config.get_visible_devices("GPU"))
     return choice == "true"

@@ -1,15 +1,17 @@
-"""What TensorBoard shows of a run: curves, histograms, pictures, settings, a profile."""
+"""Writes a run for TensorBoard: curves, histograms, images, settings and a profile."""
 
 import contextlib
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 from etils import epath
 from tensorboard.plugins.hparams import api as hparams
 
+from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.metrics.predictions import Predictions
 
-# TensorBoard draws the curves whose names begin alike on one page.
+# TensorBoard groups curves by the part of their names before the slash.
 GROUPS = {
     "loss": "train/loss",
     "accuracy": "train/accuracy",
@@ -24,8 +26,8 @@ GROUPS = {
 SPLITS = ("averaged_test", "test", "validation")
 
 
-def tag(column):
-    """What a column of metrics.csv is called in TensorBoard."""
+def tag(column: str) -> str:
+    """The name in TensorBoard of a column of metrics.csv."""
     for split in SPLITS:
         if column.startswith(f"{split}_"):
             return f"{split}/{column.removeprefix(f'{split}_')}"
@@ -36,16 +38,16 @@ class TensorBoard:
     """Writes a run's event files.
 
     Args:
-        folder: where they go, which may be remote.
+        folder: the folder for them, which may be remote.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: epath.PathLike):
         self._folder = folder
         self._writer = tf.summary.create_file_writer(str(folder))
 
     @contextlib.contextmanager
     def _at(self, step):
-        """Takes summaries of a step, and writes them."""
+        """A context whose summaries belong to a step, and are written at its end."""
         try:
             with self._writer.as_default(step=step):
                 yield
@@ -53,11 +55,14 @@ class TensorBoard:
         except tf.errors.OpError as error:
             raise InputError(f"{self._folder} can't be written: {error.message}.") from error
 
-    def write_settings(self, config):
-        """Shows the flags as text, and lets runs be compared by them (HParams).
+    def write_settings(self, config: RunConfig) -> None:
+        """Writes the run's flags as text, and as hyperparameters to compare runs by (HParams).
 
         Args:
-            config: `RunConfig`.
+            config: the run.
+
+        Raises:
+            InputError: the files can't be written; so for all methods.
         """
         flags = config.flags()
         table = ["| flag | value |", "|---|---|", *(f"| {k} | {v} |" for k, v in flags.items())]
@@ -65,11 +70,11 @@ class TensorBoard:
             tf.summary.text("flags", "\n".join(table))
             hparams.hparams({name: _number(value) for name, value in flags.items()})
 
-    def write_row(self, row):
+    def write_row(self, row: Mapping[str, float | None]) -> None:
         """Adds an evaluation to the curves.
 
         Args:
-            row: dict from column to number or None, `step` among them.
+            row: a row of metrics.csv: numbers by column, including `step`; None is left out.
         """
         with self._at(row["step"]):
             for column, value in row.items():
@@ -77,11 +82,11 @@ class TensorBoard:
                     tf.summary.scalar(tag(column), value)
 
     def write_losses(self, step: int, predictions: Predictions) -> None:
-        """Adds the histograms of losses: of examples with right labels, and with wrong ones.
+        """Adds histograms of losses: of examples with right labels, and of those with wrong ones.
 
         Args:
             step: the step.
-            predictions: of training examples.
+            predictions: predictions of training examples.
         """
         with self._at(step):
             for name, is_clean in [("clean", 1), ("wrong", 0)]:
@@ -89,20 +94,20 @@ class TensorBoard:
                 if losses.size:
                     tf.summary.histogram(f"loss_of_training_examples/{name}", losses)
 
-    def write_picture(self, step, name, png):
-        """Adds a picture.
+    def write_picture(self, step: int, name: str, png: bytes) -> None:
+        """Adds an image.
 
         Args:
             step: the step.
-            name: its name.
-            png: its PNG file, bytes.
+            name: the image's name.
+            png: the image as a PNG file.
         """
         with self._at(step):
             tf.summary.image(name, tf.io.decode_png(png, channels=3)[None])
 
 
 def _number(text):
-    """A flag's value as a number, by which TensorBoard can sort runs; as text where it is none."""
+    """A flag's value as a number if it is one, for TensorBoard to sort runs by; else as text."""
     try:
         return float(text)
     except ValueError:
@@ -112,20 +117,20 @@ def _number(text):
 class Profile:
     """Profiles some steps, for TensorBoard's profiler (tensorboard-plugin-profile).
 
-    Used as a context, which ends a profile that is still going on.
+    A context manager, which ends a profile that is still running.
 
     Args:
-        steps: the first and the last step, counted from 1; or nothing, for no profile.
-        folder: where it goes.
+        steps: the first and the last step, counted from 1; empty for no profile.
+        folder: the folder for the profile.
     """
 
-    def __init__(self, steps, folder):
+    def __init__(self, steps: Sequence[int], folder: epath.PathLike):
         self._first, self._last = steps or (0, 0)
         self._folder = epath.Path(folder)
         self._is_on = False
 
-    def next_steps(self, first, last):
-        """Starts or ends the profile, before steps from first to last are taken."""
+    def next_steps(self, first: int, last: int) -> None:
+        """Starts or ends the profile as needed, before the steps from first to last are taken."""
         if self._is_on and first > self._last:
             self._end()
         if not self._is_on and first <= self._last and last >= self._first:

@@ -1,27 +1,32 @@
-"""Compiles a train step with Google's TPU compiler, on a machine that has no TPU.
+"""Compiles a train step with Google's TPU compiler, on a machine without a TPU.
 
-TensorFlow lowers the step to StableHLO, the language that XLA's compilers take; the TPU compiler is
+TensorFlow lowers the step to StableHLO, the input language of XLA's compilers; the TPU compiler is
 in the package `libtpu`, which JAX can call without a TPU. This is the only file that uses JAX's
 private modules.
 """
+
+# JAX and libtpu are optional.
+# pyright: reportMissingImports=false
 
 import dataclasses
 import importlib.metadata
 import os
 import re
 import time
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.training.run import build_model
 
-# GiB of memory of a chip. Source: the pages of the TPU versions in
+# Memory of a chip in GiB. Source: the pages of the TPU versions in
 # https://cloud.google.com/tpu/docs/system-architecture-tpu-vm
 HBM = {"v4": 32, "v5e": 16, "v5p": 95, "v6e": 32}
-UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}  # of the compiler's messages, as powers of 2
-# Without these, libtpu looks for a TPU's host on the network, complains that there is none, and
+UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}  # in the compiler's messages, as powers of 2
+# Without these, libtpu searches the network for a TPU's host, complains that it finds none, and
 # refuses to run in two processes at once.
 ENVIRONMENT = {
     "TPU_SKIP_MDS_QUERY": "1",
@@ -34,18 +39,18 @@ ENVIRONMENT = {
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """What the compiler reports about one step on one core.
+    """The compiler's report on one step on one core.
 
     Args:
-        hbm: memory that a core has, in bytes.
-        fits: whether the compiler could place the step in that memory.
-        refusal: the compiler's own words where it could not, else "".
-        seconds: how long it took.
-        flops: floating-point operations of the step; None where it does not fit.
-        bytes_accessed: bytes that it reads and writes; None where it does not fit.
-        memory: bytes of `arguments`, `outputs`, `temporaries` and `code`; of the outputs that are
-            written `in_place` of arguments; and their `total`, which counts those once. Where the
-            step does not fit, the size that the compiler names, as `total`.
+        hbm: memory of a core, in bytes.
+        fits: whether the step fits into that memory.
+        refusal: the compiler's message if it does not fit, else "".
+        seconds: how long compiling took.
+        flops: floating-point operations of the step; None if it does not fit.
+        bytes_accessed: bytes that the step reads and writes; None if it does not fit.
+        memory: bytes of `arguments`, `outputs`, `temporaries` and `code`; `in_place`, of the
+            outputs that overwrite arguments; and the `total`, which counts those once. If the step
+            does not fit, only the `total` that the compiler names.
     """
 
     hbm: int
@@ -57,13 +62,15 @@ class Compiled:
     memory: dict[str, int]
 
 
-def lower(config, image_shape, num_classes, num_examples):
+def lower(
+    config: RunConfig, image_shape: tuple[int, int, int], num_classes: int, num_examples: int
+) -> str:
     """Lowers the complete train step: mixing, both passes, optimizer, BatchNorm and metrics.
 
-    Nothing is run, so that a large batch takes no longer than a small one.
+    Nothing is executed, so a large batch takes no longer than a small one.
 
     Args:
-        config: `RunConfig`; its batch size is that of one core.
+        config: the run, resolved; its batch size is for one core.
         image_shape: `(height, width, channels)`.
         num_classes: number of classes.
         num_examples: size of the training set.
@@ -76,7 +83,7 @@ def lower(config, image_shape, num_classes, num_examples):
     """
     model = build_model(config, image_shape, num_classes, num_examples)
     size = config.training.batch_size
-    # Batches as the pipeline gives them.
+    # The columns and types of the pipeline's batches.
     names = ["label", "true_label", "is_clean", *(["index"] if model.uses_index else [])]
     batch = {name: tf.TensorSpec([size], tf.int64) for name in names}
     batch["image"] = tf.TensorSpec([size, *image_shape], tf.float32)
@@ -91,21 +98,21 @@ def lower(config, image_shape, num_classes, num_examples):
             f"network={config.training.network} with method={config.method} uses {lacking[1]}, for "
             "which XLA has no kernel: no TPU can run it."
         ) from error
-    # TensorFlow writes one operation of a dialect that only its own parser knows.
+    # TensorFlow emits one operation of a dialect that only its own parser knows.
     return re.sub(
         r"mhlo\.copy (%\S+) : (tensor<[^>]*>)", r"stablehlo.reshape \1 : (\2) -> \2", text
     )
 
 
-def core(topology):
-    """The first core of a topology, and the memory that it has.
+def core(topology: str) -> tuple[Any, int]:
+    """The first core of a topology, and its memory.
 
     Args:
         topology: chip and shape, as in "v5e:2x2".
 
     Returns:
-        JAX's device, and bytes. A core is what the compiler takes for one device: a chip of v5e,
-        v5p and v6e, half a chip of v4.
+        JAX's device, and its memory in bytes. A core is one device to the compiler: a chip of v5e,
+        v5p or v6e, half a chip of v4.
 
     Raises:
         InputError: JAX or libtpu is missing, or the compiler doesn't know the topology.
@@ -118,7 +125,7 @@ def core(topology):
         from jax.experimental import topologies
     except ImportError as error:
         raise InputError(
-            f"{error.name} is missing, which the TPU compiler needs: pip install "
+            f"{error.name}, which the TPU compiler needs, is not installed: pip install "
             "'mentormix-tf[aot]', with Python 3.11 or newer."
         ) from error
     chip = topology.split(":")[0]
@@ -138,18 +145,15 @@ def core(topology):
     return first, HBM[chip] * 2**30 // cores
 
 
-def compile_step(stablehlo, topology):
-    """Compiles a step for one core of a TPU; takes minutes for a large network.
+def compile_step(stablehlo: str, topology: str) -> Compiled:
+    """Compiles a step for one core of a TPU, which takes minutes for a large network.
 
     Args:
-        stablehlo: as `lower` gives it.
+        stablehlo: the step, from `lower`.
         topology: chip and shape, as in "v5e:2x2".
 
-    Returns:
-        `Compiled`.
-
     Raises:
-        InputError: as in `core`; or the compiler lacks something that the step uses.
+        InputError: see `core`; or the compiler does not support something in the step.
     """
     device, hbm = core(topology)
     # JAX has no public way to compile StableHLO for a device that isn't there.
@@ -189,8 +193,8 @@ def compile_step(stablehlo, topology):
     )
 
 
-def versions():
-    """The versions of what lowers and compiles: a dict from package to text."""
+def versions() -> dict[str, str]:
+    """The versions of the packages that lower and compile steps, by name."""
     jax_packages = ("jax", "jaxlib", "libtpu")
     return {
         "tensorflow": tf.__version__,
@@ -200,8 +204,9 @@ def versions():
 
 
 def _refused(message, hbm, seconds):
-    """`Compiled` of a step that does not fit, whose size is in the compiler's message."""
-    reason = re.search(r"Ran out of memory.*?(?=\. HLO module|\n|$)", message)[0]
+    """The report on a step that does not fit, whose size is in the compiler's message."""
+    found = re.search(r"Ran out of memory.*?(?=\. HLO module|\n|$)", message)
+    reason = found[0] if found else message
     size = re.search(r"([\d.]+)([KMGT])\b", reason)
     total = {"total": round(float(size[1]) * 2 ** UNITS[size[2]])} if size else {}
     return Compiled(hbm, False, reason, seconds, flops=None, bytes_accessed=None, memory=total)

@@ -62,8 +62,8 @@ assert not (folder / "checkpoints" / "step-3.index").exists()
 assert run(config(64), output, strategy) == result
 
 for again, message in [
-    (config(32), "holds a run with batch_size=64, and now it is batch_size=32"),
-    (config(65), "batch_size=65 can't be shared out to 2 replicas"),
+    (config(32), "holds a run with batch_size=64, but this run has batch_size=32"),
+    (config(65), "batch_size=65 can't be divided among 2 replicas"),
 ]:
     try:
         run(again, output, strategy)

@@ -94,7 +94,7 @@ def test_when_the_first_worker_dies_the_other_says_so_and_ends(tmp_path, digits,
         for worker in workers:
             worker.kill()
     assert workers[1].returncode == 1
-    assert "error: Another worker has gone" in errors
+    assert "error: Another worker has stopped (" in errors
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Measures against values worked out by hand, and against scikit-learn's."""
+"""Metrics against values computed by hand and by scikit-learn."""
 
 import io
 
@@ -12,7 +12,7 @@ from mentormix_tf.metrics import classification, plots
 
 @pytest.fixture(scope="module")
 def predictions():
-    """Labels, and scores of 7 classes that are right more often than not; class 6 has no label."""
+    """Labels, and scores of 7 classes that are mostly right; class 6 has no examples."""
     draws = np.random.RandomState(0)
     label = draws.randint(6, size=400)
     scores = draws.rand(400, 7)

@@ -1,4 +1,4 @@
-"""What predictions are worth, worked out by hand."""
+"""Metrics of predictions against values computed by hand."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A run's folder: each file is read back as it was written, and no other run writes to it."""
+"""A run's folder: files are read back as they were written, and no other run writes to it."""
 
 import csv
 import json

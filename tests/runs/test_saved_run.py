@@ -1,4 +1,4 @@
-"""A run read back is the run that was written: its config, its weights; or a sentence why not."""
+"""Reading a run back: the config and weights that were written, or an error of one sentence."""
 
 import shutil
 

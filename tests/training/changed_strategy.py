@@ -1,7 +1,7 @@
-"""A run that goes on with other devices than it began with, for `test_resume.py`.
+"""A run that resumes on other devices than it started on, for `test_resume.py`.
 
-One replica to the first evaluation, two to the second, one again to the last. Nothing in it depends
-on the number of replicas: no BatchNorm, no partners.
+It has one replica until the first evaluation, two until the second, and one again until the last.
+Nothing in it depends on the number of replicas: no BatchNorm, no partners.
 
     python -m tests.training.changed_strategy DATA_DIR FOLDER
 """

@@ -1,7 +1,8 @@
-"""A run that is killed again and again, for `test_resume.py`.
+"""A run that is killed repeatedly, for `test_resume.py`.
 
-Trains once in peace. Then trains again, with a SIGKILL at random moments, every second one soon
-after a save has begun, and starts again until it is done. Both must have left the same.
+Trains once without interruption. Then trains again, with a SIGKILL at random moments, every second
+one soon after a save has started, and restarts until the run is done. Both must leave the same
+results.
 
     python -m tests.training.killed_run DATA_DIR FOLDER METHOD REPLICAS KILLS SEED
 """
@@ -38,9 +39,9 @@ def config(data_dir, method):
 
 
 def started(data_dir, folder, method, replicas, dies_after=None):
-    """Starts to train in a new process, which may die so many seconds after its second save began.
+    """Trains in a new process, and returns its id.
 
-    Returns its id.
+    The process kills itself `dies_after` seconds after the start of its second save, if given.
     """
     process = os.fork()
     if process:
@@ -57,14 +58,14 @@ def started(data_dir, folder, method, replicas, dies_after=None):
         tf.train.CheckpointManager.save = save_and_die
     virtual = {"strategy": "mirrored", "num_virtual_devices": replicas} if replicas > 1 else {}
     strategy = strategies.get(StrategyConfig(**virtual))
-    # Every seventh step lies between evaluations, where metrics are half summed.
+    # Saves between evaluations, too, when the metrics' sums are not zero.
     output = OutputConfig(model_dir=str(folder), checkpoint_every=7)
     run(config(data_dir, method), output, strategy)
     os._exit(0)
 
 
 def was_killed(process, seconds):
-    """Kills a process after some time; returns whether a kill has ended it."""
+    """Kills a process after some time; returns whether a kill ended it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         done, status = os.waitpid(process, os.WNOHANG)
@@ -77,13 +78,13 @@ def was_killed(process, seconds):
 
 
 def is_saving(folder):
-    """Whether there are files of a checkpoint that is not yet whole."""
+    """Whether there are files of an incomplete checkpoint."""
     names = {path.name for path in (folder / "checkpoints").glob("step-*")}
     return any(f"{name.split('.')[0]}.index" not in names for name in names)
 
 
 def left(folder):
-    """What a run has left, without what takes time or changes while somebody edits."""
+    """A run's results, except measured times and the Git revision, which may differ."""
     with (folder / "metrics.csv").open() as file:
         rows = [
             {k: v for k, v in row.items() if k not in NOT_COMPARED} for row in csv.DictReader(file)
@@ -115,7 +116,7 @@ def main(data_dir, folder, method, replicas, kills, seed):
         if was_killed(process, seconds * (2.0 if in_a_save else generator.uniform(0.4, 1.1))):
             count += 1
             while_saving += is_saving(killed)
-        else:  # it was done too soon to be killed: once more from the start
+        else:  # it finished before the kill: again from the start
             killed.rename(folder / f"done{time.monotonic()}")
     assert os.waitpid(started(data_dir, killed, method, int(replicas)), 0)[1] == 0
 

@@ -1,4 +1,4 @@
-"""Dry runs: what they find, beside a real run, and that they leave nothing behind."""
+"""Dry runs: their findings against a real run, and that they leave no files."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_what_is_found(tmp_path, data_dir):
     assert abs(found["realized_noise_rate"] - 0.4) < 1e-3
     assert (found["steps"], found["evaluations"], found["checkpoints"]) == (20, 2, 4)
     assert found["run_seconds"] > found["first_seconds"] + 19 * found["step_seconds"] > 0
-    # Of test, the same with averaged weights, and validation one each; of the sample three.
+    # One batch each for test, test with averaged weights, and validation; three for the sample.
     assert setup.evaluation().num_batches() == 6
     Checkpoints(setup.model, tmp_path / "saved", 1).save(1, {})
     size = sum(file.stat().st_size for file in (tmp_path / "saved").glob("step-1.*"))

@@ -1,7 +1,7 @@
-"""Runs that earlier versions left: evaluated, exported, and continued as those would have.
+"""Runs of earlier versions: evaluated, exported, and resumed with the same results.
 
 tests/support/old_runs/ has two, trained for 10 steps by version 0.1.0 at revision 886e54f, with the
-metrics.csv that the same revision wrote when it continued them to 20 steps (continued.csv):
+metrics.csv that the same revision wrote when it resumed them to 20 steps (continued.csv):
 
     python -m mentormix_tf.train --method=mentormix --image_size=4 --train_steps=10 --eval_every=5 \
         --keep_checkpoints=1 --learning_rate=0.05 --schedule=constant
@@ -43,7 +43,7 @@ def test_an_old_run_continues_as_it_would_have(old_run, data_dir):
     for row, old in zip(found, expected, strict=True):
         assert row.keys() == old.keys()
         for name in row.keys() - set(TIMES):
-            # Of another processor, the last digits may differ, and so may an image's class.
+            # On another processor the last digits may differ, and so may an image's class.
             tolerance = 0.03 if "accuracy" in name or name.startswith("v_") else 0.01
             np.testing.assert_allclose(float(row[name]), float(old[name]), atol=tolerance, rtol=0)
     assert json.loads((old_run / "result.json").read_text())["steps"] == 20

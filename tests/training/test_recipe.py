@@ -1,4 +1,4 @@
-"""Learning-rate schedules against formulas; recipes by flagfile; the penalties against NumPy."""
+"""Learning-rate schedules against formulas, recipes in flagfiles, penalties against NumPy."""
 
 import dataclasses
 import pathlib
@@ -73,7 +73,7 @@ def test_bad_settings(change, message):
 
 
 def test_penalties_and_average_against_numpy():
-    """Five steps of a linear network with everything on, in float64."""
+    """Compares five steps of a linear network, with every penalty, to float64."""
     random = np.random.RandomState(0)
     images, labels = random.normal(size=(8, 5)).astype(np.float32), random.randint(3, size=8)
     network = keras.Sequential([keras.layers.Input((5,)), keras.layers.Dense(3)])

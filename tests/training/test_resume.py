@@ -1,4 +1,4 @@
-"""Runs that are cut short, and go on as if they had not been."""
+"""Interrupted runs, which resume as if they had not been interrupted."""
 
 import fcntl
 import json
@@ -52,7 +52,7 @@ def finished(tmp_path_factory, data_dir):
 
 @pytest.fixture
 def copy(finished, tmp_path):
-    """The folder of a run whose last evaluation and result are still to come."""
+    """The folder of a run that was interrupted before it wrote its result."""
     path = tmp_path / "copy"
     path.mkdir()
     for file in finished.rglob("*"):
@@ -64,7 +64,7 @@ def copy(finished, tmp_path):
 
 @pytest.fixture
 def messages(caplog):
-    """What the package has logged at a level: a function from level to list of messages."""
+    """A function from a log level to the messages that the package logged at that level."""
     caplog.set_level(logging.INFO, logger="mentormix_tf")
 
     def at(level):
@@ -138,10 +138,10 @@ def test_more_steps(copy, finished, train):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"learning_rate": 0.2}, "learning_rate=0.1, and now it is learning_rate=0.2"),
-        ({"hyperparameters": {"beta": 0.5}}, "with no beta, and now it is beta=0.5"),
-        ({"data": {"noise_level": 0.2}}, "noise_level=0.4, and now it is noise_level=0.2"),
-        ({"seed": 1}, "seed=0, and now it is seed=1"),
+        ({"learning_rate": 0.2}, "learning_rate=0.1, but this run has learning_rate=0.2"),
+        ({"hyperparameters": {"beta": 0.5}}, "with no beta, but this run has beta=0.5"),
+        ({"data": {"noise_level": 0.2}}, "noise_level=0.4, but this run has noise_level=0.2"),
+        ({"seed": 1}, "seed=0, but this run has seed=1"),
         ({"output": {"resume": "never"}}, "is not empty, and resume=never"),
         ({"output": {"checkpoint_every": 3}, "steps_per_execution": 2}, "checkpoint_every=3 must"),
     ],
@@ -188,7 +188,7 @@ def test_a_damaged_checkpoint_makes_way_for_the_one_before(
     damage(copy / "checkpoints" / file)
     train(copy)
     [warning] = messages(logging.WARNING)
-    assert re.search(r"step-12 can't be read \(.*\): going further back", warning)
+    assert re.search(r"step-12 can't be read \(.*\): trying the checkpoint before it", warning)
     assert "Continuing from step 8 of 12" in messages(logging.INFO)
     before, after = left(finished), left(copy)
     assert before[:2] == after[:2]
@@ -202,8 +202,8 @@ def test_a_run_whose_checkpoints_are_all_damaged_starts_anew(copy, finished, tra
         flip_a_bit(file)
     train(copy)
     warnings = messages(logging.WARNING)
-    assert len(warnings) == 3 and all("going further back" in warning for warning in warnings)
-    assert not any("Going on" in message for message in messages(logging.INFO))
+    assert len(warnings) == 3 and all("before it" in warning for warning in warnings)
+    assert not any("Continuing" in message for message in messages(logging.INFO))
     assert left(finished)[0] == left(copy)[0]
 
 
@@ -241,7 +241,7 @@ def test_a_full_disk_while_telling(tmp_path, train, monkeypatch):
 
 
 def test_a_bad_loss_leaves_the_last_good_checkpoint(tmp_path, train):
-    with pytest.raises(InputError, match=r"became .* at step \d+: .* No step was saved"):
+    with pytest.raises(InputError, match=r"became .* at step \d+: .* no step was saved"):
         train(tmp_path, learning_rate=1e30)
     with pytest.raises(InputError, match=r"became .* step [12] is kept"):
         # The first step of a warm-up has a rate of 0.

@@ -1,4 +1,4 @@
-"""A whole run on digits, in this process: what it leaves behind, and what it refuses."""
+"""A complete run on digits, in this process: the files that it writes, the settings it refuses."""
 
 import csv
 import functools

@@ -1,4 +1,4 @@
-"""The train step as XLA and the TPU compiler take it; nothing here needs a TPU."""
+"""Compiling the train step with XLA and the TPU compiler; nothing here needs a TPU."""
 
 import json
 import os
@@ -47,17 +47,17 @@ QUICK = ("mentormix", "data_parameters", "o2u")
     [pytest.param(m, marks=[] if m in QUICK else pytest.mark.slow) for m in methods.METHODS],
 )
 def test_every_method_lowers(method):
-    # So many images fit into no memory: if the step were run, it would show.
+    # No memory holds so many images: the test fails if the step is executed.
     text = tpu_compiler.lower(config(method, batch_size=10_000_000), (8, 8, 1), 10, 100)
     assert "tensor<10000000x8x8x1xf32>" in text
-    # One pass forward and back has three convolutions a layer, less that to the images.
+    # A forward and backward pass has three convolutions a layer, but none to the images' gradient.
     assert text.count("stablehlo.convolution") >= 4 + 4 + 3
     dialects = set(re.findall(r"= \"?(\w+)\.\w+", text))
     assert dialects <= {"stablehlo", "chlo", "func"}, dialects
 
 
 def test_the_step_writes_what_training_changes():
-    """Weights, momenta, BatchNorm, γ, metrics and counters leave the step in their own places."""
+    """Weights, momenta, BatchNorm, γ, metrics and counters are updated in place."""
     model = build_model(config("mentormix"), (8, 8, 1), 10, 100)
     text = tpu_compiler.lower(config("mentormix"), (8, 8, 1), 10, 100)
     trained = len(model.trainable_variables)
@@ -111,11 +111,12 @@ def test_mistakes_get_one_sentence(tmp_path):
 
 def test_without_jax_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "libtpu", None)
-    with pytest.raises(InputError, match=r"libtpu is missing.*pip install 'mentormix-tf\[aot\]'"):
+    message = r"libtpu, which .* is not installed: pip install 'mentormix-tf\[aot\]'"
+    with pytest.raises(InputError, match=message):
         tpu_compiler.core("v5e:2x2")
 
 
-# With the extra [aot], which is too large for every test run: 220 MB to download.
+# These need the extra [aot], a download of 220 MB that most test runs skip.
 
 
 def test_compiles_for_a_tpu(tmp_path):
@@ -124,7 +125,8 @@ def test_compiles_for_a_tpu(tmp_path):
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "aot" / "aot.json").read_text())
     assert result["fits"] and result["hbm"] == 16 * 2**30 and "fits" in done.stdout
-    # One pass finds losses; one learns, which takes three times that, less what images would need.
+    # A forward pass for losses, then one with its backward pass, which takes three times as much,
+    # less the gradient of the images.
     model = build_model(config("mentormix"), (8, 8, 1), 10, 100)
     forward = 64 * forward_flops(model.network)
     assert 3.0 * forward < result["flops"] < 4.0 * forward
@@ -172,7 +174,7 @@ def test_cores_and_their_memory():
 
 
 def forward_flops(network):
-    """Twice the multiply-additions of a forward pass of one image, by kernels."""
+    """Operations of a forward pass of one image: twice the multiply-additions of its kernels."""
     total = 0
     for layer in network._flatten_layers():
         if isinstance(layer, keras.layers.Conv2D):

@@ -29,7 +29,7 @@ from mentormix_tf.config import (  # noqa: E402
     TrainingConfig,
 )
 from mentormix_tf.data import splits  # noqa: E402
-from mentormix_tf.training import strategies  # noqa: E402
+from mentormix_tf.distribution import strategies  # noqa: E402
 from mentormix_tf.training.run import run  # noqa: E402
 
 strategy = strategies.get(StrategyConfig(strategy="mirrored", num_virtual_devices=2))

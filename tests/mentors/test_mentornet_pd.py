@@ -152,7 +152,7 @@ def test_checkpoint_of_another_network(tmp_path):
     arrays = random_arrays()
     del arrays["mentornet/epoch_embedding"]
     prefix = write_checkpoint(tmp_path / "other", arrays)
-    with pytest.raises(InputError, match="no variable mentornet/epoch_embedding: it is not of"):
+    with pytest.raises(InputError, match="no variable mentornet/epoch_embedding: give one of Ment"):
         MentorNetPD(0.5, checkpoint=prefix)
 
 

@@ -12,7 +12,7 @@ from tests.support import oracles
 pytestmark = pytest.mark.filterwarnings("ignore:Your input ran out of data")
 
 
-# Of the others, test_conformance.py tests what they might get wrong.
+# test_conformance.py tests the other methods.
 @pytest.fixture(params=[Vanilla, MentorMix])
 def model(request, network):
     model = request.param(network, num_classes=5)

@@ -1,4 +1,4 @@
-"""What every method must do, whatever its loss is."""
+"""What every method must do, whatever its loss."""
 
 import importlib.util
 import pathlib

@@ -19,9 +19,9 @@ def test_beta_passes_kolmogorov_smirnov(alpha, compiled):
     lam = draw().numpy()
     assert np.all((lam >= 0) & (lam <= 1))
     beta = stats.beta(alpha, alpha)
-    # For a small alpha much of the mass lies so near to 1 that float32 rounds it there, and some
-    # so near to 0 that it is rounded to 0. So the whole is compared with draws rounded alike, and
-    # the lower half, where float32 is fine, with the exact distribution.
+    # For a small alpha, float32 rounds much of the mass near 1 to 1, and some of it near 0 to 0. So
+    # the whole is compared with draws that are rounded in the same way, and the lower half, where
+    # float32 is fine enough, with the exact distribution.
     reference = beta.rvs(200_000, random_state=1).astype(np.float32)
     assert stats.ks_2samp(np.maximum(lam, 1e-30), np.maximum(reference, 1e-30)).pvalue > 1e-3
     low, high = beta.cdf([1e-30, 0.5])

@@ -1,4 +1,4 @@
-"""Uniform draws and folded seeds: distribution, and sameness with and without XLA."""
+"""Uniform draws and folded seeds: their distribution, and equality with and without XLA."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,1 +1,1 @@
-"""Where training runs: strategies, what replicas share, the replicated Keras model."""
+"""Where training runs: strategies, collectives between replicas, the replicated Keras model."""

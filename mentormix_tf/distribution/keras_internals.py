@@ -1,7 +1,9 @@
-"""The one door to Keras's internals, which it does not document and may change.
+"""All uses of Keras's internals, which are undocumented and may change.
 
-tests/distribution/test_keras_internals.py fails when Keras changes what this file relies on.
+tests/distribution/test_keras_internals.py fails if Keras changes what this file relies on.
 """
+
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -13,7 +15,7 @@ def flatten_layers(layer: keras.Layer) -> list[keras.Layer]:
 
 
 def seed_states(layer: keras.Layer) -> list[keras.Variable]:
-    """Lists the states from which Dropout and the like draw, in the order of `layer.variables`.
+    """Lists the states of seed generators, such as Dropout's, in the order of `layer.variables`.
 
     Each is `[2]`, of an integer dtype. Relies on the name that `keras.random.SeedGenerator` gives
     its variable.
@@ -24,14 +26,13 @@ def seed_states(layer: keras.Layer) -> list[keras.Variable]:
 def kernels(layer: keras.Layer) -> list[keras.Variable]:
     """Lists the trainable kernels of all convolutions and dense layers: no bias, no BatchNorm.
 
-    Relies on the names that those layers give their kernels, `depthwise_kernel` and the like
-    included.
+    Relies on the names that these layers give their kernels, such as `depthwise_kernel`.
     """
     return [v for v in layer.trainable_weights if v.name.endswith("kernel")]
 
 
-def optimizer_argument(optimizer: keras.Optimizer, name: str):
-    """Returns an argument that an optimizer was made with, such as `clipnorm`.
+def optimizer_argument(optimizer: keras.Optimizer, name: str) -> Any:
+    """Returns an argument that an optimizer was created with, such as `clipnorm`.
 
     Relies on the attribute of the same name; only the argument is documented.
     """
@@ -39,20 +40,20 @@ def optimizer_argument(optimizer: keras.Optimizer, name: str):
 
 
 class BuildableModel(keras.Model):
-    """A Keras model that makes all its variables without running, under every strategy."""
+    """A Keras model that creates its variables without running, under every strategy."""
 
-    def build_for(self, element_spec) -> None:
-        """Makes the variables that training needs, including those of metrics and the optimizer.
+    def build_for(self, element_spec: Any) -> None:
+        """Creates all variables that training needs, including metrics and optimizer slots.
 
         Args:
-            element_spec: structure of `tf.TensorSpec` that describes one batch, as the
-                `element_spec` of a `tf.data.Dataset` does.
+            element_spec: nested structure of `tf.TensorSpec` that describes one batch, such as the
+                `element_spec` of a `tf.data.Dataset`.
         """
         with self.distribute_strategy.scope():
             self._symbolic_build(data_batch=element_spec)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # `fit` and `evaluate` call this. Keras takes shapes from the mean of a batch over replicas,
+        # Called by `fit` and `evaluate`. Keras takes shapes from the mean of a batch over replicas,
         # which several workers can't compute; the batch of one replica has the same shapes.
         strategy = self.distribute_strategy
         if iterator is not None and strategy.num_replicas_in_sync > 1:

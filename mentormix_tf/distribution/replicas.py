@@ -1,7 +1,9 @@
-"""What the replicas of a running train step share: sums, means and gathered values.
+"""Collectives between the replicas of a train step: sums, means and gathered values.
 
 Call these inside `strategy.run`; on one replica they cost nothing.
 """
+
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -10,18 +12,18 @@ from mentormix_tf.distribution import keras_internals
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")  # arguments of Keras's optimizers
 NO_PART = (
-    "A batch has fewer examples than there are replicas: leave it out, by drop_remainder=True "
-    "where the data set is batched, or choose a batch size that leaves more for the last batch."
+    "A batch has fewer examples than there are replicas: drop it with batch(..., "
+    "drop_remainder=True), or choose a batch size that leaves more examples for the last batch."
 )
 
 
 def count() -> int:
-    """Returns the number of replicas that run this step; 1 outside a step."""
+    """Returns the number of replicas that run this step; 1 outside a strategy."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def gather(values: tf.Tensor) -> tf.Tensor:
-    """Concatenates the values of all replicas, in the order of the replicas.
+    """Concatenates the values of all replicas, in replica order.
 
     Args:
         values: `[replica batch, ...]`.
@@ -50,7 +52,7 @@ def global_size(values: tf.Tensor) -> tf.Tensor:
 
 
 def check_part(values: tf.Tensor) -> None:
-    """Fails the step if this replica has no examples, which would turn BatchNorm to NaN.
+    """Fails the step if this replica has no examples, which would make BatchNorm's output NaN.
 
     Args:
         values: `[batch, ...]`, this replica's part of the batch.
@@ -59,7 +61,7 @@ def check_part(values: tf.Tensor) -> None:
         tf.debugging.assert_positive(tf.shape(values)[0], NO_PART)
 
 
-def average(variables: list[keras.Variable]) -> None:
+def average(variables: Sequence[keras.Variable]) -> None:
     """Sets each variable to its mean over the replicas.
 
     Args:
@@ -68,29 +70,30 @@ def average(variables: list[keras.Variable]) -> None:
     if count() == 1 or not variables:
         return
     context = tf.distribute.get_replica_context()
-    # Several workers can average tensors, but not variables.
+    # MultiWorkerMirroredStrategy can average tensors, but not variables.
     means = context.all_reduce("MEAN", [tf.identity(variable.value) for variable in variables])
     for variable, mean in zip(variables, means, strict=True):
         variable.assign(mean)
 
 
 def _is_shared_out_evenly(values):
-    """Whether every replica's part is known to be as large as this one's.
+    """Whether all replicas' parts of the batch are known to have one size.
 
-    Replicas run the same graph: a size known when it is traced holds for all of them.
+    Replicas run the same graph, so a size that is known when it is traced holds for all of them.
     """
     return count() == 1 or (values.shape[0] is not None and not tf.executing_eagerly())
 
 
 def apply_gradients(
     optimizer: keras.Optimizer,
-    gradients: list[tf.Tensor | None],
-    variables: list[keras.Variable],
+    gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
+    variables: Sequence[keras.Variable],
 ) -> None:
-    """Takes one step along the sum of the replicas' gradients.
+    """Takes an optimizer step with the sum of the replicas' gradients.
 
-    A Keras optimizer clips the gradients of each replica and then sums them. So if it clips, this
-    sums and clips first: each replica's equal part of the result is too small to be clipped again.
+    A Keras optimizer clips the gradients of each replica and then sums them. If it clips, this
+    function sums and clips first, and then gives each replica an equal part of the result, which
+    is too small to be clipped again.
 
     Args:
         optimizer: the optimizer, which may clip.

@@ -1,8 +1,12 @@
 """A Keras model that trains and evaluates under every `tf.distribute` strategy.
 
-Keras 3's own loop fails with several workers, with more than one step per execution and with XLA on
-more than one replica; `ReplicatedModel` replaces it there. On one replica Keras's own runs.
+Keras 3's own loop fails with several workers, with more than one step per execution on several
+replicas, and with XLA on several replicas; there, `ReplicatedModel` replaces it. On one replica,
+Keras's own loop runs.
 """
+
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -18,7 +22,13 @@ class ReplicatedModel(keras_internals.BuildableModel):
     Build and compile it in the strategy's scope. Metrics cover the global batch.
     """
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Trains as `keras.Model.fit` does.
+
+        Raises:
+            InputError: a batch has fewer examples than there are replicas, or the optimizer has an
+                option that Keras gets wrong on several replicas.
+        """
         try:
             return super().fit(*args, **kwargs)
         except tf.errors.InvalidArgumentError as error:
@@ -26,21 +36,22 @@ class ReplicatedModel(keras_internals.BuildableModel):
                 raise
             raise InputError(NO_PART) from error
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Callable | None:
         if self.distribute_strategy.num_replicas_in_sync == 1:
             return super().make_train_function(force)
         if self.train_function is None or force:
             self._check_optimizer()
             self.train_function = self._loop(self.train_step, self.get_metrics_result)
 
-    def make_training_loop(self):
-        """Makes the function that a hand-written loop calls, where `fit` calls `train_function`.
+    def make_training_loop(self) -> Callable[[Iterator], tuple[dict[str, tf.Tensor], float]]:
+        """Makes the function for a hand-written training loop; `fit` has its own.
 
-        Call `build_for` first, which makes the metrics.
+        Call `build_for` first, which creates the metrics.
 
         Returns:
-            Function of an iterator over global batches that takes `steps_per_execution` steps. It
-            returns the metrics' results so far, and the seconds that it waited for batches.
+            A function that takes `steps_per_execution` steps with the next batches of an iterator
+            over global batches. It returns the metrics' results so far, and the seconds that it
+            waited for batches.
         """
         self.make_train_function()
         step = self.train_step
@@ -54,22 +65,22 @@ class ReplicatedModel(keras_internals.BuildableModel):
 
         return function
 
-    def make_test_function(self, force=False):
+    def make_test_function(self, force: bool = False) -> Callable | None:
         if self.distribute_strategy.num_replicas_in_sync == 1:
             return super().make_test_function(force)
         if self.test_function is None or force:
             self.test_function = self._loop(self.test_step, self.get_test_result)
 
-    def get_test_result(self):
+    def get_test_result(self) -> dict[str, Any]:
         """Returns the metrics' results that `evaluate` reports, by name."""
         return self.get_metrics_result()
 
-    def compiled_pass(self, function):
-        """Compiles a pass through the network by itself, if `jit_compile` needs it.
+    def compiled_pass(self, function: Callable) -> Callable:
+        """Compiles a pass through the network with XLA, if the step can't be compiled as a whole.
 
-        On one replica XLA compiles the whole step, and on TPUs everything. On several GPUs it
-        can't, as it has no kernel for a collective in the middle of a step. The gradient of a
-        compiled pass is compiled, too.
+        XLA compiles the whole step on one replica and on TPUs. On several GPUs it can't, since it
+        has no kernel for a collective in the middle of a step. The gradient of a compiled pass is
+        compiled as well.
 
         Args:
             function: a function from tensors to tensors.
@@ -82,7 +93,8 @@ class ReplicatedModel(keras_internals.BuildableModel):
         if not self.jit_compile or strategy.num_replicas_in_sync == 1 or is_tpu:
             return function
         compiled = tf.function(function, jit_compile=True, reduce_retracing=True)
-        return lambda *inputs: compiled(*inputs)  # Keras would track a tf.function
+        # Wrapped, since Keras would track a tf.function as part of the model.
+        return lambda *inputs: compiled(*inputs)
 
     def _steps(self, step, results):
         """Makes a function of an iterator over global batches: `steps_per_execution` steps."""
@@ -114,7 +126,7 @@ class ReplicatedModel(keras_internals.BuildableModel):
             if not isinstance(iterator, tf.distribute.DistributedIterator):
                 raise InputError(
                     "train_on_batch and test_on_batch run on one replica only: use fit and "
-                    "evaluate, which share each batch out."
+                    "evaluate, which split each batch over the replicas."
                 )
             done, _, logs = steps(iterator)
             if not done:
@@ -129,12 +141,11 @@ class ReplicatedModel(keras_internals.BuildableModel):
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             raise InputError(
                 "Loss scaling, which float16 needs, is wrong on more than one replica: use "
-                "bfloat16, which needs none."
+                "bfloat16, which needs no loss scaling."
             )
         for name in ("gradient_accumulation_steps", "ema_overwrite_frequency"):
             value = keras_internals.optimizer_argument(optimizer, name)
             if value:
                 raise InputError(
-                    f"The optimizer's {name}={value} is wrong on more than one replica: leave it "
-                    "out."
+                    f"The optimizer's {name}={value} is wrong on more than one replica: remove it."
                 )

@@ -7,25 +7,26 @@ import time
 
 import tensorflow as tf
 
+from mentormix_tf.config.devices import StrategyConfig
 from mentormix_tf.errors import InputError
 
 TPU_REMEDY = (
-    "start it on a TPU VM with --tpu=local, or name a TPU of this project and zone; "
-    "tpu/README.md tells how to get one"
+    "run on a TPU VM with --tpu=local, or name a TPU of this project and zone; "
+    "tpu/README.md shows how to create one"
 )
 
 
-def get(config):
-    """Makes the strategy that a config names. Call it before TensorFlow is used for anything.
+def get(config: StrategyConfig) -> tf.distribute.Strategy:
+    """Creates the strategy that a config names; call it before any other use of TensorFlow.
 
     Args:
-        config: `StrategyConfig`.
+        config: the strategy's name and its devices.
 
     Returns:
-        `tf.distribute.Strategy`; TensorFlow's default one where there is one device.
+        The strategy; TensorFlow's default one for a single device.
 
     Raises:
-        InputError: there is no such device, or another worker can't be reached.
+        InputError: the device does not exist, or another worker can't be reached.
     """
     name = choose(config) if config.strategy == "auto" else config.strategy
     _split_cpu(config.num_virtual_devices, name)
@@ -36,22 +37,22 @@ def get(config):
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
-    # One device: others are hidden, and TensorFlow puts everything on what it sees.
+    # With the other devices hidden, the default strategy uses the one that is visible.
     gpus = tf.config.list_physical_devices("GPU")
     tf.config.set_visible_devices([] if name == "cpu" else gpus[:1], "GPU")
     return tf.distribute.get_strategy()
 
 
-def choose(config):
-    """What `auto` stands for on this machine.
+def choose(config: StrategyConfig) -> str:
+    """Returns the strategy that `auto` stands for on this machine.
 
     A TPU, else several hosts if TF_CONFIG or worker_hosts names them, else all GPUs, else the CPU.
 
     Args:
-        config: `StrategyConfig`.
+        config: the devices; its `strategy` is ignored.
 
     Returns:
-        Name of a strategy.
+        The name of a strategy.
     """
     if config.tpu or os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU"):
         return "tpu"
@@ -62,15 +63,8 @@ def choose(config):
     return "one_device" if tf.config.list_physical_devices("GPU") else "cpu"
 
 
-def describe(strategy):
-    """Says what a strategy runs on, as in "2 replicas on 2 x NVIDIA H100".
-
-    Args:
-        strategy: `tf.distribute.Strategy`.
-
-    Returns:
-        Text for people.
-    """
+def describe(strategy: tf.distribute.Strategy) -> str:
+    """Describes the devices of a strategy, as in "2 x NVIDIA H100, 2 replicas"."""
     replicas = strategy.num_replicas_in_sync
     if isinstance(strategy, tf.distribute.TPUStrategy):
         return f"TPU, {replicas} cores"
@@ -86,43 +80,35 @@ def describe(strategy):
     return device if replicas == 1 else f"{device}, {replicas} replicas"
 
 
-def is_chief(strategy):
-    """Whether this process is the one that writes results.
-
-    Args:
-        strategy: `tf.distribute.Strategy`.
-    """
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes results."""
     return not is_multi_worker(strategy) or strategy.cluster_resolver.task_id == 0
 
 
-def wait_for_all(strategy):
-    """Returns when every worker has called it; at once where there is one.
-
-    Args:
-        strategy: `tf.distribute.Strategy`.
-    """
+def wait_for_all(strategy: tf.distribute.Strategy) -> None:
+    """Waits until every worker has called this function."""
     if is_multi_worker(strategy):
         _sum(strategy, 1.0)
 
 
-def any_worker(strategy, flag):
-    """Whether a flag is set on any worker; all of them ask.
+def any_worker(strategy: tf.distribute.Strategy, flag: bool) -> bool:
+    """Whether a flag is set on any worker; every worker must call this.
 
     Args:
-        strategy: `tf.distribute.Strategy`.
-        flag: this worker's, a bool.
+        strategy: the strategy.
+        flag: this worker's flag.
     """
     if not is_multi_worker(strategy):
         return flag
     return bool(_sum(strategy, float(flag)) > 0)
 
 
-def all_agree(strategy, number):
-    """Whether a number is the same on every worker; all of them ask.
+def all_agree(strategy: tf.distribute.Strategy, number: int) -> bool:
+    """Whether a number is the same on every worker; every worker must call this.
 
     Args:
-        strategy: `tf.distribute.Strategy`.
-        number: this worker's, an integer that float32 holds.
+        strategy: the strategy.
+        number: this worker's number, which must be exact in float32.
     """
     if not is_multi_worker(strategy):
         return True
@@ -131,17 +117,13 @@ def all_agree(strategy, number):
     return not any_worker(strategy, number != of_chief)
 
 
-def is_multi_worker(strategy):
-    """Whether other processes take part.
-
-    Args:
-        strategy: `tf.distribute.Strategy`.
-    """
+def is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the strategy spans several processes."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def _sum(strategy, value):
-    """The sum of a float over all replicas of all workers."""
+    """Sums a float over all replicas of all workers."""
     values = strategy.run(tf.constant, args=(value,))
     return strategy.reduce("SUM", values, axis=None).numpy()
 
@@ -149,16 +131,16 @@ def _sum(strategy, value):
 def _split_cpu(number, name):
     if number == 0:
         return
-    cores = os.cpu_count()
+    cores = os.cpu_count() or 1
     if name != "mirrored":
         raise InputError(
             f"num_virtual_devices={number} splits the CPU for --strategy=mirrored, but strategy="
-            f"{name}: leave one of them out."
+            f"{name}: omit one of them."
         )
     if number > 8 * cores:
         raise InputError(
-            f"num_virtual_devices={number} is more than this machine, with {cores} cores, can "
-            f"make sense of: take {2 * cores} or fewer."
+            f"num_virtual_devices={number} is more than a machine with {cores} cores can use: "
+            f"choose {2 * cores} or fewer."
         )
     tf.config.set_visible_devices([], "GPU")
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -175,7 +157,7 @@ def _tpu(name):
     except (ValueError, RuntimeError, ImportError, OSError, tf.errors.OpError) as error:
         reason = str(error).strip("<> \n").splitlines()[0].split(". ")[0].rstrip(".")
         named = f"tpu={name}" if name else "strategy=tpu"
-        raise InputError(f"{named}: no TPU can be used ({reason}): {TPU_REMEDY}.") from error
+        raise InputError(f"{named}: no TPU is available ({reason}): {TPU_REMEDY}.") from error
 
 
 def _multi_worker(config):
@@ -188,30 +170,31 @@ def _multi_worker(config):
 
 
 def _meet(workers, index, seconds):
-    """Returns when every worker is there; TensorFlow would wait for an absent one for ever."""
+    """Waits until every worker listens; TensorFlow would wait for an absent one forever."""
     port = int(workers[index].rsplit(":", 1)[1])
     absent = [host for i, host in enumerate(workers) if i != index]
     deadline = time.monotonic() + seconds
     try:
-        with socket.create_server(("", port)):  # what the others look for until TensorFlow's is up
+        with socket.create_server(("", port)):  # answers the others until TensorFlow's server does
             while absent and time.monotonic() < deadline:
                 absent = [host for host in absent if not _answers(host)]
                 time.sleep(0.2)
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
         raise InputError(
-            f"task_index={index} can't listen on {workers[index]}: {os.strerror(error.errno)}. "
-            "Name a port that is free, the same for all workers."
+            f"task_index={index} can't listen on {workers[index]}: {reason}: name a free port in "
+            "the addresses that all workers are given."
         ) from error
     if absent:
         raise InputError(
-            f"worker_timeout={seconds}: no answer from {', '.join(absent)} in that time. Start "
-            "every worker with the same hosts and its own task_index, and let them reach each "
-            "other's ports."
+            f"worker_timeout={seconds}: no answer from {', '.join(absent)} in that time: start "
+            "every worker with the same hosts and its own task_index, and make sure that they can "
+            "reach each other's ports."
         )
 
 
 def _read_tf_config():
-    """The workers' addresses and this one's position, from TF_CONFIG."""
+    """Reads the workers' addresses and the position of this worker from TF_CONFIG."""
     text = os.environ.get("TF_CONFIG", "")
     like = (
         'TF_CONFIG like {"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": '
@@ -231,11 +214,13 @@ def _read_tf_config():
             f"TF_CONFIG={text} can't be read: strategy=multi_worker needs {like}."
         ) from error
     if kind != "worker" or set(config["cluster"]) != {"worker"}:
-        raise InputError(f"TF_CONFIG={text} has tasks other than workers: needed is {like}.")
+        raise InputError(
+            f"TF_CONFIG={text} has tasks other than workers: strategy=multi_worker needs {like}."
+        )
     if not 0 <= index < len(workers) or len(ports) < 2:
         raise InputError(
-            f"task index {index} with {len(workers)} workers: strategy=multi_worker needs two "
-            "workers or more and an index below their number."
+            f"TF_CONFIG has task index {index} with {len(workers)} workers: strategy=multi_worker "
+            "needs at least two workers and an index below their number."
         )
     return workers, index
 

@@ -1,6 +1,6 @@
-"""What every mentor shares: the moving percentile γ of the losses, and the burn-in."""
+"""The base class of mentors: the moving percentile γ of the losses, and the burn-in."""
 
-from typing import get_args
+from typing import Any, get_args
 
 import keras
 import tensorflow as tf
@@ -13,21 +13,21 @@ from mentormix_tf.errors import InputError
 class Mentor(keras.layers.Layer):
     """Turns the losses of a batch into example weights v (Algorithm 1, steps 2 to 4).
 
-    γ follows the `gamma_p`-th percentile of the losses of the *global* batch as an exponential
-    moving average that starts at 0 and is updated before it is used. During burn-in every weight
-    is 1 while γ already moves. (The start, the order and the burn-in: the released code.)
+    γ is an exponential moving average of the `gamma_p`-th percentile of the losses of the *global*
+    batch. It starts at 0 and is updated before it is used. During burn-in every weight is 1, but γ
+    is updated. (Initial value, order and burn-in follow the released code.)
 
-    Subclasses say in `weigh` what v is, given the losses and γ.
+    Subclasses compute v from the losses and γ in `weigh`.
 
     Args:
-        gamma_p: which percentile γ follows, as a fraction in [0, 1].
+        gamma_p: the percentile, as a fraction in [0, 1].
         loss_ema_decay: in [0, 1); γ ← decay·γ + (1 - decay)·percentile.
-        percentile_interpolation: what the percentile is between two losses, as in
-            `numpy.percentile`.
+        percentile_interpolation: the percentile between two losses, as in `numpy.percentile`.
         burn_in: fraction of training, in [0, 1], in which every weight is 1.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        InputError: an argument outside its range.
+        InputError: an argument is out of range.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class Mentor(keras.layers.Layer):
         loss_ema_decay: float = 0.5,
         percentile_interpolation: Interpolation = "nearest",
         burn_in: float = 0.0,
-        **kwargs,
+        **kwargs: Any,
     ):
-        # Losses and γ stay in float32 whatever the network computes in.
+        # Losses and γ are float32, whatever the network's compute dtype.
         super().__init__(**{**kwargs, "dtype": "float32"})
         if not 0.0 <= gamma_p <= 1.0:
             raise InputError(f"gamma_p={gamma_p} must lie in [0, 1]: it is a fraction of a batch.")
@@ -55,7 +55,7 @@ class Mentor(keras.layers.Layer):
         self.loss_ema_decay = loss_ema_decay
         self.percentile_interpolation = percentile_interpolation
         self.burn_in = burn_in
-        # Every replica computes the same γ, so that of the first is theirs all.
+        # Every replica computes the same γ, so any of them may be kept.
         self.gamma = self.add_weight(
             name="gamma",
             shape=(),
@@ -65,37 +65,39 @@ class Mentor(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, losses, progress):
-        """Moves γ by this batch's losses, then weighs them.
+    def call(self, losses: tf.Tensor, progress: tf.Tensor | float) -> tf.Tensor:
+        """Updates γ with the losses of a batch, then computes the weights.
 
         Args:
             losses: `[batch]`, float32, this replica's losses.
-            progress: scalar float32, the fraction of training that is done.
+            progress: scalar, float32, in [0, 1], the fraction of training that is done.
 
         Returns:
             `[batch]`, float32, weights in [0, 1].
         """
-        percentile = keras.ops.quantile(
+        percentile: Any = keras.ops.quantile(
             replicas.gather(losses), self.gamma_p, method=self.percentile_interpolation
         )
         gamma = self.loss_ema_decay * self.gamma + (1.0 - self.loss_ema_decay) * percentile
         self.gamma.assign(gamma)
         return tf.where(progress < self.burn_in, 1.0, self.weigh(losses, gamma, progress))
 
-    def weigh(self, losses, gamma, progress):
-        """Says how far each example is to be trusted.
+    def weigh(
+        self, losses: tf.Tensor, gamma: tf.Tensor | float, progress: tf.Tensor | float
+    ) -> tf.Tensor:
+        """Computes the weight of each example.
 
         Args:
             losses: `[batch]`, float32.
-            gamma: scalar float32, the moving percentile with this batch in it.
-            progress: scalar float32, the fraction of training that is done.
+            gamma: scalar, float32, the moving percentile, updated with this batch.
+            progress: scalar, float32, in [0, 1], the fraction of training that is done.
 
         Returns:
             `[batch]`, float32, weights in [0, 1].
         """
         raise NotImplementedError
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "gamma_p": self.gamma_p,

@@ -1,4 +1,7 @@
-"""The curriculum that MentorNet-PD is taught, the teaching, and how well it was learned."""
+"""The curriculum of MentorNet-PD: its targets, training on them, and measuring the result."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -7,44 +10,44 @@ from tqdm import tqdm
 
 from mentormix_tf.mentors.mentornet_pd import WEIGHTS, mentor_logits
 
-# The examples: google/mentornet, training_mentornet/data_generator.py.
+# The grid of examples: google/mentornet, training_mentornet/data_generator.py.
 LOSSES = np.concatenate([np.arange(100) / 10, np.arange(10, 30)])
 DIFFERENCES = np.arange(-50, 50) / 10
 STAGES = np.arange(100)
 SAMPLES = 100_000
 
-# The published curriculum trusts all up to stage 18, and has its step at 0 and its ramp from 90 on;
-# the released weights behave as this one does. No example says where the step is between 0 and 0.1,
-# two points of the grid.
+# The published curriculum has weight 1 up to stage 18, its step at 0 and its ramp from stage 90;
+# these values reproduce the released weights. The grid does not determine where the step lies
+# between its points 0 and 0.1.
 THRESHOLD = 0.055
 RAMP_FROM = 80
 
-# The teaching: google/mentornet, training_mentornet/train.py.
+# The training: google/mentornet, training_mentornet/train.py.
 BATCH_SIZE = 32
 STEPS_PER_DECAY, DECAY = 1000, 0.9
 CLIP = 5.0
 
 
-def target(differences, stages):
-    """What v shall be: a threshold, and a ramp in the last fifth of training.
+def target(differences: np.ndarray, stages: np.ndarray) -> np.ndarray:
+    """Computes the target of v: a threshold, and a ramp in the last fifth of training.
 
     Args:
-        differences: loss - γ, array.
-        stages: hundredths of training that are done, array of the same shape.
+        differences: loss - γ.
+        stages: hundredths of training, in [0, 99]; of the same shape.
 
     Returns:
-        float32 array of the same shape, in [0, 1].
+        Float32, of the same shape, in [0, 1].
     """
     step = differences <= THRESHOLD
     ramp = np.clip(1.0 - differences, 0.0, 1.0)
     return np.where(stages < RAMP_FROM, step, ramp).astype(np.float32)
 
 
-def grid():
-    """Every loss with every difference and every stage.
+def grid() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns every combination of loss, difference and stage.
 
     Returns:
-        losses and differences, float32, and stages, int32, each `[1,200,000]`.
+        Losses and differences, float32, and stages, int32; `[1_200_000]` each.
     """
     losses, differences, stages = np.meshgrid(LOSSES, DIFFERENCES, STAGES, indexing="ij")
     return (
@@ -54,14 +57,16 @@ def grid():
     )
 
 
-def initial_weights(random):
-    """Weights as the released code starts from: normal where it says so, else Glorot and zeros.
+def initial_weights(random: np.random.RandomState) -> dict[str, np.ndarray]:
+    """Draws initial weights as the released code does.
+
+    Hidden and output layer are normal, LSTM biases 0, all else Glorot uniform.
 
     Args:
-        random: `numpy.random.RandomState`.
+        random: the source of the draws.
 
     Returns:
-        Dict of float32 arrays with the names and shapes of `WEIGHTS`.
+        Float32 arrays with the names and shapes of `WEIGHTS`.
     """
 
     def draw(name, shape):
@@ -75,19 +80,19 @@ def initial_weights(random):
     return {name: draw(name, shape).astype(np.float32) for name, (shape, _) in WEIGHTS.items()}
 
 
-def teach(steps, learning_rate, seed):
-    """Teaches a network the curriculum with Adam and squared errors.
+def teach(steps: int, learning_rate: float, seed: int) -> dict[str, np.ndarray]:
+    """Trains a network on the curriculum with Adam.
 
-    Squared errors, since not every target is 0 or 1: the released code asks that of the whole
-    curriculum before it takes cross-entropies.
+    The loss is the squared error: like the released code, which uses cross-entropy only if all
+    targets are 0 or 1.
 
     Args:
         steps: number of batches.
-        learning_rate: the first one; each 1000 steps it falls by a tenth.
-        seed: of the initial weights, of the samples of the grid and of the batches.
+        learning_rate: initial learning rate, which is multiplied by 0.9 every 1000 steps.
+        seed: seed of the initial weights, of the sample of the grid and of the batches.
 
     Returns:
-        Dict of float32 arrays with the names and shapes of `WEIGHTS`.
+        Float32 arrays with the names and shapes of `WEIGHTS`.
     """
     random = np.random.RandomState(seed)
     network = {name: keras.Variable(value) for name, value in initial_weights(random).items()}
@@ -97,7 +102,7 @@ def teach(steps, learning_rate, seed):
     targets = tf.constant(target(differences, stages)[samples])
     batches = random.randint(SAMPLES, size=(steps, BATCH_SIZE))
 
-    rate = keras.optimizers.schedules.ExponentialDecay(
+    rate: Any = keras.optimizers.schedules.ExponentialDecay(
         learning_rate, STEPS_PER_DECAY, DECAY, staircase=True
     )
     optimizer = keras.optimizers.Adam(rate, epsilon=1e-8, global_clipnorm=CLIP)
@@ -113,7 +118,7 @@ def teach(steps, learning_rate, seed):
             gradients = tape.gradient(error, [variable.value for variable in variables])
             optimizer.apply([tf.convert_to_tensor(g) for g in gradients], variables)
 
-    with tqdm(total=steps, desc="Teaching", unit="step", disable=None) as bar:  # in terminals only
+    with tqdm(total=steps, desc="Training", unit="step", disable=None) as bar:  # in terminals only
         for start in range(0, steps, 1000):
             chunk = batches[start : start + 1000]
             learn(tf.constant(chunk))
@@ -121,30 +126,37 @@ def teach(steps, learning_rate, seed):
     return {name: variable.numpy() for name, variable in network.items()}
 
 
-def answers(network, losses, differences, stages):
-    """v of many examples, a part at a time.
+def answers(
+    network: Mapping[str, np.ndarray],
+    losses: np.ndarray,
+    differences: np.ndarray,
+    stages: np.ndarray,
+) -> np.ndarray:
+    """Computes v of many examples, in 100 parts to save memory.
 
     Args:
-        network: dict of arrays with the names and shapes of `WEIGHTS`.
-        losses, differences, stages: arrays of the same length.
+        network: float32 arrays with the names and shapes of `WEIGHTS`.
+        losses: `[examples]`.
+        differences: `[examples]`, loss - γ.
+        stages: `[examples]`, hundredths of training, in [0, 99].
 
     Returns:
-        float32 array of that length.
+        `[examples]`, float32.
     """
     inputs = losses.astype("f4"), differences.astype("f4"), stages.astype("i4")
     parts = zip(*(np.array_split(array, 100) for array in inputs), strict=True)
     return np.concatenate([tf.sigmoid(mentor_logits(network, *part)) for part in parts])
 
 
-def agreement(network):
-    """How near a network comes to its curriculum over the whole grid.
+def agreement(network: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Measures how closely a network fits the curriculum on the whole grid.
 
     Args:
-        network: dict of arrays with the names and shapes of `WEIGHTS`.
+        network: float32 arrays with the names and shapes of `WEIGHTS`.
 
     Returns:
-        A list of dicts, one for each part of the grid: how many points it has, the share of them
-        at which v is within 0.1 of the target, and the mean and the largest error.
+        For each part of the grid: its name, its number of points, the share of them at which v is
+        within 0.1 of the target, and the mean and largest absolute error.
     """
     losses, differences, stages = grid()
     errors = abs(answers(network, losses, differences, stages) - target(differences, stages))
@@ -170,15 +182,15 @@ def agreement(network):
     ]
 
 
-def step_positions(network):
-    """Where v falls through ½ as loss - γ grows, before the ramp's stages.
+def step_positions(network: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Finds the loss - γ at which v falls below ½, in the stages before the ramp.
 
     Args:
-        network: dict of arrays with the names and shapes of `WEIGHTS`.
+        network: float32 arrays with the names and shapes of `WEIGHTS`.
 
     Returns:
-        `[stages, losses]` array for every eighth stage and tenth loss: the least loss - γ, in steps
-        of 0.001 from -0.2 to 0.3, at which v is below ½; 0.3 for none.
+        `[stages, losses]`, float64, for every eighth stage and every tenth loss: the smallest
+        loss - γ, in steps of 0.001 from -0.2 to 0.3, at which v is below ½; 0.3 if there is none.
     """
     differences = np.arange(-200, 301) / 1000
     axes = np.arange(0, RAMP_FROM, 8), LOSSES[::10], differences

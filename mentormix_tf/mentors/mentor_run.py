@@ -1,4 +1,4 @@
-"""Training MentorNet-PD into a folder: its weights, and how they agree with the curriculum."""
+"""Trains MentorNet-PD and writes its weights and their agreement with the curriculum."""
 
 import json
 import pathlib
@@ -18,12 +18,14 @@ from mentormix_tf.mentors.mentornet_pd import read_weights
 def train_mentor(
     output: str, steps: int, learning_rate: float, seed: int, checkpoint: str = ""
 ) -> dict[str, Any]:
-    """Trains a network on its curriculum, or reads one, and writes it with what it is worth.
+    """Trains a network on the curriculum, or reads one, and writes it and its agreement.
 
     Args:
         output: new folder for mentornet_pd.npz, agreement.json and curriculum.png.
-        steps, learning_rate, seed: see `curriculum.teach`.
-        checkpoint: measure this network and train none; see `read_weights`.
+        steps: see `curriculum.teach`.
+        learning_rate: see `curriculum.teach`.
+        seed: see `curriculum.teach`.
+        checkpoint: if given, this network is measured instead of training one; see `read_weights`.
 
     Returns:
         The contents of agreement.json.
@@ -51,7 +53,7 @@ def train_mentor(
     }
     try:
         folder.mkdir(parents=True)
-        np.savez(folder / "mentornet_pd.npz", **network)
+        np.savez(folder / "mentornet_pd.npz", **network)  # pyright: ignore[reportArgumentType]
         _picture(network).savefig(folder / "curriculum.png", dpi=100)
         (folder / "agreement.json").write_text(json.dumps(result, indent=2) + "\n")
     except OSError as error:
@@ -60,7 +62,7 @@ def train_mentor(
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """How a network agrees with its curriculum, as text.
+    """Formats a network's agreement with the curriculum as text.
 
     Args:
         result: the contents of agreement.json.
@@ -77,7 +79,7 @@ def table(result: Mapping[str, Any]) -> str:
 
 
 def _picture(network):
-    """v against loss - γ at a loss of 2, before the ramp's stages and in them."""
+    """Plots v against loss - γ for a loss of 2, in stages before the ramp and on it."""
     differences = np.linspace(-1, 2, 601)
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)

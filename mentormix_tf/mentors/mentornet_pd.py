@@ -1,12 +1,14 @@
-"""MentorNet-PD: the learned mentor of the released code, with weights of this package's own.
+"""MentorNet-PD: the learned mentor of the released code, with this package's own weights.
 
-The network was taught a predefined curriculum (see `curriculum`), so that it answers "how far is an
-example with this loss to be trusted, at this stage of training?" (Jiang et al., "MentorNet", ICML
-2018.) Its shapes and its arithmetic are those of the released code, google-research `mentormix`.
+The network was trained on a predefined curriculum (see `curriculum`): it maps an example's loss and
+the progress of training to a weight (Jiang et al., "MentorNet", ICML 2018). Its shapes and its
+arithmetic are those of the released code, google-research `mentormix`.
 """
 
 import pathlib
 import zipfile
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,13 +19,13 @@ from mentormix_tf.mentors.base import Mentor
 
 SHIPPED = pathlib.Path(__file__).with_suffix(".npz")
 
-# What the network was taught on (google/mentornet, training_mentornet/data_generator.py).
+# The range of the training data (google/mentornet, training_mentornet/data_generator.py).
 LARGEST_LOSS = 30.0
 LARGEST_DIFFERENCE = 5.0
 
 _CELL = "bidirectional_rnn/{}/basic_lstm_cell/{}"
 
-# Each weight's shape, and its name in the released checkpoint, below "mentornet/".
+# Each weight's shape, and its name under "mentornet/" in the released checkpoint.
 WEIGHTS = {
     "label_embedding": ((3, 5), "label_embedding"),
     "progress_embedding": ((100, 10), "epoch_embedding"),
@@ -40,70 +42,74 @@ WEIGHTS = {
 
 @keras.saving.register_keras_serializable("mentormix_tf")
 class MentorNetPD(Mentor):
-    """v = what a small network says of the loss, of loss - γ and of the progress of training.
+    """v = the output of a small network for the loss, loss - γ and the progress of training.
 
-    With the shipped weights it trusts, in the first 80 % of training, what has a loss less than
-    about 0.05 above γ; after that, trust falls in a line from 1 at γ to 0 at γ + 1.
+    With the shipped weights, v in the first 80 % of training is 1 for losses up to about γ + 0.05,
+    else 0; after that, it falls linearly from 1 at γ to 0 at γ + 1.
 
-    Beyond what the network was taught, inputs count as the nearest that it was taught: losses as 0
-    to 30, loss - γ as -5 to 5. A loss that is infinite or NaN gets the weight NaN, as does every
-    loss where γ is: a finite weight could take it out of training unseen.
+    Inputs beyond the range of the training data are clipped: losses to [0, 30], loss - γ to
+    [-5, 5]. An infinite or NaN loss gets the weight NaN, and if γ is infinite or NaN, so does every
+    loss: a finite weight could hide it by leaving it out of training.
 
-    The weights are not trainable. A saved model holds them, and can be loaded where the checkpoint
-    is no more.
+    The weights are not trainable. A saved model contains them, and can be loaded without the
+    checkpoint.
 
     Args:
-        gamma_p, loss_ema_decay, percentile_interpolation, burn_in: see `Mentor`.
+        *args: arguments of `Mentor`.
         checkpoint: weights to use: the prefix of a checkpoint of the released code (TF1 format), or
-            an .npz file that `python -m mentormix_tf.teach` wrote; "" for the shipped ones.
+            an .npz file that `python -m mentormix_tf.train_mentor` wrote; "" for the shipped ones.
+        **kwargs: arguments of `Mentor`.
 
     Raises:
-        InputError: an argument outside its range, or a checkpoint that can't be read.
+        InputError: an argument is out of range, or the checkpoint can't be read.
     """
 
-    def __init__(self, *args, checkpoint: str = "", **kwargs):
+    def __init__(self, *args: Any, checkpoint: str = "", **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.checkpoint = checkpoint
         self.network = {
             name: self.add_weight(
                 name=name,
                 shape=value.shape,
-                initializer=keras.initializers.Constant(value),
+                initializer=keras.initializers.Constant(value),  # pyright: ignore[reportArgumentType]
                 trainable=False,
             )
             for name, value in read_weights(checkpoint or SHIPPED).items()
         }
 
-    def weigh(self, losses, gamma, progress):
+    def weigh(
+        self, losses: tf.Tensor, gamma: tf.Tensor | float, progress: tf.Tensor | float
+    ) -> tf.Tensor:
         differences = losses - gamma
-        # Rounded down, as in the released code; the end of training counts to its last hundredth.
+        # Rounded down, as in the released code; the end of training belongs to stage 99.
         stage = tf.cast(tf.clip_by_value(tf.floor(100.0 * progress), 0.0, 99.0), tf.int32)
         logits = mentor_logits(self.network, losses, differences, tf.fill(tf.shape(losses), stage))
         return tf.where(tf.math.is_finite(differences), tf.sigmoid(logits), np.nan)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "checkpoint": self.checkpoint}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "MentorNetPD":
         return cls(**{**config, "checkpoint": if_there(config["checkpoint"])})
 
 
-def mentor_logits(weights, losses, differences, stages):
-    """MentorNet-PD, up to its sigmoid.
+def mentor_logits(
+    weights: Mapping[str, Any], losses: tf.Tensor, differences: tf.Tensor, stages: tf.Tensor
+) -> tf.Tensor:
+    """Computes the logits of MentorNet-PD.
 
     Two quirks of the released code are kept, since its weights were learned with them. The output
     bias is added to the output *weights*, not to the output (`mentornet_nn` in its utils.py); and
-    what goes on from the two LSTM cells is their cell state, not their output. After the one step
-    that they take from a state of zeros it is sigmoid(i)·tanh(j): neither the forget gate nor the
-    output gate, nor the kernel's last row, have a say. The label that the network was made to take
-    is always 0.
+    the two LSTM cells pass on their cell state, not their output. After one step from a state of
+    zeros, the cell state is sigmoid(i)·tanh(j): the forget gate, the output gate and the kernel's
+    last row have no effect. The network's label input is always 0.
 
     Args:
-        weights: dict of tensors with the names and shapes of `WEIGHTS`.
-        losses: `[batch]`, float32; taken as in [0, 30].
-        differences: `[batch]`, float32, loss - γ; taken as in [-5, 5].
-        stages: `[batch]`, int32, in [0, 99]: hundredths of training that are done.
+        weights: float32 arrays, tensors or variables with the names and shapes of `WEIGHTS`.
+        losses: `[batch]`, float32; clipped to [0, 30].
+        differences: `[batch]`, float32, loss - γ; clipped to [-5, 5].
+        stages: `[batch]`, int32, in [0, 99], the hundredth of training.
 
     Returns:
         `[batch]`, float32; their sigmoid is v.
@@ -114,7 +120,7 @@ def mentor_logits(weights, losses, differences, stages):
     label = tf.convert_to_tensor(weights["label_embedding"])[0]
     features = tf.concat(
         [
-            tf.tile(label[None], [tf.shape(losses)[0], 1]),
+            tf.tile(label[None], [tf.shape(losses)[0], 1]),  # pyright: ignore[reportArgumentType]
             tf.gather(tf.convert_to_tensor(weights["progress_embedding"]), stages),
             _cell_state(inputs, weights["forward_kernel"], weights["forward_bias"]),
             _cell_state(inputs, weights["backward_kernel"], weights["backward_bias"]),
@@ -126,35 +132,35 @@ def mentor_logits(weights, losses, differences, stages):
 
 
 def _cell_state(inputs, kernel, bias):
-    """`[batch, 1]`: an LSTM cell's state after one step; the kernel has its gates as i, j, f, o."""
+    """`[batch, 1]`: an LSTM cell's state after one step; the kernel's columns are i, j, f, o."""
     kernel, bias = tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias)
     gates = tf.matmul(inputs, kernel[:2, :2]) + bias[:2]
     return tf.sigmoid(gates[:, :1]) * tf.tanh(gates[:, 1:])
 
 
-def if_there(checkpoint):
-    """A checkpoint's path as long as it leads to one, else "".
+def if_there(checkpoint: str) -> str:
+    """Returns the path of a checkpoint if it exists, else "".
 
-    A saved model holds its mentor's weights, so it can be loaded where the checkpoint is not.
+    A saved model contains its mentor's weights, so it can be loaded without the checkpoint.
 
     Args:
-        checkpoint: as `MentorNetPD` takes it.
+        checkpoint: see `MentorNetPD`.
     """
     file = checkpoint if checkpoint.endswith(".npz") else f"{checkpoint}.index"
     return checkpoint if pathlib.Path(file).exists() else ""
 
 
-def read_weights(path):
-    """Reads a network's weights.
+def read_weights(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+    """Reads the weights of MentorNet-PD.
 
     Args:
         path: an .npz file, or the prefix of a TF1 checkpoint.
 
     Returns:
-        Dict of float32 arrays with the names and shapes of `WEIGHTS`.
+        Float32 arrays with the names and shapes of `WEIGHTS`.
 
     Raises:
-        InputError: there is nothing, or something else.
+        InputError: the checkpoint is missing, damaged, or of another network.
     """
     names = {name: name for name in WEIGHTS}
     if not str(path).endswith(".npz"):
@@ -163,13 +169,13 @@ def read_weights(path):
         found = _read_arrays(path, names.values())
     except KeyError as error:
         raise InputError(
-            f"The checkpoint {path} has no variable {error.args[0]}: it is not of MentorNet-PD."
+            f"The checkpoint {path} has no variable {error.args[0]}: give one of MentorNet-PD."
         ) from error
     except (
         OSError,
         ValueError,
         EOFError,
-        IndexError,  # what TensorFlow makes of data that ends too early
+        IndexError,  # raised by TensorFlow for truncated data
         zipfile.BadZipFile,
         tf.errors.OpError,
     ) as error:
@@ -181,14 +187,14 @@ def read_weights(path):
         array = found[names[name]]
         if array.shape != shape or array.dtype != np.float32:
             raise InputError(
-                f"The checkpoint {path} holds {names[name]} as {array.dtype} {array.shape}, but "
+                f"The checkpoint {path} has {names[name]} as {array.dtype} {array.shape}, but "
                 f"MentorNet-PD's is float32 {shape}."
             )
     return {name: found[names[name]] for name in WEIGHTS}
 
 
-def _read_arrays(path, names):
-    """Dict of the named arrays of a file; KeyError for the first that it does not have."""
+def _read_arrays(path: str | pathlib.Path, names: Collection[str]) -> dict[str, np.ndarray]:
+    """Reads arrays from a file by name; raises KeyError for the first that is missing."""
     if str(path).endswith(".npz"):
         with np.load(path) as arrays:
             return {name: arrays[name] for name in names}

@@ -1,4 +1,4 @@
-"""The simplest mentor: trust what has a small loss."""
+"""The simplest mentor: trust examples with a small loss."""
 
 import keras
 import tensorflow as tf
@@ -10,8 +10,10 @@ from mentormix_tf.mentors.base import Mentor
 class ThresholdMentor(Mentor):
     """v = 1 where the loss lies below γ, else 0 (Algorithm 1, step 4, its simplest form).
 
-    Args: see `Mentor`.
+    Takes the arguments of `Mentor`.
     """
 
-    def weigh(self, losses, gamma, progress):
+    def weigh(
+        self, losses: tf.Tensor, gamma: tf.Tensor | float, progress: tf.Tensor | float
+    ) -> tf.Tensor:
         return tf.cast(losses < gamma, tf.float32)

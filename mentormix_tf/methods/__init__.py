@@ -1,7 +1,7 @@
 """Methods: how a batch with noisy labels becomes a loss.
 
-The classes are imported when they are first used, so that what there is can be known, and a
-command's --help be printed, without TensorFlow.
+The classes are imported on first use, so that the methods can be listed, and a command's --help
+printed, without TensorFlow.
 """
 
 import importlib
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mentormix_tf.methods.weight_decay import WeightDecay
 
 # Name of a method -> its class, as FILE.CLASS in this folder.
-METHODS = {
+METHODS: dict[str, str] = {
     "vanilla": "vanilla.Vanilla",
     "weight_decay": "weight_decay.WeightDecay",
     "dropout": "dropout.FeatureDropout",
@@ -80,43 +80,56 @@ def __dir__() -> list[str]:
 
 
 def names() -> str:
-    """The methods' names, for a flag's help."""
+    """Returns the names of all methods, for a flag's help."""
     return ", ".join(METHODS)
 
 
 def get(name: str) -> "type[NoisyLabelModel]":
-    """The class of a method by its name; raises InputError for a name that is not known."""
+    """Returns the class of a method.
+
+    Args:
+        name: a key of `METHODS`.
+
+    Raises:
+        InputError: the method is unknown.
+    """
     return _import(_place(name))
 
 
 def hyperparameters_of(name: str) -> tuple[Field, ...]:
-    """A method's hyperparameters by its name, which become flags.
+    """Returns the hyperparameters of a method, which become flags.
+
+    Args:
+        name: a key of `METHODS`.
 
     Raises:
-        InputError: the method is not known.
+        InputError: the method is unknown.
     """
     return declared(*_place(name).split("."))
 
 
 def all_hyperparameters() -> dict[str, tuple[Field, ...]]:
-    """The hyperparameters of each method, by its name."""
+    """Returns the hyperparameters of every method, by its name."""
     return {name: hyperparameters_of(name) for name in METHODS}
 
 
 def build(
     name: str, network: Any, num_classes: int, num_examples: int, **kwargs: Any
 ) -> "NoisyLabelModel":
-    """A method around a network.
+    """Wraps a network in a method.
 
     Args:
-        name: name of the method.
-        network: Keras network that gives logits `[batch, num_classes]`.
+        name: a key of `METHODS`.
+        network: `keras.Model` that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
-        num_examples: how many training examples there are; only some methods need to know.
-        **kwargs: `seed` and the method's hyperparameters.
+        num_examples: number of training examples; only some methods use it.
+        **kwargs: the method's hyperparameters and the arguments of `NoisyLabelModel`.
+
+    Returns:
+        The model, not compiled yet.
 
     Raises:
-        InputError: the method is not known, or an argument is out of its range.
+        InputError: the method is unknown, or an argument is out of range.
     """
     method = get(name)
     counts = (num_classes, num_examples) if method.uses_index else (num_classes,)
@@ -124,17 +137,17 @@ def build(
 
 
 def resolve(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Completes a method's hyperparameters with its defaults, and checks them.
+    """Adds a method's defaults to the given hyperparameters, and checks them all.
 
     Args:
-        name: name of the method.
-        chosen: those that differ from the defaults.
+        name: a key of `METHODS`.
+        chosen: values by name; may be empty.
 
     Returns:
-        All of the method's hyperparameters by name.
+        Values of all hyperparameters of the method, by name.
 
     Raises:
-        InputError: the method or a hyperparameter is not known, or one is out of its range.
+        InputError: the method or a hyperparameter is unknown, or a value is out of range.
     """
     known = {field.name: field.default for field in hyperparameters_of(name)}
     foreign = [k for k in chosen if k not in known]
@@ -147,7 +160,7 @@ def resolve(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     import keras
 
     smallest = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(2)])
-    build(name, smallest, 2, 1, **values)  # its constructor knows the ranges
+    build(name, smallest, 2, 1, **values)  # the constructor checks the ranges
     return values
 
 

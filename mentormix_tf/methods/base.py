@@ -1,10 +1,13 @@
-"""The train step that all methods share, and the three hooks that tell them apart.
+"""The train step that all methods share, and the hooks by which they differ.
 
-`mix` says what the network is shown, `example_losses` what an example costs and `example_weights`
-how much it counts. A method overrides those that it answers differently.
+`mix` makes the batch that the network is trained on, `example_losses` computes each example's loss
+and `example_weights` its weight. A method overrides the hooks that it needs.
 """
 
+import contextlib
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,7 +17,7 @@ from mentormix_tf.distribution import keras_internals, replicas
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods import hyperparameters, network_checks
 from mentormix_tf.methods import labels as label_forms
-from mentormix_tf.methods.batch import Batch
+from mentormix_tf.methods.batch import Batch, StepData
 from mentormix_tf.methods.layer_seeds import seed_layers
 from mentormix_tf.methods.measured_model import MeasuredModel
 from mentormix_tf.methods.training_length import TrainingLength
@@ -26,7 +29,7 @@ class NoisyLabelModel(MeasuredModel):
     """A Keras model whose `fit` trains a network on noisy labels.
 
     Wraps any Keras network and is used like one, with `compile`, `fit`, `evaluate`, `predict` and
-    `save`, under any strategy; the method defines the loss, so `compile` takes none. Batches are
+    `save`, under any strategy. The method defines the loss, so `compile` takes none. Batches are
     `(images, labels)` with labels as integers `[batch]` or one-hot `[batch, num_classes]`, or dicts
     with the keys `image` and `label`. `model.network` is the trained network alone.
 
@@ -34,32 +37,32 @@ class NoisyLabelModel(MeasuredModel):
         network: Keras network from images `[batch, height, width, channels]` to logits
             `[batch, num_classes]`.
         num_classes: number of classes, at least 2.
-        seed: all random draws, those of the network's layers too, come from it, the step and the
-            replica.
-        label_smoothing: in [0, 1), share of each training label that is spread over all classes
-            (Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7).
+        seed: every random draw, including those of the network's layers, is a function of the
+            seed, the step and the replica.
+        label_smoothing: share of each training label that is spread evenly over all classes, in
+            [0, 1) (Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7).
         weight_decay: adds weight_decay · Σ W² over the kernels of convolutions and dense layers to
-            the loss; biases and BatchNorm go free (released code, whose 2e-4 · Σ ½W² is 1e-4 here).
-        average_decay: in [0, 1), decay of the moving average of the network's weights, which
-            `averaged` shows; 0 keeps none. The network must be built.
-        **kwargs: `name` and whatever else `keras.Model` takes.
+            the loss, but not biases or BatchNorm. (The released code's 2e-4 · Σ ½W² is 1e-4 here.)
+        average_decay: decay of the moving average of the network's weights, in [0, 1), see
+            `averaged`; 0 keeps no average. The network must be built.
+        **kwargs: `name` and other arguments of `keras.Model`.
 
     Raises:
-        InputError: a network that does not give `num_classes` logits, or ends in a softmax.
+        InputError: the network does not return `num_classes` logits, or ends in a softmax.
     """
 
     burn_in = 0.0
-    uses_index = False  # whether batches must say which training example is which
+    uses_index = False  # whether each batch must have an `index`
 
     def __init__(
         self,
-        network,
+        network: keras.Model,
         num_classes: int,
-        seed=0,
-        label_smoothing=0.0,
-        weight_decay=0.0,
-        average_decay=0.0,
-        **kwargs,
+        seed: int = 0,
+        label_smoothing: float = 0.0,
+        weight_decay: float = 0.0,
+        average_decay: float = 0.0,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if num_classes < 2:
@@ -69,10 +72,10 @@ class NoisyLabelModel(MeasuredModel):
         self.seed = seed
         self.label_smoothing = label_smoothing
         self.weight_decay = weight_decay
-        # Of its own: an optimizer that accumulates gradients counts fewer iterations than steps.
+        # An optimizer that accumulates gradients counts fewer iterations than steps.
         self.step = self._counter("step")
-        self.first_step = self._counter("first_step")  # where this `fit` began
-        self.train_steps = self._counter("train_steps")  # how long it is; 0 before the first
+        self.first_step = self._counter("first_step")  # at which this `fit` began
+        self.train_steps = self._counter("train_steps")  # of this `fit`; 0 before the first
         self.watch = Watch(name="watch")
         self.average_decay = average_decay
         if average_decay:
@@ -85,108 +88,129 @@ class NoisyLabelModel(MeasuredModel):
             self.built = True
         network_checks.check_no_softmax(network)
 
-    # Hooks, which methods override.
+    # Hooks that methods override.
 
     def mix(self, batch: Batch) -> Batch:
-        """Makes what the network is shown; no gradient flows through it.
+        """Makes the batch that the network is trained on; no gradient flows through it.
 
         Args:
-            batch: the `Batch` as it came, with labels as probabilities.
+            batch: the batch as given, with labels as probabilities.
 
         Returns:
-            A `Batch` with images and labels of the same shapes and types; here the one given.
+            A `Batch` with images and labels of the same shapes and dtypes. By default, `batch`.
         """
         return batch
 
     def example_losses(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
-        """Says what each example costs.
+        """Computes the loss of each example.
 
         Args:
-            batch: the `Batch` that `mix` made.
+            batch: the batch that `mix` returned.
             logits: `[batch, num_classes]`, float32.
 
         Returns:
-            `[batch]`, float32; here the cross-entropy, in nats.
+            `[batch]`, float32. By default, the cross-entropy in nats.
         """
         return tf.nn.softmax_cross_entropy_with_logits(batch.labels, logits)
 
     def example_weights(self, batch: Batch, losses: tf.Tensor) -> tf.Tensor:
-        """Says how much each example counts; no gradient flows through it.
+        """Computes the weight of each example; no gradient flows through it.
 
         Args:
-            batch: the `Batch` that `mix` made.
+            batch: the batch that `mix` returned.
             losses: `[batch]`, float32, from `example_losses`.
 
         Returns:
-            `[batch]`, float32; here 1 each.
+            `[batch]`, float32. By default, all 1.
         """
         return tf.ones_like(losses)
 
-    def regularization(self):
-        """A scalar that is added to the mean loss, once for the global batch.
+    def regularization(self) -> tf.Tensor:
+        """Computes the term that is added to the mean loss, once for the global batch.
 
-        Called after each pass through the network. Here it is the sum of the regularizers of the
-        network's layers, and weight decay.
+        Called after each pass through the network.
+
+        Returns:
+            Scalar, float32. By default, the losses of the network's own regularizers, plus weight
+            decay.
         """
         own = tf.add_n(self.losses) if self.losses else tf.constant(0.0)
         return own + self.weight_decay * self.squared_kernels() if self.weight_decay else own
 
-    def after_step(self, batch: Batch, logits: tf.Tensor):
-        """Updates what the method keeps besides the network, at the end of each step.
+    def after_step(self, batch: Batch, logits: tf.Tensor) -> None:
+        """Updates the method's own variables, at the end of each step.
 
         Args:
-            batch: the `Batch` that `mix` made.
-            logits: `[batch, num_classes]`, float32, as the step computed them.
+            batch: the batch that `mix` returned.
+            logits: `[batch, num_classes]`, float32, from the step's forward pass.
         """
-        return None  # AutoGraph can't read a function without a body
+        return None  # AutoGraph can't convert a function without a body
 
-    def begin_training(self, train_steps, first_step=0):
-        """Called before the first step of a training, new or resumed; not inside a replica.
+    def begin_training(self, train_steps: int, first_step: int = 0) -> None:
+        """Prepares for training; called outside the replicas before it starts or is resumed.
 
         Args:
-            train_steps: how many steps the training has in all.
-            first_step: the value of `step` that it began with.
+            train_steps: number of steps of the whole training.
+            first_step: value of `step` at which the training began.
         """
         self.train_steps.assign(train_steps)
         self.first_step.assign(first_step)
 
-    def shape_schedule(self, schedule, learning_rate, train_steps):
-        """Chooses the learning rate of the train command.
+    def shape_schedule(
+        self,
+        schedule: keras.optimizers.schedules.LearningRateSchedule,
+        learning_rate: float,
+        train_steps: int,
+    ) -> keras.optimizers.schedules.LearningRateSchedule:
+        """Chooses the learning rate schedule for the train command.
 
         Args:
-            schedule: the `LearningRateSchedule` that the command's flags ask for.
-            learning_rate: the rate to start from.
-            train_steps: how many steps there will be.
+            schedule: the schedule that the command's flags describe.
+            learning_rate: the initial learning rate.
+            train_steps: number of steps of the whole training.
 
         Returns:
-            A `keras.optimizers.schedules.LearningRateSchedule`; here the one given.
+            A learning rate for each step. By default, `schedule`.
         """
         return schedule
 
-    # What hooks are written with; and `watch`, which records what a method shows.
+    # Building blocks for hooks, which also record values in `watch`.
 
-    def squared_kernels(self):
-        """Σ W² over the kernels of the network's convolutions and dense layers, float32."""
+    def squared_kernels(self) -> tf.Tensor:
+        """Computes Σ W² over the kernels of the network's convolutions and dense layers.
+
+        Returns:
+            Scalar, float32.
+        """
         kernels = keras_internals.kernels(self.network)
         return tf.add_n([tf.reduce_sum(tf.square(tf.cast(w, tf.float32))) for w in kernels])
 
-    def progress(self):
-        """The fraction of this `fit` that is done, float32 in [0, 1]; 1 before the first."""
+    def progress(self) -> tf.Tensor:
+        """Returns the fraction of this `fit` that is done.
+
+        Returns:
+            Scalar, float32, in [0, 1]; 1 before the first `fit`.
+        """
         done = tf.cast(self.step - self.first_step, tf.float32)
         length = tf.cast(self.train_steps, tf.float32)
         return tf.where(length > 0.0, tf.clip_by_value(done / length, 0.0, 1.0), 1.0)
 
-    def step_seed(self):
-        """A `[2]` int32 seed of its own for each seed, step and replica."""
+    def step_seed(self) -> tf.Tensor:
+        """Returns the seed for this step's draws, which differs between steps and replicas.
+
+        Returns:
+            `[2]`, int32; see `randomness.fold_in` for deriving further seeds.
+        """
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         by_step = randomness.fold_in([self.seed, 0], self.step)
         return randomness.fold_in(by_step, replica)
 
-    def first_pass_logits(self, images):
-        """Logits of a batch under its own batch statistics, leaving no trace.
+    def first_pass_logits(self, images: tf.Tensor) -> tf.Tensor:
+        """Computes logits as in training, without changing the network's state.
 
-        The network runs as in training, but its updates of BatchNorm's moving statistics and of
-        seed generators are thrown away (released code): Dropout's mask is that of the other pass.
+        BatchNorm uses the statistics of this batch. Updates of moving statistics and of seed
+        generators are discarded, so that Dropout draws the same mask in the training pass. (As in
+        the released code.)
 
         Args:
             images: `[batch, ...]`, float32.
@@ -197,18 +221,25 @@ class NoisyLabelModel(MeasuredModel):
         return self._first_pass(images)
 
     def first_pass_losses(self, batch: Batch) -> tf.Tensor:
-        """Losses of a batch, `[batch]`, float32, by its `first_pass_logits`."""
-        return self.example_losses(batch, self.first_pass_logits(batch.images))
-
-    def mixed(self, data):
-        """What `mix` would make of a batch at this step, leaving no trace.
+        """Computes the losses of a batch from its `first_pass_logits`.
 
         Args:
-            data: dict with image and label.
+            batch: the batch as `mix` gets it.
 
         Returns:
-            Images `[batch, height, width, channels]` and labels `[batch, num_classes]`, float32,
-            and `[batch]` λ, float32, NaN where the method draws none.
+            `[batch]`, float32.
+        """
+        return self.example_losses(batch, self.first_pass_logits(batch.images))
+
+    def mixed(self, data: StepData) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Applies `mix` to a batch as at this step, without changing any variable.
+
+        Args:
+            data: a batch, as `fit` takes it.
+
+        Returns:
+            Images `[batch, ...]`, labels `[batch, num_classes]` and λ `[batch]`, all float32; λ is
+            NaN if the method does not mix.
         """
         given = Batch.read(data, type(self).__name__)
         with keras.StatelessScope():
@@ -216,37 +247,49 @@ class NoisyLabelModel(MeasuredModel):
         unknown = tf.fill(tf.shape(batch.labels)[:1], float("nan"))
         return batch.images, batch.labels, unknown if batch.lam is None else batch.lam
 
-    def averaged(self):
-        """Puts the moving averages in the weights' place: `with model.averaged(): ...`."""
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Replaces the network's weights by their moving averages: `with model.averaged(): ...`."""
         return self.weight_average.in_place_of(self.network.trainable_weights)
 
-    # Keras's own interface.
+    # The interface of `keras.Model`.
 
-    def call(self, inputs, training=None):
+    def call(
+        self, inputs: tf.Tensor | dict[str, tf.Tensor], training: bool | None = None
+    ) -> tf.Tensor:
         images = inputs["image"] if isinstance(inputs, dict) else inputs
         logits = self.network(images, training=training)
         network_checks.check_output_shape(getattr(logits, "shape", ()), self.num_classes)
         return logits
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         if not self.network.built:
             self.network.build(
                 input_shape["image"] if isinstance(input_shape, dict) else input_shape
             )
         self.built = True
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Callable | None:
         self._first_pass = self.compiled_pass(self._pass_without_trace)
         self._learning_pass = self.compiled_pass(self._pass_with_losses)
         return super().make_train_function(force)
 
     def fit(
-        self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs
-    ):
-        """Trains as `keras.Model.fit` does.
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains as `keras.Model.fit` does, with the same arguments.
 
-        `burn_in` is a fraction of `epochs` times the steps of each; it starts anew with every
-        call, unless `initial_epoch` says that this one continues.
+        `burn_in` is a fraction of all steps up to the end of `epochs`, counted from epoch 0. Each
+        call is a new training, unless `initial_epoch` continues an earlier one.
+
+        Raises:
+            InputError: the model was compiled with a loss, or labels or batches do not fit.
         """
         if self.loss is not None:
             raise InputError(
@@ -258,12 +301,12 @@ class NoisyLabelModel(MeasuredModel):
                 label_forms.check(labels, self.num_classes)
         length = TrainingLength(kwargs.get("initial_epoch", 0))
         if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(length)
+            callbacks.append(length)  # pyright: ignore[reportAttributeAccessIssue]
         else:
             callbacks = [length, *tf.nest.flatten(callbacks or [])]
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
-    def train_step(self, data):
+    def train_step(self, data: StepData) -> dict[str, tf.Tensor]:
         given = Batch.read(data, type(self).__name__, self.uses_index)
         replicas.check_part(given.images)
         seed_layers(self, randomness.fold_in(self.step_seed(), 2))
@@ -274,7 +317,7 @@ class NoisyLabelModel(MeasuredModel):
             losses = self.example_losses(batch, logits)
             weights = self.example_weights(batch, tf.stop_gradient(losses))
             losses *= tf.stop_gradient(weights)
-            # The replicas' gradients are summed: each adds its share of the global mean.
+            # Gradients are summed over the replicas: each adds its share of the global mean.
             loss = tf.reduce_sum(losses) / replicas.global_size(losses)
             loss = self.optimizer.scale_loss(loss + regularization / replicas.count())
         gradients = tape.gradient(loss, self.trainable_weights)
@@ -287,16 +330,16 @@ class NoisyLabelModel(MeasuredModel):
         self.update_metrics(losses + regularization, batch.labels, given.labels, logits)
         return self.get_metrics_result()
 
-    def test_step(self, data):
+    def test_step(self, data: StepData) -> dict[str, tf.Tensor]:
         given = Batch.read(data, type(self).__name__)
         one_hot = label_forms.one_hot(given.labels, self.num_classes)
         logits = self._logits(given.images, training=False)
-        # Whatever the method learns from, an evaluation reports the cross-entropy.
+        # Whatever loss the method minimizes, an evaluation reports the cross-entropy.
         losses = tf.nn.softmax_cross_entropy_with_logits(one_hot, logits) + self.regularization()
         self.update_metrics(losses, one_hot, given.labels, logits, given.weight)
         return self.get_test_result()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.network),
@@ -309,7 +352,7 @@ class NoisyLabelModel(MeasuredModel):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "NoisyLabelModel":
         network = keras.saving.deserialize_keras_object(config["network"])
         return cls(**{**config, "network": network})
 
@@ -318,11 +361,11 @@ class NoisyLabelModel(MeasuredModel):
         return dataclasses.replace(given, labels=labels)
 
     def _logits(self, images, training):
-        """Logits in float32, whatever the network computes in."""
+        """Logits in float32, whatever the network's compute dtype."""
         return tf.cast(self(images, training=training), tf.float32)
 
     def _pass_with_losses(self, images):
-        # Together, as what a layer adds to the losses can't leave a compiled pass otherwise.
+        # Together: losses that layers add can leave a compiled pass only as its result.
         return self._logits(images, training=True), self.regularization()
 
     def _pass_without_trace(self, images):
@@ -330,7 +373,7 @@ class NoisyLabelModel(MeasuredModel):
             return self._logits(images, training=True)
 
     def _statistics(self):
-        """What a pass changes in layers that learn, such as BatchNorm's moving statistics."""
+        """Variables that a pass updates in trainable layers: BatchNorm's moving statistics."""
         layers = keras_internals.flatten_layers(self.network)
         frozen = {id(v) for layer in layers if not layer.trainable for v in layer.variables}
         variables = self.network.non_trainable_variables

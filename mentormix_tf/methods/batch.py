@@ -1,4 +1,4 @@
-"""A batch of examples, in the one form that all hooks of a method take."""
+"""A batch of examples, in the form that all hooks of a method take."""
 
 import dataclasses
 
@@ -7,6 +7,9 @@ import tensorflow as tf
 
 from mentormix_tf import mixing
 from mentormix_tf.errors import InputError
+
+# A batch as Keras hands it to a step: `(images, labels)` or a dict.
+StepData = dict[str, tf.Tensor] | tuple[tf.Tensor, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,10 +20,10 @@ class Batch:
         images: `[batch, ...]`, float32.
         labels: `[batch, num_classes]`, float32, probabilities.
         index: `[batch]`, int64, each example's position in the training set; None if unknown.
-        weight: `[batch]`, float32, how much each example counts in an evaluation; None for 1 each.
+        weight: `[batch]`, float32, each example's weight in an evaluation; None for 1 each.
         is_clean: `[batch]`, 1 for a right label, 0 for a wrong one, -1 for unknown; None if the
-            data set does not say. Only `Watch` reads it: no loss or weight may depend on it.
-        lam: `[batch]`, float32, the λ that images and labels were mixed with; None if they are not.
+            data set does not have it. Only `Watch` reads it: no loss or weight may depend on it.
+        lam: `[batch]`, float32, the λ that images and labels are mixed with; None if unmixed.
     """
 
     images: tf.Tensor
@@ -31,56 +34,58 @@ class Batch:
     lam: tf.Tensor | None = None
 
     @classmethod
-    def read(cls, data, method: str, needs_index: bool = False) -> "Batch":
-        """Makes a batch of what Keras hands to a step.
+    def read(cls, data: StepData, method: str, needs_index: bool = False) -> "Batch":
+        """Converts a batch from the form in which Keras hands it to a step.
 
         Args:
-            data: `(images, labels)`, or a dict with the keys image and label, and perhaps index,
-                weight and is_clean.
+            data: `(images, labels)`, or a dict with the keys image and label, and optionally
+                index, weight and is_clean.
             method: name of the method, for errors.
-            needs_index: whether the method keeps something for each training example.
+            needs_index: whether `data` must have an index.
 
         Returns:
-            A `Batch` whose labels are as they came, class numbers or one-hot.
+            A `Batch` with float32 images and the labels as given, class numbers or one-hot.
 
         Raises:
             InputError: images, labels or a required index are missing, or there are sample weights.
         """
-        if not isinstance(data, dict):
+        if isinstance(data, dict):
+            columns = data
+        else:
             images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
             if sample_weight is not None:
                 raise InputError(
-                    f"Sample and class weights can't be used: {method} weighs the examples itself."
+                    f"Sample and class weights can't be used: {method} weights the examples itself."
                 )
-            data = {"image": images, "label": labels}
-        if data.get("image") is None or data.get("label") is None:
+            columns = {"image": images, "label": labels}
+        if columns.get("image") is None or columns.get("label") is None:
             raise InputError(
                 "A batch needs images and labels: (images, labels), or a dict with the keys image "
                 "and label."
             )
-        index = data.get("index")
+        index = columns.get("index")
         if needs_index and index is None:
             raise InputError(
-                f"{method} needs to know which example is which: train on dicts with the keys "
-                "image, label and index, the example's position in the training set."
+                f"{method} needs each example's position in the training set: train on dicts with "
+                "the keys image, label and index."
             )
         return cls(
-            images=tf.cast(data["image"], tf.float32),
-            labels=data["label"],
+            images=tf.cast(columns["image"], tf.float32),
+            labels=columns["label"],
             index=None if index is None else tf.cast(index, tf.int64),
-            weight=data.get("weight"),
-            is_clean=data.get("is_clean"),
+            weight=columns.get("weight"),
+            is_clean=columns.get("is_clean"),
         )
 
     def mixed_up(self, partners: tf.Tensor, lam: tf.Tensor) -> "Batch":
-        """Mixes each example with another of the batch, see `mixing.mixup`.
+        """Mixes each example with a partner from the batch, see `mixing.mixup`.
 
         Args:
             partners: `[batch]`, int32, position of each example's partner in the batch.
             lam: `[batch]`, float32, in [0, 1], each example's own share of its mix.
 
         Returns:
-            A `Batch` with other images and labels, and with `lam`.
+            A `Batch` with mixed images and labels, and with `lam`.
         """
         return dataclasses.replace(
             self,

@@ -1,8 +1,10 @@
-"""Two beta distributions fitted to losses: one of right labels, one of wrong ones.
+"""A mixture of two beta distributions fitted to losses: of right labels and of wrong ones.
 
 Arazo et al., "Unsupervised Label Noise Modeling and Loss Correction", ICML 2019, section 3.1.
 Pure functions that compile with XLA.
 """
+
+from collections.abc import Mapping
 
 import tensorflow as tf
 
@@ -10,20 +12,20 @@ EM_STEPS = 10
 EDGE = 1e-3  # a beta density may be 0 or infinite at 0 and at 1
 
 
-def fit(losses):
-    """Fits the mixture to losses, after the lowest and the highest 5 % are put aside.
+def fit(losses: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Fits the mixture to losses, leaving out the lowest and the highest 5 %.
 
-    Expectation-maximisation from Beta(1, 2) and Beta(2, 1), ten steps, as published; each
-    maximisation matches the weighted mean and variance.
+    Ten steps of expectation-maximization from Beta(1, 2) and Beta(2, 1), as published; each
+    maximization matches the weighted mean and variance.
 
     Args:
-        losses: `[n]`, float32; a negative or NaN one counts as not there; if none is,
-            what is returned is NaN or infinite.
+        losses: `[n]`, float32; negative values and NaN are ignored.
 
     Returns:
-        Dict of `shape_a`, `shape_b` and `log_scale`, `[2]` each with the right labels first, and of
-        the scalars `low` and `high`, the losses that became 0 and 1; all float32. `log_scale` is
-        the logarithm of each share over its beta function.
+        `shape_a`, `shape_b` and `log_scale`, `[2]` each, right labels first; and the scalars `low`
+        and `high`, the losses that are scaled to 0 and 1; all float32. `log_scale` is the logarithm
+        of each component's share divided by its beta function. Values are NaN or infinite if all
+        losses are ignored.
     """
     there = losses >= 0.0
     low, high = _percentile(losses, there, 0.05), _percentile(losses, there, 0.95)
@@ -48,19 +50,19 @@ def fit(losses):
         )
         return shape_a, shape_b, tf.math.log(total / tf.reduce_sum(total)) - log_beta
 
-    # A loop of the graph, which ends with what takes long to compute: written out, XLA would copy
-    # it into whatever uses it, and compile for minutes.
+    # A graph loop that ends with the logarithms and lgammas: if unrolled, XLA would copy them into
+    # each operation that uses them, and compile for minutes.
     shape_a, shape_b, log_scale = tf.while_loop(
         lambda *_: True, step, start, maximum_iterations=EM_STEPS
     )
     return dict(shape_a=shape_a, shape_b=shape_b, log_scale=log_scale, low=low, high=high)
 
 
-def wrong_label_probability(mixture, losses):
-    """The posterior of the second distribution; beyond its highest point, it stays there.
+def wrong_label_probability(mixture: Mapping[str, tf.Tensor], losses: tf.Tensor) -> tf.Tensor:
+    """Computes the posterior of the second component, constant beyond its maximum.
 
     Args:
-        mixture: as `fit` returns it.
+        mixture: the result of `fit`.
         losses: `[batch]`, float32, 0 or more.
 
     Returns:
@@ -68,7 +70,7 @@ def wrong_label_probability(mixture, losses):
     """
     shape_a, shape_b = mixture["shape_a"], mixture["shape_b"]
     x = _to_unit(losses, mixture["low"], mixture["high"])
-    # The log odds are c + da·log x + db·log(1 - x), highest at da / (da + db) if both are positive.
+    # The log odds are c + da·log x + db·log(1 - x); maximum at da / (da + db) if both are positive.
     da, db = tf.unstack(tf.stack([shape_a[1] - shape_a[0], shape_b[1] - shape_b[0]]))
     has_peak = (da > 0.0) & (db > 0.0)
     peak = tf.where(has_peak, da / tf.where(has_peak, da + db, 1.0), 1.0)
@@ -78,19 +80,19 @@ def wrong_label_probability(mixture, losses):
 
 
 def _log_densities(shape_a, shape_b, log_scale, x):
-    """`[2, n]`: the logarithm of each distribution's density times its share."""
+    """`[2, n]`: the logarithm of each component's density times its share."""
     by_x = (shape_a - 1.0)[:, None] * tf.math.log(x)
     return log_scale[:, None] + by_x + (shape_b - 1.0)[:, None] * tf.math.log1p(-x)
 
 
 def _to_unit(losses, low, high):
-    """Losses as numbers between 0 and 1."""
+    """Scales losses to between 0 and 1."""
     x = (losses - low) / (high - low + 1e-6)
     return tf.clip_by_value(tf.where(tf.math.is_nan(x), 0.0, x), EDGE, 1.0 - EDGE)
 
 
 def _percentile(values, there, fraction):
-    """A percentile of those values that are there, between two of them as NumPy does it."""
+    """A percentile of the values in the mask `there`, interpolated linearly as by NumPy."""
     in_order = tf.sort(tf.where(there, values, float("inf")))
     last = tf.maximum(tf.reduce_sum(tf.cast(there, tf.int32)) - 1, 0)
     place = fraction * tf.cast(last, tf.float32)

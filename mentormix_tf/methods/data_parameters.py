@@ -1,13 +1,14 @@
 """Data parameters: a temperature for each example or class, learned with the network."""
 
 import math
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import keras
 import tensorflow as tf
 
 from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
+from mentormix_tf.methods.batch import Batch
 from mentormix_tf.methods.example_table import ExampleTable, sum_by_example
 from mentormix_tf.methods.indexed import IndexedModel
 
@@ -20,40 +21,40 @@ MOMENTUM = 0.9
 class DataParameters(IndexedModel):
     """Data parameters (Saxena, Tuzel and DeCoste, NeurIPS 2019).
 
-    The loss is the cross-entropy of logits / σ. σ = exp(s) of the example, or of its class, or the
-    sum of both. A wrong label pulls its example's σ up, which takes its gradient down. Predictions
-    use no σ.
+    The loss is the cross-entropy of logits / σ, where σ is exp(s) of the example, or of its class,
+    or the sum of both. A wrong label raises its example's σ, which reduces its gradient.
+    Predictions do not use σ.
 
-    s learns by SGD of its own, with momentum 0.9, from 0 (σ = 1) and within log(1/20) and log(20).
-    Only what is in the batch moves: its momentum too. The gradient is written out,
-    ∂loss/∂σ = Σ_j (y_j - p_j)·logit_j / σ² for p = softmax(logits / σ), so that no optimizer has
-    to hold a slot for what is not in the batch. It is that of the mean over the global batch. All
-    of this, and the rates, are those of the authors' code. Its weight decay is, too:
-    decay/2 · Σ s² over the examples of the batch, which pulls σ to 1.
+    s starts at 0 (σ = 1), stays between log(1/20) and log(20), and is updated by its own SGD with
+    momentum 0.9. A step updates s and momentum only for examples and classes in the batch. The
+    gradient is that of the mean over the global batch, computed in closed form,
+    ∂loss/∂σ = Σ_j (y_j - p_j)·logit_j / σ² for p = softmax(logits / σ), so that a step's cost does
+    not depend on the size of the training set. Weight decay adds decay/2 · Σ s² over the examples
+    of the batch, which pulls σ to 1. All this, and the default rates, follow the authors' code.
 
     Args:
-        network: Keras network that gives logits `[batch, num_classes]`.
+        network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
-        num_examples: how many training examples there are.
-        temperatures: what has one: instance, class or both.
-        temperature_learning_rate: learning rate of s, 0 or more.
-        temperature_decay: weight decay of s, 0 or more.
-        seed: see `NoisyLabelModel`.
+        num_examples: number of training examples.
+        temperatures: which temperatures are learned: instance, class or both.
+        temperature_learning_rate: learning rate of the temperatures' logarithms, 0 or more.
+        temperature_decay: weight decay of the temperatures' logarithms, 0 or more.
+        **kwargs: see `NoisyLabelModel`.
 
     Raises:
-        InputError: an argument out of range.
+        InputError: an argument is out of range.
     """
 
     def __init__(
         self,
-        network,
+        network: keras.Model,
         num_classes: int,
         num_examples: int,
         *,
         temperatures: Temperatures = "instance",
         temperature_learning_rate: float = 0.1,
         temperature_decay: float = 0.0,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(network, num_classes, num_examples, **kwargs)
         if temperatures not in get_args(Temperatures):
@@ -74,13 +75,14 @@ class DataParameters(IndexedModel):
         self.log_temperatures = {kind: self._state(kind, "log_temperatures") for kind in kinds}
         self.momenta = {kind: self._state(kind, "momenta") for kind in kinds}
 
-    def example_losses(self, batch, logits):
-        sigma = sum(self._sigmas(batch).values())
+    def example_losses(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
+        sigma: Any = sum(self._sigmas(batch).values())
         return super().example_losses(batch, logits / sigma[:, None])
 
-    def after_step(self, batch, logits):
+    def after_step(self, batch: Batch, logits: tf.Tensor) -> None:
         sigmas = self._sigmas(batch)
-        sigma = sum(sigmas.values())[:, None]
+        total: Any = sum(sigmas.values())
+        sigma = total[:, None]
         pull = (batch.labels - tf.nn.softmax(logits / sigma)) * logits / sigma**2
         pull = replicas.gather(tf.reduce_sum(pull, axis=1))
         labels = replicas.gather(batch.labels)
@@ -88,7 +90,7 @@ class DataParameters(IndexedModel):
             values, momenta = self.log_temperatures[kind], self.momenta[kind]
             gradients = pull * replicas.gather(part) / tf.cast(tf.size(pull), tf.float32)
             if kind == "instance":
-                index = replicas.gather(batch.index)
+                index = replicas.gather(batch.index)  # pyright: ignore[reportArgumentType]
                 counts = sum_by_example(index, tf.ones_like(gradients))
                 gradients = sum_by_example(index, gradients)
                 before = values.look_up(index), momenta.look_up(index)
@@ -103,8 +105,8 @@ class DataParameters(IndexedModel):
                 values.assign(after[0])
                 momenta.assign(after[1])
 
-    def _state(self, kind, name):
-        """A number for each training example, an `ExampleTable`, or for each class, a variable."""
+    def _state(self, kind: str, name: str) -> Any:
+        """A number for each training example (an `ExampleTable`) or class (a variable)."""
         if kind == "instance":
             return ExampleTable(self, f"{kind}_{name}", self.num_examples)
         return self.add_weight(
@@ -117,7 +119,7 @@ class DataParameters(IndexedModel):
         )
 
     def _sigmas(self, batch):
-        """Each part of σ for a batch: a dict from its kind to `[batch]`, float32."""
+        """The terms of σ for a batch, by kind; `[batch]` each, float32."""
         found = {}
         for kind, values in self.log_temperatures.items():
             if kind == "instance":
@@ -127,7 +129,7 @@ class DataParameters(IndexedModel):
         return found
 
     def _learned(self, values, momenta, gradients, counts):
-        """One step of SGD for those that the batch counts: their new values and momenta."""
+        """Takes an SGD step where `counts` is positive; returns new values and momenta."""
         gradients += self.temperature_decay * counts * values
         momenta = tf.where(counts > 0.0, MOMENTUM * momenta + gradients, momenta)
         moved = values - self.temperature_learning_rate * momenta

@@ -1,6 +1,9 @@
 """Dropout before the classifier."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
@@ -10,22 +13,24 @@ from mentormix_tf.methods.base import NoisyLabelModel
 class FeatureDropout(NoisyLabelModel):
     """Vanilla training with dropout, the "Dropout" row of the paper's Table 2.
 
-    In training the last dense layer sees each feature with probability 1 - rate, divided by that.
-    (Srivastava et al., JMLR 2014, whose rate for hidden units is the default. The paper tunes it.)
-    `model.network` stays as it was given, without a dropout layer.
+    In training, each input of the last dense layer is kept with probability 1 - rate and divided
+    by that, else set to 0. (Srivastava et al., JMLR 2014, whose rate for hidden units is the
+    default. The paper tunes it.) `model.network` is not changed: it has no dropout layer.
 
     Args:
-        network: Keras network that gives logits `[batch, num_classes]`: Sequential or functional,
+        network: Keras network that returns logits `[batch, num_classes]`: Sequential or functional,
             with a Dense layer among its own layers.
         num_classes: number of classes.
         dropout_rate: share of the features that are dropped, in [0, 1).
-        seed: see `NoisyLabelModel`.
+        **kwargs: see `NoisyLabelModel`.
 
     Raises:
-        InputError: a rate out of range, or a network that has no such layer.
+        InputError: the rate is out of range, or the network has no such layer.
     """
 
-    def __init__(self, network, num_classes: int, *, dropout_rate: float = 0.5, **kwargs):
+    def __init__(
+        self, network: keras.Model, num_classes: int, *, dropout_rate: float = 0.5, **kwargs: Any
+    ):
         super().__init__(network, num_classes, **kwargs)
         if not 0.0 <= dropout_rate < 1.0:
             raise InputError(f"dropout_rate={dropout_rate} must lie in [0, 1).")
@@ -33,11 +38,13 @@ class FeatureDropout(NoisyLabelModel):
         if network.built:
             self._add_dropout()
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         self._add_dropout()
 
-    def call(self, inputs, training=None):
+    def call(
+        self, inputs: tf.Tensor | dict[str, tf.Tensor], training: bool | None = None
+    ) -> tf.Tensor:
         if not training:
             return super().call(inputs)
         return self.training_network(
@@ -45,13 +52,13 @@ class FeatureDropout(NoisyLabelModel):
         )
 
     def _add_dropout(self):
-        """Makes `training_network`: the layers of the network, with a dropout layer between."""
+        """Makes `training_network`, which shares the network's layers and adds a dropout layer."""
         network = self.network
         is_graph = isinstance(network, keras.Sequential) or hasattr(network, "operations")
         dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
         if not is_graph or not dense:
             raise InputError(
-                f"The network {network.name} has no last dense layer to put dropout before: give "
+                f"The network {network.name} has no last dense layer to put dropout before: use "
                 "a Sequential or functional network with a Dense layer of its own."
             )
         dropout = keras.layers.Dropout(self.dropout_rate, dtype=dense[-1].dtype_policy)

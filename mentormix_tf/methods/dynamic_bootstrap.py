@@ -1,7 +1,8 @@
-"""Dynamic bootstrapping: a beta mixture on the losses says how far each label is to be believed."""
+"""Dynamic bootstrapping: a beta mixture of the losses estimates which labels are wrong."""
 
 import dataclasses
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,49 +12,50 @@ from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods import beta_mixture
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.methods.batch import Batch
 
 
 @keras.saving.register_keras_serializable("mentormix_tf")
 class DynamicBootstrap(NoisyLabelModel):
     """Mixup with dynamic hard bootstrapping, M-DYR-H (Arazo et al., ICML 2019).
 
-    Two beta distributions are fitted to the losses, see `beta_mixture`; w_i is the posterior that
-    label i is wrong. Each label becomes (1 - w_i)·y_i + w_i·z_i, with z_i one-hot at the network's
-    likeliest class for the unmixed image; then images and labels are mixed up. During burn-in
-    w is 0, so that it is plain mixup. To the cross-entropy comes, after burn-in, `class_balance`
-    times Σ_c 1/C · log(1/C / p̄_c), p̄ being the mean softmax of a replica's batch: it keeps the
-    network from calling everything one class. Published are alpha = 32, class_balance = 1 and a
-    burn-in of 105 of 300 epochs.
+    Two beta distributions are fitted to the losses, see `beta_mixture`; w_i is the posterior
+    probability that label i is wrong. Each label becomes (1 - w_i)·y_i + w_i·z_i, with z_i one-hot
+    at the network's most likely class for the unmixed image; then images and labels are mixed up.
+    During burn-in w is 0, so that this is plain mixup. After burn-in, `class_balance` times
+    Σ_c 1/C · log(1/C / p̄_c) is added to the cross-entropy, where p̄ is the mean softmax of a
+    replica's batch: it keeps the network from predicting one class for everything. The published
+    settings are alpha = 32, class_balance = 1 and a burn-in of 105 of 300 epochs.
 
-    What differs from the published method: there the mixture is fitted once an epoch, to the losses
-    of the whole training set, evaluated anew. Here it is fitted at each step to the
-    `loss_memory` losses before it, each as it was when its batch came. The losses and z come from
-    a pass with the batch's statistics (see `first_pass_logits`); there the network evaluates.
-    Partners and λ are drawn as in `Mixup`.
+    Differences from the published method: there, the mixture is fitted once per epoch to the
+    losses of the whole training set, evaluated for that purpose. Here it is fitted at each step to
+    the last `loss_memory` losses, as computed in earlier steps. The losses and z come from a pass
+    with the batch's own statistics (see `first_pass_logits`), there from the network in inference
+    mode. Partners and λ are drawn as in `Mixup`.
 
     Args:
-        network: Keras network that gives logits `[batch, num_classes]`.
+        network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
-        alpha: λ ~ Beta(alpha, alpha); a large alpha mixes half and half, 0 or less mixes nothing.
+        alpha: λ ~ Beta(alpha, alpha); a large alpha mixes half and half, 0 or less disables mixing.
         burn_in: fraction of training, in [0, 1], in which every label is trusted.
-        class_balance: weight of the term that keeps the classes equally likely, 0 or more.
-        loss_memory: how many losses the mixture is fitted to, at least 2.
-        seed: see `NoisyLabelModel`.
+        class_balance: weight of the term that balances the predicted classes, 0 or more.
+        loss_memory: number of losses that the mixture is fitted to, at least 2.
+        **kwargs: see `NoisyLabelModel`.
 
     Raises:
-        InputError: an argument out of range.
+        InputError: an argument is out of range.
     """
 
     def __init__(
         self,
-        network,
+        network: keras.Model,
         num_classes: int,
         *,
         alpha: float = 32.0,
         burn_in: float = 0.35,
         class_balance: float = 1.0,
         loss_memory: int = 4096,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(network, num_classes, **kwargs)
         if not math.isfinite(alpha):
@@ -68,7 +70,7 @@ class DynamicBootstrap(NoisyLabelModel):
         self.burn_in = burn_in
         self.class_balance = class_balance
         self.loss_memory = loss_memory
-        # Every replica keeps the losses of all. A negative one stands where there is none yet.
+        # Every replica keeps the losses of all replicas. Unused places are negative.
         self.last_losses = self.add_weight(
             name="last_losses",
             shape=[loss_memory],
@@ -79,7 +81,7 @@ class DynamicBootstrap(NoisyLabelModel):
         )
         self.watch.add("mean_w", *(["lambda"] if alpha > 0 else []))
 
-    def mix(self, batch):
+    def mix(self, batch: Batch) -> Batch:
         logits = self.first_pass_logits(batch.images)
         losses = super().example_losses(batch, logits)
         w = self._wrong_label_probability(losses)[:, None]
@@ -95,19 +97,19 @@ class DynamicBootstrap(NoisyLabelModel):
         self.watch.values(**{"lambda": lam})
         return batch.mixed_up(partners, lam)
 
-    def example_losses(self, batch, logits):
+    def example_losses(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
         losses = super().example_losses(batch, logits)
         mean = tf.reduce_mean(tf.nn.softmax(logits), axis=0)
         imbalance = -math.log(self.num_classes) - tf.reduce_mean(tf.math.log(mean + 1e-30))
         return losses + self.class_balance * tf.where(self._burns_in(), 0.0, imbalance)
 
     def _wrong_label_probability(self, losses):
-        """w: `[batch]`, float32; these losses are remembered for the steps to come."""
+        """Computes w, `[batch]`, float32, and stores the losses for later steps."""
         memory = tf.convert_to_tensor(self.last_losses)
         w = beta_mixture.wrong_label_probability(beta_mixture.fit(memory), losses)
         everyones = replicas.gather(losses)
         self.last_losses.assign(tf.concat([memory, everyones], axis=0)[-self.loss_memory :])
-        # Before anything is remembered, the mixture is NaN.
+        # Without stored losses, the mixture is NaN.
         return tf.where(self._burns_in() | ~tf.reduce_any(memory >= 0.0), 0.0, w)
 
     def _burns_in(self):

@@ -1,4 +1,4 @@
-"""Values that a method keeps for each training example, updated in place.
+"""A table of values for each training example, updated in place.
 
 A step reads and writes only the rows of its batch, so its cost does not depend on the number of
 examples.
@@ -10,19 +10,19 @@ import tensorflow as tf
 
 
 class ExampleTable:
-    """A float32 row for each training example; every replica has a copy of the whole table.
+    """A float32 row for each training example, with a copy of the whole table on every replica.
 
     Replicas keep their copies equal by making the same updates: `assign` and `add` take the index
     and rows of the *global* batch, see `replicas.gather`.
 
     Args:
-        model: the model that owns the variable, which saves and restores it.
+        model: the model that owns the variable, and saves and restores it.
         name: name of the variable.
         num_examples: number of training examples.
         row_shape: shape of a row; () for one number per example.
 
     Attributes:
-        variable: the Keras variable, `[num_examples, *row_shape]`, 0 at first.
+        variable: the Keras variable, `[num_examples, *row_shape]`, initially 0.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ExampleTable:
         )
 
     def look_up(self, index: tf.Tensor) -> tf.Tensor:
-        """The rows of some examples.
+        """Returns the rows of some examples.
 
         Args:
             index: `[batch]`, int64, positions in the training set.
@@ -55,7 +55,7 @@ class ExampleTable:
         rows = tf.gather(self.variable.value, tf.where(in_range, index, 0))
         return tf.where(_like_rows(in_range, rows), rows, np.nan)
 
-    def assign(self, index: tf.Tensor, rows: tf.Tensor):
+    def assign(self, index: tf.Tensor, rows: tf.Tensor) -> None:
         """Replaces the rows of some examples.
 
         Args:
@@ -63,8 +63,8 @@ class ExampleTable:
                 of range are ignored.
             rows: `[global batch, *row_shape]`, float32; equal where an example occurs twice.
         """
-        # Every index must be valid. One out of range repeats the first valid write; if there is
-        # none, it writes back what is there.
+        # Every index must be valid: an index out of range repeats the first valid write or, if
+        # there is none, writes the present value of row 0.
         in_range = self._in_range(index)
         first = tf.argmax(tf.cast(in_range, tf.int32), output_type=tf.int32)
         source = tf.where(in_range, tf.range(tf.size(index)), first)
@@ -73,7 +73,7 @@ class ExampleTable:
         rows = tf.where(any_in_range, tf.gather(rows, source), self.look_up(index))
         self.variable.value.scatter_update(tf.IndexedSlices(rows, index))
 
-    def add(self, index: tf.Tensor, rows: tf.Tensor):
+    def add(self, index: tf.Tensor, rows: tf.Tensor) -> None:
         """Adds to the rows of some examples.
 
         Args:
@@ -82,12 +82,12 @@ class ExampleTable:
             rows: `[global batch, *row_shape]`, float32; all are added where an example occurs
                 twice.
         """
-        # Not scatter_add, which adds the rows of one example in any order: sums would differ in
-        # their last bits from run to run.
+        # Not scatter_add, which adds the rows of one example in any order: the last bits of sums
+        # would differ from run to run.
         self.assign(index, self.look_up(index) + sum_by_example(index, rows))
 
-    def reset(self):
-        """Sets all rows to 0, which takes time in proportion to the number of examples."""
+    def reset(self) -> None:
+        """Sets all rows to 0, which takes time proportional to the number of examples."""
         self.variable.assign(tf.zeros(self.variable.shape))
 
     def _in_range(self, index):
@@ -102,12 +102,12 @@ def sum_by_example(index: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         rows: `[batch, ...]`, float32.
 
     Returns:
-        The shape and type of `rows`: in place of each row, the sum of all rows with its index.
+        Each row replaced by the sum of all rows with its index; shape and dtype of `rows`.
     """
     group = tf.searchsorted(tf.sort(index), index)
     return tf.gather(tf.math.unsorted_segment_sum(rows, group, tf.size(index)), group)
 
 
 def _like_rows(mask, rows):
-    """A mask `[batch]` in a shape that broadcasts over `[batch, *row_shape]`."""
+    """Reshapes a mask `[batch]` to broadcast over `[batch, *row_shape]`."""
     return tf.reshape(mask, [-1, *[1] * (rows.shape.rank - 1)])

@@ -1,52 +1,53 @@
 """Generalized cross-entropy: between cross-entropy and mean absolute error."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.methods.batch import Batch
 
 
-# Saved models have the class under its first name.
+# Saved models refer to the class by its former name.
 @keras.saving.register_keras_serializable("mentormix_tf", name="GeneralizedCrossEntropy")
 class GCE(NoisyLabelModel):
     """Generalized cross-entropy, truncated (Zhang and Sabuncu, NeurIPS 2018).
 
     L_q = (1 - p_y^q) / q, where p_y is the softmax at the label: cross-entropy as q → 0, mean
-    absolute error at q = 1. After the burn-in it is truncated: an example with p_y ≤ k costs the
-    constant L_q(k), so it has no gradient.
+    absolute error at q = 1. After the burn-in it is truncated: an example with p_y ≤ k has the
+    constant loss L_q(k), so it has no gradient.
 
-    The published method prunes once every ten epochs: it passes over the whole training set and
-    drops what has p_y ≤ k until the next time. Here each batch decides by its own p_y, as the
-    step computes it: the loss is the published truncated loss, minimised directly. The published
-    pruning starts at epoch 40 of 120.
+    The published method prunes every ten epochs from epoch 40 of 120: it evaluates the whole
+    training set and leaves out the examples with p_y ≤ k until the next time. Here each step uses
+    the p_y that it computes itself, which minimizes the published truncated loss directly.
 
-    Labels that are not one-hot count by their cross-entropy: p_y = exp(-cross-entropy).
+    For labels that are not one-hot, p_y = exp(-cross-entropy).
 
     Args:
-        network: Keras network that gives logits `[batch, num_classes]`.
+        network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
-        q: in (0, 1]; how little a wrong label weighs.
-        truncation: k, in [0, 1): examples whose label the network finds less likely are left out;
-            0 leaves none out.
+        q: in (0, 1]; a larger q reduces the influence of wrong labels.
+        truncation: k, in [0, 1); examples whose label has a lower predicted probability are left
+            out; 0 leaves none out.
         burn_in: fraction of training, in [0, 1], in which every label is trusted.
-        seed: see `NoisyLabelModel`.
+        **kwargs: see `NoisyLabelModel`.
 
     Raises:
-        InputError: an argument out of range.
+        InputError: an argument is out of range.
     """
 
     def __init__(
         self,
-        network,
+        network: keras.Model,
         num_classes: int,
         *,
         q: float = 0.7,
         truncation: float = 0.5,
         burn_in: float = 0.33,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(network, num_classes, **kwargs)
         if not 0.0 < q <= 1.0:
@@ -59,8 +60,8 @@ class GCE(NoisyLabelModel):
         self.truncation = truncation
         self.burn_in = burn_in
 
-    def example_losses(self, batch, logits):
-        # By its logarithm, p_y^q has a gradient however small p_y is.
+    def example_losses(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
+        # Computed from log p_y, since p_y^q has no finite gradient where p_y underflows to 0.
         losses = super().example_losses(batch, logits)
         highest = -math.log(self.truncation) if self.truncation else math.inf
         left_out = (losses >= highest) & (self.progress() >= self.burn_in)

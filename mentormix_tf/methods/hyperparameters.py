@@ -1,7 +1,7 @@
 """The hyperparameters of methods: the keyword-only arguments of their constructors.
 
-They are read from the source of a method's file, not from its class: a command's --help and a run's
-flags.txt are then read without TensorFlow, which takes seconds to import.
+They are read from the source of a method's file, not from its class, so that a command's --help and
+a run's flags.txt do not need TensorFlow, which takes seconds to import.
 """
 
 import ast
@@ -20,18 +20,23 @@ FOLDER = pathlib.Path(__file__).parent
 
 @functools.cache
 def declared(module: str, class_name: str) -> tuple[Field, ...]:
-    """The hyperparameters of a method, with their types, defaults and help.
+    """Reads the hyperparameters of a method.
 
     Args:
-        module: the file in this folder, without its ending.
-        class_name: of the method. Its annotations are built-in types, `Literal`s, names that the
-            file assigns to `Literal`s, or names of `config.choices`; its defaults are constants.
+        module: name of the file in this folder, without `.py`.
+        class_name: name of the method's class. Annotations of hyperparameters must be built-in
+            types, `Literal`s, names that the file assigns to `Literal`s, or names from
+            `config.choices`; their defaults must be constants.
+
+    Returns:
+        Name, type, default and help text of each; empty if the class has no constructor.
     """
     tree = ast.parse((FOLDER / f"{module}.py").read_text())
     known: dict[str, Any] = {**vars(builtins), **vars(typing), **vars(choices)}
     for node in tree.body:
-        is_choice = isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Literal[")
-        if is_choice and isinstance(node.targets[0], ast.Name):
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+            continue
+        if ast.unparse(node.value).startswith("Literal["):
             known[node.targets[0].id] = eval(ast.unparse(node.value), known)
     [found] = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == class_name]
     helps = codec.argument_helps(ast.get_docstring(found) or "")
@@ -43,10 +48,10 @@ def declared(module: str, class_name: str) -> tuple[Field, ...]:
 
 
 def names(method: type) -> list[str]:
-    """The names of a method's hyperparameters, for classes of any file.
+    """Returns the names of a method's hyperparameters, wherever its class is defined.
 
     Args:
-        method: a `NoisyLabelModel` class.
+        method: a subclass of `NoisyLabelModel`.
     """
     parameters = inspect.signature(method.__init__).parameters.values()
     return [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]

@@ -1,4 +1,4 @@
-"""Seeds for layers that draw, such as Dropout."""
+"""Seeds for layers that draw random numbers, such as Dropout."""
 
 import keras
 import tensorflow as tf
@@ -8,10 +8,10 @@ from mentormix_tf.distribution import keras_internals
 
 
 def seed_layers(model: keras.Model, seed: tf.Tensor) -> None:
-    """Sets the state of each seed generator, so that its draws are a function of the seed.
+    """Sets the state of each layer's seed generator, so that its draws depend only on the seed.
 
     Args:
-        model: `keras.Model`.
+        model: the model whose layers draw.
         seed: `[2]`, int32.
     """
     for i, state in enumerate(keras_internals.seed_states(model)):

@@ -1,28 +1,43 @@
-"""Which metrics Keras updates and shows for a method."""
+"""The metrics that Keras updates and reports for a method."""
+
+from typing import Any
 
 import tensorflow as tf
 
 from mentormix_tf.distribution.replicated_model import ReplicatedModel
 from mentormix_tf.methods import labels as label_forms
+from mentormix_tf.methods.watch import Watch
 
 
 class MeasuredModel(ReplicatedModel):
-    """A Keras model with the mean loss, the metrics of `compile`, and what its `watch` records.
+    """A Keras model that reports the mean loss, the metrics of `compile`, and those of its `watch`.
 
-    Subclasses have the attributes `num_classes` and `watch`, a `Watch`.
+    Attributes:
+        num_classes: number of classes.
+        watch: means of the method's own values.
     """
 
-    def update_metrics(self, losses, targets, labels, logits, weight=None):
-        """Adds a batch to the loss and to the metrics that `compile` was given.
+    num_classes: int
+    watch: Watch
 
-        Those see the likeliest class of each (mixed) target, in the form in which `labels` came.
+    def update_metrics(
+        self,
+        losses: tf.Tensor,
+        targets: tf.Tensor,
+        labels: tf.Tensor,
+        logits: tf.Tensor,
+        weight: tf.Tensor | None = None,
+    ) -> None:
+        """Updates the loss and the metrics of `compile` with a batch.
+
+        Those metrics get the most likely class of each (mixed) target, in the form of `labels`.
 
         Args:
             losses: `[batch]`, float32.
-            targets: `[batch, num_classes]`, float32, the labels that the losses are of.
+            targets: `[batch, num_classes]`, float32, the labels that `losses` was computed from.
             labels: the labels as Keras handed them in, class numbers or one-hot.
             logits: `[batch, num_classes]`, float32.
-            weight: `[batch]`, float32, how much each example counts; None for 1 each.
+            weight: `[batch]`, float32, each example's weight; None for 1 each.
         """
         loss = next(metric for metric in self.metrics if metric.name == "loss")
         loss.update_state(losses, weight)
@@ -31,15 +46,17 @@ class MeasuredModel(ReplicatedModel):
         likeliest = tf.one_hot(likeliest, self.num_classes) if is_one_hot else likeliest
         self.compute_metrics(None, likeliest, logits, weight)
 
-    def get_test_result(self):
+    def get_test_result(self) -> dict[str, Any]:
         results = super().get_metrics_result()
         return {name: results[name] for name in results if name not in self.watch.means}
 
-    def get_metrics_result(self):
+    def get_metrics_result(self) -> dict[str, Any]:
         results = super().get_metrics_result()
         return {name: results[name] for name in results if name not in self.watch.unknown()}
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        # Keras builds its metrics from a batch's `y`, which a dict holds inside `x`.
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> dict[str, Any]:
+        # Keras builds its metrics from a batch's `y`, but a dict with the labels arrives as `x`.
         y = x["label"] if isinstance(x, dict) else y
         return super().compute_metrics(x, y, y_pred, sample_weight)

@@ -1,6 +1,7 @@
 """MentorMix, the paper's method: weight, sample, mix up, weight again."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,6 +10,7 @@ from mentormix_tf import mentors, mixing, randomness
 from mentormix_tf.config.choices import Interpolation, MentorKind
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.methods.batch import Batch
 from mentormix_tf.methods.watch import TRUST
 
 
@@ -16,33 +18,37 @@ from mentormix_tf.methods.watch import TRUST
 class MentorMix(NoisyLabelModel):
     """MentorMix (Jiang et al., "Beyond Synthetic Noise", ICML 2020, Algorithm 1).
 
-    A first pass over the batch finds each example's loss; a mentor weighs the examples by it;
-    each is mixed with a partner drawn by those weights, the trusted one with the larger share;
-    the network learns from the mixed batch, whose losses may be weighed once more.
+    A first pass over the batch computes each example's loss, from which a mentor computes its
+    weight. Each example is mixed with a partner that is drawn by these weights; a trusted example
+    keeps the larger share. The network is trained on the mixed batch, whose losses may be weighted
+    once more.
 
         model = MentorMix(network, num_classes=10, gamma_p=0.6, alpha=8.0)
         model.compile(keras.optimizers.SGD(0.1, momentum=0.9), metrics=["accuracy"])
         model.fit(images, noisy_labels, epochs=30, validation_data=(test_images, test_labels))
 
     Args:
-        network: Keras network that gives logits `[batch, num_classes]`.
+        network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
         gamma_p: percentile of the losses that γ follows, in [0, 1]: about the share of labels
             that are right.
-        alpha: λ ~ Beta(alpha, alpha); a large alpha mixes half and half, 0 or less mixes nothing.
+        alpha: λ ~ Beta(alpha, alpha); a large alpha mixes half and half, 0 or less disables mixing.
         burn_in: fraction of training, in [0, 1], in which every label is trusted.
-        loss_ema_decay: in [0, 1), how slowly γ follows the percentile.
+        loss_ema_decay: decay of γ, a moving average of the percentile, in [0, 1).
         percentile_interpolation: the percentile between two losses, as in numpy.percentile.
-        second_reweight: whether the mixed examples are weighed again; for high noise levels.
-        mentor: threshold, or mentornet_pd, a network that was taught how far to trust a loss.
-        mentornet_checkpoint: weights of mentornet_pd, an .npz file or a TF1 checkpoint's path
-            without .index; left out, those of this package.
-        seed: see `NoisyLabelModel`.
+        second_reweight: whether the mixed examples are weighted again; for high noise levels.
+        mentor: threshold, or mentornet_pd, a small network trained to weight examples.
+        mentornet_checkpoint: weights of mentornet_pd: an .npz file that train_mentor wrote, or a
+            TF1 checkpoint's path without .index; by default those of this package.
+        **kwargs: see `NoisyLabelModel`.
+
+    Raises:
+        InputError: an argument is out of range, or the checkpoint can't be read.
     """
 
     def __init__(
         self,
-        network,
+        network: keras.Model,
         num_classes: int,
         *,
         gamma_p: float = 0.6,
@@ -53,7 +59,7 @@ class MentorMix(NoisyLabelModel):
         second_reweight: bool = False,
         mentor: MentorKind = "threshold",
         mentornet_checkpoint: str = "",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(network, num_classes, **kwargs)
         if not math.isfinite(alpha):
@@ -80,7 +86,7 @@ class MentorMix(NoisyLabelModel):
         if second_reweight:
             self.watch.add("second_gamma", "second_mean_v")
 
-    def mix(self, batch):
+    def mix(self, batch: Batch) -> Batch:
         if self.alpha <= 0:
             return batch
         losses = self.first_pass_losses(batch)
@@ -97,18 +103,18 @@ class MentorMix(NoisyLabelModel):
         self.watch.values(**shown)
         return batch.mixed_up(partners, lam)
 
-    def example_weights(self, batch, losses):
+    def example_weights(self, batch: Batch, losses: tf.Tensor) -> tf.Tensor:
         if not self.second_reweight:
             return tf.ones_like(losses)
         v = self.second_mentor(losses, progress=self.progress())
         self.watch.values(second_gamma=self.second_mentor.gamma, second_mean_v=v)
         return v
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mentor": self.mentor_kind}
 
     @classmethod
-    def from_config(cls, config):
-        # The weights are in the saved model, wherever the checkpoint went.
+    def from_config(cls, config: dict[str, Any]) -> NoisyLabelModel:
+        # The checkpoint may be gone; the saved model has its weights.
         there = mentors.if_there(config["mentornet_checkpoint"])
         return super().from_config({**config, "mentornet_checkpoint": there})

@@ -1,10 +1,14 @@
 """MentorNet: the network learns from the examples that a mentor trusts."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from mentormix_tf import mentors
 from mentormix_tf.config.choices import Interpolation, MentorKind
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.methods.batch import Batch
 from mentormix_tf.methods.watch import TRUST
 
 
@@ -12,31 +16,31 @@ from mentormix_tf.methods.watch import TRUST
 class MentorNet(NoisyLabelModel):
     """MentorNet (Jiang et al., ICML 2018): loss = mean of v·cross-entropy over the batch.
 
-    v is what the mentor says of each example's loss, see `mentormix_tf.mentors`. The default of
+    v is the mentor's weight for each example's loss, see `mentormix_tf.mentors`. The default of
     `gamma_p` is published for 20 and 40 % noise (0.5 for 80 %). The burn-in is that of MentorMix's
-    released code, so that the two compare; MentorNet's own has none, but drops examples at random
-    instead, half of them in the first 17 % of training, which is not done here.
+    released code, so that the two can be compared. MentorNet itself has no burn-in but drops
+    examples at random, half of them in the first 17 % of training, which is not done here.
 
     Args:
-        network: Keras network that gives logits `[batch, num_classes]`.
+        network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
         gamma_p: percentile of the losses that γ follows, in [0, 1]: about the share of labels
             that are right.
         burn_in: fraction of training, in [0, 1], in which every label is trusted.
-        loss_ema_decay: in [0, 1), how slowly γ follows the percentile.
+        loss_ema_decay: decay of γ, a moving average of the percentile, in [0, 1).
         percentile_interpolation: the percentile between two losses, as in numpy.percentile.
-        mentor: threshold, or mentornet_pd, a network that was taught how far to trust a loss.
-        mentornet_checkpoint: weights of mentornet_pd, an .npz file or a TF1 checkpoint's path
-            without .index; left out, those of this package.
-        seed: see `NoisyLabelModel`.
+        mentor: threshold, or mentornet_pd, a small network trained to weight examples.
+        mentornet_checkpoint: weights of mentornet_pd: an .npz file that train_mentor wrote, or a
+            TF1 checkpoint's path without .index; by default those of this package.
+        **kwargs: see `NoisyLabelModel`.
 
     Raises:
-        InputError: an argument out of range, or a checkpoint that can't be read.
+        InputError: an argument is out of range, or the checkpoint can't be read.
     """
 
     def __init__(
         self,
-        network,
+        network: keras.Model,
         num_classes: int,
         *,
         gamma_p: float = 0.75,
@@ -45,7 +49,7 @@ class MentorNet(NoisyLabelModel):
         percentile_interpolation: Interpolation = "nearest",
         mentor: MentorKind = "threshold",
         mentornet_checkpoint: str = "",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(network, num_classes, **kwargs)
         self.gamma_p = gamma_p
@@ -65,17 +69,17 @@ class MentorNet(NoisyLabelModel):
         )
         self.watch.add("gamma", *TRUST)
 
-    def example_weights(self, batch, losses):
+    def example_weights(self, batch: Batch, losses: tf.Tensor) -> tf.Tensor:
         v = self.mentor(losses, progress=self.progress())
         self.watch.values(gamma=self.mentor.gamma)
         self.watch.trust(batch, v)
         return v
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mentor": self.mentor_kind}
 
     @classmethod
-    def from_config(cls, config):
-        # The weights are in the saved model, wherever the checkpoint went.
+    def from_config(cls, config: dict[str, Any]) -> NoisyLabelModel:
+        # The checkpoint may be gone; the saved model has its weights.
         there = mentors.if_there(config["mentornet_checkpoint"])
         return super().from_config({**config, "mentornet_checkpoint": there})

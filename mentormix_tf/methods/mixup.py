@@ -1,6 +1,7 @@
 """Mixup: convex combinations of pairs of examples and of their labels."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -8,6 +9,7 @@ import tensorflow as tf
 from mentormix_tf import mixing, randomness
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.methods.batch import Batch
 
 
 @keras.saving.register_keras_serializable("mentormix_tf")
@@ -16,21 +18,23 @@ class Mixup(NoisyLabelModel):
 
     x̃ = λ·x_i + (1 - λ)·x_j and ỹ = λ·y_i + (1 - λ)·y_j with λ ~ Beta(alpha, alpha); the loss is the
     cross-entropy of ỹ. The partner j is drawn uniformly from the replica's batch, with replacement;
-    each pair has a λ of its own. (The authors' code shuffles the batch instead and draws one λ
-    for all of it.) They take an alpha of 0.2 to 0.4 on ImageNet, 1 on CIFAR, and 8 or 32 against
+    each pair has its own λ. (The authors' code shuffles the batch instead and draws one λ for all
+    pairs.) The authors use an alpha of 0.2 to 0.4 on ImageNet, 1 on CIFAR, and 8 or 32 against
     wrong labels.
 
     Args:
-        network: Keras network that gives logits `[batch, num_classes]`.
+        network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
-        alpha: λ ~ Beta(alpha, alpha); a large alpha mixes half and half, 0 or less mixes nothing.
-        seed: see `NoisyLabelModel`.
+        alpha: λ ~ Beta(alpha, alpha); a large alpha mixes half and half, 0 or less disables mixing.
+        **kwargs: see `NoisyLabelModel`.
 
     Raises:
-        InputError: an alpha that is not finite.
+        InputError: alpha is not finite.
     """
 
-    def __init__(self, network, num_classes: int, *, alpha: float = 0.2, **kwargs):
+    def __init__(
+        self, network: keras.Model, num_classes: int, *, alpha: float = 0.2, **kwargs: Any
+    ):
         super().__init__(network, num_classes, **kwargs)
         if not math.isfinite(alpha):
             raise InputError(f"alpha={alpha} must be a finite number.")
@@ -38,7 +42,7 @@ class Mixup(NoisyLabelModel):
         if alpha > 0:
             self.watch.add("lambda")
 
-    def mix(self, batch):
+    def mix(self, batch: Batch) -> Batch:
         if self.alpha <= 0:
             return batch
         seed, size = self.step_seed(), tf.shape(batch.labels)[:1]

@@ -1,11 +1,13 @@
 """Refuses networks that a method can't train."""
 
+from collections.abc import Sequence
+
 import keras
 
 from mentormix_tf.errors import InputError
 
 
-def check_output_shape(shape, num_classes: int):
+def check_output_shape(shape: Sequence[int | None], num_classes: int) -> None:
     """Refuses a network whose output is not one row of logits for each image.
 
     Args:
@@ -22,11 +24,11 @@ def check_output_shape(shape, num_classes: int):
         )
 
 
-def check_no_softmax(network: keras.Model):
+def check_no_softmax(network: keras.Model) -> None:
     """Refuses a network whose last layer turns logits into probabilities.
 
     Args:
-        network: Keras network, built or not.
+        network: the network, built or not.
 
     Raises:
         InputError: the last layer is a softmax.
@@ -35,4 +37,4 @@ def check_no_softmax(network: keras.Model):
     if isinstance(last, keras.layers.Softmax) or (
         getattr(last, "activation", None) is keras.activations.softmax
     ):
-        raise InputError("The network ends in a softmax: leave it out, the loss takes logits.")
+        raise InputError("The network ends in a softmax: remove it, since the loss takes logits.")

@@ -1,53 +1,56 @@
-"""O2U-Net: what a network forgets and learns again, as its learning rate cycles, is suspicious."""
+"""O2U-Net: examples whose loss is high while the learning rate cycles are probably mislabeled."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
+from mentormix_tf.methods.batch import Batch
 from mentormix_tf.methods.example_table import ExampleTable
 from mentormix_tf.methods.indexed import IndexedModel
 
-LOWEST = 0.1  # of the learning rate, where a cycle ends
+LOWEST = 0.1  # factor of the learning rate at the end of a cycle
 
 
 @keras.saving.register_keras_serializable("mentormix_tf")
 class O2UNet(IndexedModel):
     """O2U-Net (Huang, Qu, Jia and Zhao, ICCV 2019), in one run of three stages.
 
-    1. Burn-in: cross-entropy at a constant learning rate, until wrong labels are learned, too.
-    2. The learning rate falls in a line to a tenth of itself, and jumps back, `cycles` times. Each
-       example's losses, less the mean of their batch, are averaged.
-    3. The `drop_rate` of the examples with the highest averages gets weight 0.
+    1. Burn-in: cross-entropy at a constant learning rate, until even wrong labels are learned.
+    2. The learning rate decays linearly to a tenth of itself and is reset, `cycles` times. For
+       each example, the loss minus the mean loss of its batch is averaged over its occurrences.
+    3. The share `drop_rate` of the examples with the highest averages gets weight 0.
 
     `burn_in` and `cycling` are the fractions of stages 1 and 2. The published stages have 250
-    epochs each, with cycles of 10, and drop as much as the noise rate.
+    epochs each, with cycles of 10 epochs, and the noise rate as drop rate.
 
-    What differs: the paper trains stage 3 anew from random weights, and the authors' code from
-    those that stage 1 ended with, both with a new optimizer. Here training goes on from those
-    that stage 2 ended with. The mean that is subtracted is that of the batch, not of the epoch;
-    and stage 2 has the batch size of the others, where theirs is 16.
+    Differences from the published method: stage 3 starts there with a new optimizer, and from
+    random weights (paper) or those at the end of stage 1 (authors' code); here it continues from
+    the end of stage 2. The mean that is subtracted is that of the batch, not of the epoch. All
+    stages have one batch size, whereas in the authors' code that of stage 2 is 16.
 
-    The train command shapes the learning rate by `shape_schedule`, and lets it fall along a cosine
-    in stage 3. Who calls `compile` gives that schedule to the optimizer.
+    The train command uses the learning rates of `shape_schedule`, with cosine decay in stage 3. If
+    you call `compile` yourself, pass this schedule to the optimizer.
 
     Args:
-        network: Keras network that gives logits `[batch, num_classes]`.
+        network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
-        num_examples: how many training examples there are.
+        num_examples: number of training examples.
         burn_in: fraction of training, in [0, 1], in which every label is trusted.
         cycling: fraction of training in which the learning rate cycles; burn_in + cycling < 1.
-        cycles: how many cycles there are, at least 1.
-        drop_rate: share of the examples that are left out after that, in [0, 1).
-        seed: see `NoisyLabelModel`.
+        cycles: number of cycles of the learning rate, at least 1.
+        drop_rate: share of the examples that are left out after the cycles, in [0, 1).
+        **kwargs: see `NoisyLabelModel`.
 
     Raises:
-        InputError: an argument out of range.
+        InputError: an argument is out of range.
     """
 
     def __init__(
         self,
-        network,
+        network: keras.Model,
         num_classes: int,
         num_examples: int,
         *,
@@ -55,7 +58,7 @@ class O2UNet(IndexedModel):
         cycling: float = 0.33,
         cycles: int = 25,
         drop_rate: float = 0.4,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(network, num_classes, num_examples, **kwargs)
         if not (burn_in > 0.0 and cycling > 0.0 and burn_in + cycling < 1.0):
@@ -73,7 +76,7 @@ class O2UNet(IndexedModel):
         self.drop_rate = drop_rate
         self.loss_sums = ExampleTable(self, "loss_sums", num_examples)
         self.loss_counts = ExampleTable(self, "loss_counts", num_examples)
-        self.highest = self.add_weight(  # mean loss that is kept
+        self.highest = self.add_weight(  # mean loss of the examples that are kept
             name="highest",
             shape=(),
             dtype="float32",
@@ -82,30 +85,36 @@ class O2UNet(IndexedModel):
             aggregation="only_first_replica",
         )
 
-    def shape_schedule(self, schedule, learning_rate, train_steps):
+    def shape_schedule(
+        self,
+        schedule: keras.optimizers.schedules.LearningRateSchedule,
+        learning_rate: float,
+        train_steps: int,
+    ) -> "O2USchedule":
         return O2USchedule(learning_rate, train_steps, self.burn_in, self.cycling, self.cycles)
 
-    def begin_training(self, train_steps, first_step=0):
+    def begin_training(self, train_steps: int, first_step: int = 0) -> None:
         super().begin_training(train_steps, first_step)
-        if self.progress() < self.burn_in:  # what an earlier training recorded does not count
+        if self.progress() < self.burn_in:  # forget what an earlier training recorded
             self.loss_sums.reset()
             self.loss_counts.reset()
 
-    def example_weights(self, batch, losses):
-        means = _mean(self.loss_sums.look_up(batch.index), self.loss_counts.look_up(batch.index))
+    def example_weights(self, batch: Batch, losses: tf.Tensor) -> tf.Tensor:
+        index: Any = batch.index  # not None, by `uses_index`
+        means = _mean(self.loss_sums.look_up(index), self.loss_counts.look_up(index))
         kept = (means <= self.highest) | (self.progress() < self._end_of_cycling())
         return tf.where(tf.math.is_nan(means), means, tf.cast(kept, tf.float32))
 
-    def after_step(self, batch, logits):
+    def after_step(self, batch: Batch, logits: tf.Tensor) -> None:
         losses = replicas.gather(self.example_losses(batch, logits))
-        index = replicas.gather(batch.index)
+        index = replicas.gather(batch.index)  # pyright: ignore[reportArgumentType]
         progress = self.progress()
         burns_in = progress < self.burn_in
-        cycles = ~burns_in & (progress < self._end_of_cycling())
+        cycles = tf.logical_not(burns_in) & (progress < self._end_of_cycling())
         counted = tf.cast(cycles, tf.float32)
         self.loss_sums.add(index, counted * (losses - tf.reduce_mean(losses)))
         self.loss_counts.add(index, counted * tf.ones_like(losses))
-        # Sorting all examples takes time, so it waits for the last step of stage 2.
+        # Sorting all examples takes long, so it is done once, at the last step of stage 2.
         next_step = tf.cast(self.step + 1 - self.first_step, tf.float32)
         is_over = next_step / tf.cast(self.train_steps, tf.float32) >= self._end_of_cycling()
         highest = tf.cond(
@@ -116,7 +125,7 @@ class O2UNet(IndexedModel):
         self.highest.assign(highest)
 
     def _highest_kept(self):
-        """The mean loss that a share of 1 - `drop_rate` of all examples does not exceed."""
+        """The mean loss that the share 1 - `drop_rate` of all examples does not exceed."""
         means = _mean(
             tf.convert_to_tensor(self.loss_sums.variable),
             tf.convert_to_tensor(self.loss_counts.variable),
@@ -128,28 +137,32 @@ class O2UNet(IndexedModel):
 
 
 def _mean(sums, counts):
-    """Mean losses in stage 2 so far, 0 for an example that was not seen."""
+    """Mean losses in stage 2 so far; 0 for an example without any."""
     return sums / tf.maximum(counts, 1.0)
 
 
 @keras.saving.register_keras_serializable("mentormix_tf")
 class O2USchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """The learning rate of the three stages: constant, in cycles, along a cosine to 0.
+    """The learning rate in the three stages: constant, cyclic, cosine decay to 0.
 
     Args:
-        learning_rate: the rate of stage 1, and the highest of stage 2.
-        train_steps: how many steps there are.
-        burn_in, cycling, cycles: see `O2UNet`.
+        learning_rate: the rate of stage 1, and the highest rate of stages 2 and 3.
+        train_steps: number of steps of the whole training.
+        burn_in: see `O2UNet`.
+        cycling: see `O2UNet`.
+        cycles: see `O2UNet`.
     """
 
-    def __init__(self, learning_rate, train_steps, burn_in, cycling, cycles):
+    def __init__(
+        self, learning_rate: float, train_steps: int, burn_in: float, cycling: float, cycles: int
+    ):
         self.learning_rate = learning_rate
         self.train_steps = train_steps
         self.burn_in = burn_in
         self.cycling = cycling
         self.cycles = cycles
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
         progress = tf.cast(step, tf.float32) / self.train_steps
         in_cycling = (progress - self.burn_in) / self.cycling
         in_cycle = in_cycling * self.cycles
@@ -161,7 +174,7 @@ class O2USchedule(keras.optimizers.schedules.LearningRateSchedule):
         share = tf.where(in_cycling < 0.0, 1.0, tf.where(in_cycling < 1.0, cycled, last))
         return self.learning_rate * share
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "learning_rate": self.learning_rate,
             "train_steps": self.train_steps,

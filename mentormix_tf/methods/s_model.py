@@ -1,11 +1,14 @@
 """S-Model: a layer that learns how labels are made wrong."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.methods.batch import Batch
 
 
 @keras.saving.register_keras_serializable("mentormix_tf")
@@ -14,23 +17,25 @@ class SModel(NoisyLabelModel):
 
     p(noisy label j | x) = Σ_i p(true label i | x) · T_ij with T = softmax of the rows of W. The
     loss is the cross-entropy of p(noisy label | x); predictions are p(true label | x). W is learned
-    with the network, by its optimizer and at its learning rate.
+    with the network, by the same optimizer and at the same learning rate.
 
-    W starts near the identity: T has 1 - `expected_noise` on its diagonal, and the rest spread
-    evenly. The published method can start from the confusion matrix of a trained network instead;
-    that is not done here.
+    T starts near the identity: 1 - `expected_noise` on its diagonal, and the rest spread evenly
+    over each row. The published method can start from the confusion matrix of a trained network
+    instead, which is not implemented.
 
     Args:
-        network: Keras network that gives logits `[batch, num_classes]`.
+        network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
-        expected_noise: share of wrong labels that T starts from, in (0, 1).
-        seed: see `NoisyLabelModel`.
+        expected_noise: initial estimate of the share of wrong labels, in (0, 1).
+        **kwargs: see `NoisyLabelModel`.
 
     Raises:
-        InputError: a share out of range.
+        InputError: the share is out of range.
     """
 
-    def __init__(self, network, num_classes: int, *, expected_noise: float = 0.1, **kwargs):
+    def __init__(
+        self, network: keras.Model, num_classes: int, *, expected_noise: float = 0.1, **kwargs: Any
+    ):
         super().__init__(network, num_classes, **kwargs)
         if not 0.0 < expected_noise < 1.0:
             raise InputError(f"expected_noise={expected_noise} must lie between 0 and 1.")
@@ -41,14 +46,19 @@ class SModel(NoisyLabelModel):
             name="transition_logits",
             shape=start.shape,
             dtype="float32",
-            initializer=keras.initializers.Constant(np.log(start)),
+            initializer=keras.initializers.Constant(np.log(start)),  # pyright: ignore[reportArgumentType]
         )
 
-    def transition_matrix(self):
-        """T: `[num_classes, num_classes]`, float32; row i has the chances of true label i."""
+    def transition_matrix(self) -> tf.Tensor:
+        """Computes T from its logits.
+
+        Returns:
+            `[num_classes, num_classes]`, float32; row i is the distribution of the noisy label for
+            true label i.
+        """
         return tf.nn.softmax(tf.convert_to_tensor(self.transition_logits))
 
-    def example_losses(self, batch, logits):
-        # log p(noisy) by its largest terms would need [batch, classes, classes] of memory.
+    def example_losses(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
+        # A log-sum-exp over true labels would take [batch, classes, classes] of memory.
         noisy = tf.matmul(tf.nn.softmax(logits), self.transition_matrix())
         return -tf.reduce_sum(batch.labels * tf.math.log(noisy + 1e-30), axis=1)

@@ -1,4 +1,6 @@
-"""How long a call of `fit` is, which some hyperparameters are a fraction of."""
+"""The number of steps of a call of `fit`, of which some hyperparameters are a fraction."""
+
+from typing import Any
 
 import keras
 
@@ -6,22 +8,25 @@ from mentormix_tf.errors import InputError
 
 
 class TrainingLength(keras.callbacks.Callback):
-    """Tells a `NoisyLabelModel` how many steps `fit` will take, which `burn_in` is a fraction of.
+    """Tells a `NoisyLabelModel` the number of steps of `fit`, of which `burn_in` is a fraction.
 
     Args:
-        initial_epoch: the epoch that `fit` begins with.
+        initial_epoch: the epoch at which `fit` starts.
     """
 
-    def __init__(self, initial_epoch):
+    model: Any  # a `NoisyLabelModel`, whose module imports this one
+    params: dict[str, Any]
+
+    def __init__(self, initial_epoch: int):
         super().__init__()
         self.initial_epoch = initial_epoch
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         steps = self.params["steps"]
         if steps is None and self.model.burn_in > 0:
             raise InputError(
                 f"burn_in={self.model.burn_in} is a fraction of training, whose length is unknown "
-                "for this data set: give steps_per_epoch to fit."
+                "for this data set: pass steps_per_epoch to fit."
             )
         steps = steps or 0
         self.model.begin_training(

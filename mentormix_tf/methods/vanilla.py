@@ -1,4 +1,4 @@
-"""The baseline: cross-entropy on the labels as they are."""
+"""The baseline: cross-entropy with the labels as given."""
 
 import keras
 
@@ -10,7 +10,7 @@ class Vanilla(NoisyLabelModel):
     """Plain training with cross-entropy, the "Vanilla" row of the paper's Table 2.
 
     Args:
-        network: Keras network that gives logits `[batch, num_classes]`.
+        network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
-        seed: see `NoisyLabelModel`.
+        **kwargs: see `NoisyLabelModel`.
     """

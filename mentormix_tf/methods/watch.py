@@ -1,4 +1,6 @@
-"""What a method shows of its steps: γ, λ, and how far it trusts right and wrong labels."""
+"""Metrics of a method's own values: γ, λ, and the weights of right and of wrong labels."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,45 +13,45 @@ NEEDS_TRUTH = TRUST[1:]
 
 
 class Watch(keras.layers.Layer):
-    """Means over steps of what a method watches; Keras shows them beside the loss.
+    """Means of a method's values over steps, which Keras reports beside the loss.
 
-    Where batches have `is_clean`, a mentor's weights v are told apart by it: `mean_v_clean` and
-    `mean_v_wrong`; and where v >= 0.5 stands for "this label is right", `v_precision` is the share
-    of those that are, and `v_recall` the share of right labels that are found. The truth goes into
-    these numbers alone.
+    If batches have `is_clean`, a mentor's weights v are also averaged by it, as `mean_v_clean` and
+    `mean_v_wrong`. Taking v >= 0.5 as the prediction that a label is right, `v_precision` is the
+    share of these labels that are right, and `v_recall` the share of the right labels among them.
+    `is_clean` is used for nothing else.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.means = {}
+        self.means: dict[str, keras.metrics.Mean] = {}
         self.knows_truth = False
         self.built = True
 
-    def add(self, *names):
-        """Says what will be watched.
+    def add(self, *names: str) -> None:
+        """Adds means, which must exist before training.
 
         Args:
-            *names: of `values`; those of `TRUST` for `trust`.
+            *names: the names that `values` will be called with, and those in `TRUST` for `trust`.
         """
         for name in names:
             self.means[name] = keras.metrics.Mean(name=name)
 
-    def values(self, **values):
-        """Adds a step's values to their means.
+    def values(self, **values: tf.Tensor) -> None:
+        """Updates means with the values of a step.
 
         Args:
-            **values: floats of any shape, by name.
+            **values: float tensors of any shape, by name.
         """
         for name, value in values.items():
-            # A scalar, like γ, comes from each replica, yet counts once.
+            # Every replica adds the same scalar, such as γ, which must count once.
             weight = None if value.shape.rank else 1.0 / replicas.count()
             self.means[name].update_state(value, weight)
 
-    def trust(self, batch: Batch, v: tf.Tensor):
-        """Adds the weights that a mentor gave the examples of a batch.
+    def trust(self, batch: Batch, v: tf.Tensor) -> None:
+        """Updates the means in `TRUST` with a mentor's weights for a batch.
 
         Args:
-            batch: the `Batch`, whose `is_clean` says which labels are right.
+            batch: the batch, with `is_clean` if the data set has it.
             v: `[batch]`, float32, in [0, 1].
         """
         self.values(mean_v=v)
@@ -64,10 +66,10 @@ class Watch(keras.layers.Layer):
         self.means["v_precision"].update_state(clean, trusted * (clean + wrong))
         self.means["v_recall"].update_state(trusted, clean)
 
-    def is_empty(self, name):
-        """Whether a mean has nothing to be of, as v of wrong labels where no label is wrong."""
+    def is_empty(self, name: str) -> bool:
+        """Whether a mean has no values, such as v of wrong labels if no label is wrong."""
         return name in self.means and float(tf.convert_to_tensor(self.means[name].count)) == 0.0
 
-    def unknown(self):
-        """Names of the means that need to know right labels from wrong, if no batch said."""
+    def unknown(self) -> tuple[str, ...]:
+        """Returns the names of the means that need `is_clean`, if no batch has had it."""
         return () if self.knows_truth else NEEDS_TRUTH

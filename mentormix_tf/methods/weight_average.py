@@ -1,6 +1,8 @@
 """The moving average of a network's weights, which the released code evaluates."""
 
 import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,23 +11,24 @@ import tensorflow as tf
 class WeightAverage(keras.layers.Layer):
     """w̄ ← d·w̄ + (1 - d)·w after each step t = 0, 1, ..., with d = min(decay, (1 + t) / (10 + t)).
 
-    The ramp of d matters in short runs: with 0.9999 throughout, a third of w̄ would still be the
-    initial weights after 10,000 steps. (Released code: tf.train.ExponentialMovingAverage with its
-    number of updates given.) BatchNorm's moving statistics are averages already and not in it.
+    The ramp of d matters in short runs: with 0.9999 throughout, the initial weights would still be
+    a third of w̄ after 10,000 steps. (Released code: tf.train.ExponentialMovingAverage with
+    num_updates.) BatchNorm's moving statistics, being averages already, are not included.
 
     Args:
-        decay: in (0, 1).
+        decay: the final d, in (0, 1).
+        **kwargs: arguments of `keras.layers.Layer`.
     """
 
-    def __init__(self, decay: float, **kwargs):
+    def __init__(self, decay: float, **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.decay = decay
 
-    def start(self, weights):
-        """Makes the averages, which begin at the weights as they are.
+    def start(self, weights: Sequence[keras.Variable]) -> None:
+        """Creates the averages, initially equal to the weights.
 
         Args:
-            weights: Keras variables.
+            weights: the variables to average.
         """
         self.averages = [
             self.add_weight(
@@ -38,12 +41,12 @@ class WeightAverage(keras.layers.Layer):
         ]
         self.built = True
 
-    def update(self, weights, step):
-        """Moves the averages.
+    def update(self, weights: Sequence[keras.Variable], step: tf.Tensor) -> None:
+        """Updates the averages after a step.
 
         Args:
-            weights: the Keras variables, in the same order.
-            step: scalar, how many steps came before this one.
+            weights: the variables, in the order of `start`.
+            step: scalar, the number of earlier steps.
         """
         step = tf.cast(step, tf.float32)
         decay = tf.minimum(self.decay, (1.0 + step) / (10.0 + step))
@@ -52,11 +55,11 @@ class WeightAverage(keras.layers.Layer):
             average.assign(decay * average + (1.0 - decay) * value)
 
     @contextlib.contextmanager
-    def in_place_of(self, weights):
-        """Lets the averages take the place of the weights for a while, as for an evaluation.
+    def in_place_of(self, weights: Sequence[keras.Variable]) -> Iterator[None]:
+        """Replaces the weights by their averages within a `with` statement, then restores them.
 
         Args:
-            weights: the Keras variables, in the same order.
+            weights: the variables, in the order of `start`.
         """
         learned = [weight.numpy() for weight in weights]
         try:

@@ -1,4 +1,4 @@
-"""Trains MentorMix for 20 steps under a strategy and saves what came out, for `test_replicas.py`.
+"""Trains MentorMix for 20 steps under a strategy and saves the results, for `test_replicas.py`.
 
     python -m tests.distribution.replica_run OUTPUT.npz STRATEGY REPLICAS JIT STEPS_PER_EXECUTION
 
@@ -43,7 +43,7 @@ def build():
 
 
 def batches(context):
-    """This worker's part of each global batch, an element for each of its replicas."""
+    """This worker's part of each global batch, with an element for each of its replicas."""
     random = np.random.RandomState(0)
     labels = random.randint(5, size=(STEPS, BATCH_SIZE))
     images = random.normal(size=(STEPS, BATCH_SIZE, 6, 6, 1)).astype(np.float32)
@@ -58,7 +58,7 @@ def batches(context):
 
 
 class Record(keras.callbacks.Callback):
-    """What each execution reports: metrics are means since the epoch began."""
+    """Records the metrics after each execution, which are means since the epoch began."""
 
     def on_train_begin(self, logs=None):
         self.logs = []

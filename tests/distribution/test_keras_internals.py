@@ -1,4 +1,4 @@
-"""What `keras_internals` relies on: each test fails when Keras changes it."""
+"""The internals that `keras_internals` relies on: each test fails if Keras changes them."""
 
 import pathlib
 import subprocess
@@ -100,7 +100,7 @@ def test_optimizer_argument(name, value, others):
     assert not keras_internals.optimizer_argument(keras.optimizers.SGD(), name)
 
 
-def test_build_for_makes_all_variables_and_runs_nothing():
+def test_build_for_creates_all_variables_and_runs_nothing():
     class Model(keras_internals.BuildableModel):
         def __init__(self):
             super().__init__()
@@ -175,7 +175,7 @@ else:
 """
 
 
-def test_fit_on_replicas_builds_from_the_batch_of_one():
+def test_fit_on_replicas_builds_from_the_batch_of_one_replica():
     command = [sys.executable, "-c", TWO_REPLICAS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

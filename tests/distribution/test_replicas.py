@@ -1,4 +1,4 @@
-"""The same training on any number of replicas and hosts, in processes of their own."""
+"""Training is the same on any number of replicas and hosts, which run in separate processes."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def finish(*processes):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """What one device computes, without XLA, one step at a time."""
+    """The results of one device, without XLA, one step at a time."""
     output = tmp_path_factory.mktemp("alone") / "alone.npz"
     finish(start(output, "cpu", 1, "plain", 1))
     return np.load(output)
@@ -142,7 +142,7 @@ for moving, start, of_half in [
         np.testing.assert_allclose(copy, 0.9 * start + 0.1 * half, atol=1e-6)
 assert all((copy == 0).all() for copy in copies(frozen.moving_mean))
 
-# Draws: each replica its own, of the method and of layers, and new ones at each step.
+# Seeds of the method and of layers differ between replicas and between steps.
 [state] = [v for v in model.network.variables if v.name == "seed_generator_state"]
 seeds = [tuple(copy) for copy in copies(state)]
 model.fit(images, labels, batch_size=8, shuffle=False, verbose=0)
@@ -157,7 +157,7 @@ refused("fewer examples than there are replicas", model.fit, images[:5], labels[
 """
 
 UNEVEN = """
-# A batch of five on two replicas: each example counts alike.
+# A batch of five on two replicas: each example has the same weight.
 model = compiled(Vanilla, [])
 for run_eagerly in (False, True):
     model.run_eagerly = run_eagerly
@@ -170,7 +170,7 @@ for run_eagerly in (False, True):
     np.testing.assert_allclose(model.network.get_weights()[0], kernel - 0.5 * gradient, atol=1e-6)
 model.run_eagerly = False
 
-# Evaluation counts each example once, whatever is left for the last batch.
+# Evaluation counts each example once, whatever the size of the last batch.
 logits = images[:7] @ model.network.get_weights()[0] + model.network.get_weights()[1]
 for steps_per_execution in (1, 10):
     model.steps_per_execution = steps_per_execution

@@ -1,4 +1,4 @@
-"""Strategies as users start them: what trains, what is refused, and a worker that dies."""
+"""Strategies as users start them: training, refused settings, and a worker that dies."""
 
 import json
 import os
@@ -80,7 +80,7 @@ def test_two_workers_write_one_set_of_results(tmp_path, digits, data_dir):
 
 
 @pytest.mark.slow
-def test_when_the_first_worker_dies_the_other_says_so_and_ends(tmp_path, digits, data_dir):
+def test_when_the_first_worker_dies_the_other_reports_it_and_ends(tmp_path, digits, data_dir):
     model_dir = tmp_path / "run"
     endless = ("--train_steps=1000000", "--eval_every=10")
     workers = start_workers(f"--data_dir={data_dir}", f"--model_dir={model_dir}", *endless)

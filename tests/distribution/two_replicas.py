@@ -1,4 +1,4 @@
-"""Trains methods on one replica and on two, and prints the names of those that come out alike.
+"""Trains methods on one replica and on two, and prints the names of those with equal results.
 
     python -m tests.distribution.two_replicas METHOD ...
 
@@ -16,7 +16,7 @@ from mentormix_tf import methods, mixing
 
 STEPS, BATCH_SIZE = 10, 16
 
-# What would hide a wrong sum, or never come in ten steps, is set to something else.
+# Values that would hide a wrong sum, or have no effect within ten steps, are replaced.
 HYPERPARAMETERS = {
     "weight_decay": dict(l2=0.1),
     "dropout": dict(dropout_rate=0.0),

@@ -50,7 +50,7 @@ def test_grid():
 
 
 @pytest.mark.slow
-def test_taught_twice_from_the_command_line(tmp_path):
+def test_trained_twice_from_the_command_line(tmp_path):
     flags = ["--steps=1500", "--seed=3"]
     runs = [start(*flags, f"--output=new/{name}", cwd=tmp_path) for name in ("a", "b")]
     outputs = [run.communicate()[0] for run in runs]
@@ -65,14 +65,14 @@ def test_taught_twice_from_the_command_line(tmp_path):
     assert early["share_within_0.1"] > 0.95 and late["share_within_0.1"] > 0.9
     assert f"{everything['mean_abs_error']:.5f}" in outputs[0]
 
-    # What was taught can be used, and examined again.
+    # The weights can be used, and measured again.
     assert MentorNetPD(0.5, checkpoint=str(weights)).checkpoint == str(weights)
     config = TrainMentorConfig(checkpoint=str(weights), output=str(tmp_path / "again"))
     [again, *_] = mentor_run.train_mentor(**dataclasses.asdict(config))["agreement"]
     np.testing.assert_allclose(again["mean_abs_error"], everything["mean_abs_error"], rtol=1e-3)
 
 
-def test_another_seed_is_another_network():
+def test_seeds_give_different_networks():
     one, other = (curriculum.teach(1, 0.01, seed)["hidden_kernel"] for seed in (0, 1))
     assert abs(one - other).max() > 0.1
 

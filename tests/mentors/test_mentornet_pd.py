@@ -1,4 +1,4 @@
-"""The learned mentor against a float64 oracle, its curriculum, and files of all kinds."""
+"""The learned mentor against a float64 oracle, its curriculum, and its checkpoint files."""
 
 import keras
 import numpy as np
@@ -64,7 +64,7 @@ def test_output_bias_is_added_to_the_weights(tmp_path):
     np.testing.assert_allclose(v, 1 / (1 + np.exp(-2 * np.tanh(1))), rtol=1e-6)
 
 
-def test_shipped_weights_know_the_curriculum():
+def test_shipped_weights_agree_with_the_curriculum():
     everything, beside_step, early, ramp, late = curriculum.agreement(read_weights(SHIPPED))
     assert everything["points"] == 1_200_000
     assert sum(part["points"] for part in (beside_step, early, ramp, late)) == 1_200_000
@@ -74,7 +74,7 @@ def test_shipped_weights_know_the_curriculum():
         assert part["largest_error"] < largest_error
 
 
-def test_shipped_step_lies_where_the_released_one_does():
+def test_shipped_step_lies_where_that_of_the_released_weights_does():
     steps = curriculum.step_positions(read_weights(SHIPPED))
     assert steps.shape == (10, 12)
     assert steps.min() > 0.03 and steps.max() < 0.07
@@ -91,7 +91,7 @@ def test_shipped_weights_in_training():
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_beyond_what_was_taught(jit_compile):
+def test_inputs_outside_the_training_range_are_clipped(jit_compile):
     mentor = MentorNetPD(0.5)
     weigh = tf.function(mentor.weigh, jit_compile=jit_compile)
     at_edge = mentor.weigh(tf.constant([30.0]), 25.0, 0.3)
@@ -102,7 +102,7 @@ def test_beyond_what_was_taught(jit_compile):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_what_is_not_finite_shows(jit_compile):
+def test_losses_that_are_not_finite_get_weight_nan(jit_compile):
     mentor = MentorNetPD(0.5)
     weigh = tf.function(mentor.weigh, jit_compile=jit_compile)
     losses = tf.constant([0.5, np.nan, np.inf, 3.0])
@@ -152,7 +152,7 @@ def test_checkpoint_of_another_network(tmp_path):
     arrays = random_arrays()
     del arrays["mentornet/epoch_embedding"]
     prefix = write_checkpoint(tmp_path / "other", arrays)
-    with pytest.raises(InputError, match="no variable mentornet/epoch_embedding: it is not of"):
+    with pytest.raises(InputError, match="no variable mentornet/epoch_embedding: give one of Ment"):
         MentorNetPD(0.5, checkpoint=prefix)
 
 

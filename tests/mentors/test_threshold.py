@@ -1,4 +1,4 @@
-"""The threshold trusts what lies below γ, and nothing at it or above."""
+"""The threshold trusts losses below γ, but none at γ or above."""
 
 import numpy as np
 

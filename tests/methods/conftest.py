@@ -12,7 +12,7 @@ def fixed_seed():
 
 @pytest.fixture
 def network():
-    """A network with all that can go wrong: BatchNorm, Dropout and a regularizer."""
+    """A network with layers that are easy to get wrong: BatchNorm, Dropout and a regularizer."""
     return keras.Sequential(
         [
             keras.layers.Input((6, 6, 1)),
@@ -28,7 +28,7 @@ def network():
 
 @pytest.fixture
 def data():
-    """64 images `[6, 6, 1]` and their labels of 5 classes, which the images tell."""
+    """64 images `[6, 6, 1]` and their labels of 5 classes, which can be read off the images."""
     random = np.random.RandomState(0)
     labels = random.randint(5, size=64)
     images = random.normal(size=(64, 6, 6, 1)).astype(np.float32)

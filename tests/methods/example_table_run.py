@@ -2,7 +2,7 @@
 
     python -m tests.methods.example_table_run
 
-Prints plain, jit and replicas, each when it has been found right.
+Prints plain, jit and replicas, each when it agrees.
 """
 
 import keras
@@ -36,7 +36,7 @@ def expected(batches):
 
 
 def updater(table):
-    """A step on one replica's part of a batch; returns what it looked up, of all replicas."""
+    """A step on one replica's part of a batch, which returns the rows that all replicas look up."""
 
     def step(index, rows):
         found = replicas.gather(table.look_up(index))

@@ -1,8 +1,8 @@
-"""What every method must do, whatever its loss is."""
+"""What every method must do, whatever its loss."""
 
+import importlib.util
 import pathlib
 import re
-import runpy
 import subprocess
 import sys
 
@@ -13,13 +13,14 @@ import tensorflow as tf
 
 from mentormix_tf import InputError, methods
 from mentormix_tf.mentors.mentornet_pd import SHIPPED
+from mentormix_tf.methods import hyperparameters
 from mentormix_tf.methods.batch import Batch
 from mentormix_tf.training.checkpoints import Checkpoints
 from tests.support import oracles
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
-# A mixture is fitted to fewer losses, which is quicker.
+# Fewer losses for the mixture, for speed.
 SMALL = {"dynamic_bootstrap": dict(loss_memory=64)}
 
 OTHER_HYPERPARAMETERS = {
@@ -83,7 +84,7 @@ def batches(data):
 
 
 def build(name, jit_compile=False, **hyperparameters):
-    """A method on a small network, which is the same each time."""
+    """A compiled method around a small network, with the same initial weights each time."""
     keras.utils.set_random_seed(1)
     layers = [keras.layers.Input((6, 6, 1)), keras.layers.Flatten()]
     layers += [keras.layers.Dense(16, activation="relu"), keras.layers.Dense(5)]
@@ -95,10 +96,17 @@ def build(name, jit_compile=False, **hyperparameters):
     return model
 
 
+def hyperparameters_of(name):
+    """The hyperparameters that a method's class has, which `METHODS` must agree with."""
+    found = hyperparameters.names(methods.get(name))
+    assert found == [field.name for field in methods.hyperparameters_of(name)]
+    return set(found)
+
+
 @pytest.mark.parametrize("name", methods.METHODS)
-def test_learns_and_comes_back_from_a_file(name, batches, tmp_path):
+def test_learns_and_can_be_saved_and_loaded(name, batches, tmp_path):
     chosen = OTHER_HYPERPARAMETERS.get(name, {})
-    assert name == "mentormix" or chosen.keys() == methods.hyperparameters(methods.get(name)).keys()
+    assert name == "mentormix" or chosen.keys() == hyperparameters_of(name)
     model = build(name, **chosen)
     history = model.fit(batches, epochs=12, verbose=0, validation_data=batches).history
     assert history["val_accuracy"][-1] > 0.6  # of 5 classes
@@ -125,7 +133,7 @@ def test_learns_and_comes_back_from_a_file(name, batches, tmp_path):
 
 
 @pytest.mark.parametrize("name", methods.METHODS)
-def test_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(name, batches, tmp_path):
+def test_resumes_from_a_checkpoint_with_the_same_losses(name, batches, tmp_path):
     def built():
         model = build(name, average_decay=0.9)
         model.build_for(batches.element_spec)
@@ -192,7 +200,7 @@ def test_evaluation_reports_the_cross_entropy_whatever_the_method_learns_from(na
 def test_foreign_hyperparameters_are_refused(name):
     with pytest.raises(InputError, match=rf"gamma_q can't be set: {name} has"):
         methods.resolve(name, {"gamma_q": 0.5})
-    assert methods.resolve(name, {}).keys() == methods.hyperparameters(methods.get(name)).keys()
+    assert methods.resolve(name, {}).keys() == hyperparameters_of(name)
 
 
 @pytest.mark.parametrize(("name", "hyperparameter", "value"), BAD_HYPERPARAMETERS)
@@ -202,27 +210,27 @@ def test_bad_values_are_refused(name, hyperparameter, value):
 
 
 @pytest.mark.parametrize("name", ["data_parameters", "o2u"])
-def test_methods_by_index_ask_for_it(name, data):
+def test_methods_that_need_an_index_say_so(name, data):
     with pytest.raises(InputError, match="num_examples=0"):
         methods.build(name, keras.Sequential([keras.layers.Dense(2)]), 2, 0)
     with pytest.raises(InputError, match="keys image, label and index"):
         build(name).fit(*data, verbose=0)
 
 
-def test_saved_models_know_gce_by_its_first_name():
+def test_saved_models_know_gce_by_its_former_name():
     name = "mentormix_tf>GeneralizedCrossEntropy"
     assert keras.saving.get_registered_object(name) is methods.GCE
     assert keras.saving.get_registered_name(methods.GCE) == name
 
 
-def test_dropout_needs_a_dense_layer_to_stand_before():
+def test_dropout_needs_a_dense_layer():
     layers = [keras.layers.Input((2, 2, 1)), keras.layers.Flatten()]
     with pytest.raises(InputError, match="no last dense layer"):
         methods.build("dropout", keras.Sequential(layers), 4, 0)
 
 
 @pytest.mark.parametrize("name", ["mentornet", "mentormix"])
-def test_a_saved_model_loads_where_its_checkpoint_is_no_more(name, tmp_path):
+def test_a_saved_model_loads_without_its_checkpoint(name, tmp_path):
     checkpoint = tmp_path / "weights.npz"
     with np.load(SHIPPED) as arrays:
         np.savez(checkpoint, **{key: 2 * arrays[key] for key in arrays})
@@ -244,20 +252,37 @@ def test_two_replicas_train_as_one(part):
     assert done.stdout.split() == names, done.stderr
 
 
-def test_the_example_in_the_docs_works(batches, tmp_path, monkeypatch):
+@pytest.fixture
+def documented(tmp_path, monkeypatch):
+    """Adds the method of docs/methods.md as described there; its name and its hyperparameters."""
     text = (ROOT / "docs" / "methods.md").read_text()
     [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    (tmp_path / "example.py").write_text(code)
-    module = runpy.run_path(tmp_path / "example.py")
-    [name, class_name] = re.search(r'^"(\w+)": (\w+),$', text, re.MULTILINE).groups()
-    monkeypatch.setitem(methods.METHODS, name, module[class_name])
-    chosen = methods.resolve(name, {})
-    assert chosen
+    [(name, place)] = re.findall(r'^"(\w+)": "(\w+\.\w+)",$', text, re.MULTILINE)
+    stem = place.partition(".")[0]
+    assert f"`mentormix_tf/methods/{stem}.py`" in text
+    (tmp_path / f"{stem}.py").write_text(code)
+    spec = importlib.util.spec_from_file_location(
+        f"mentormix_tf.methods.{stem}", tmp_path / f"{stem}.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(hyperparameters, "FOLDER", tmp_path)
+    hyperparameters.declared.cache_clear()
+    monkeypatch.setitem(methods.METHODS, name, place)
+    yield name, methods.resolve(name, {})
+    hyperparameters.declared.cache_clear()
+
+
+def test_the_example_in_the_docs_works(documented, batches):
+    name, chosen = documented
+    assert chosen and chosen.keys() == hyperparameters_of(name)
     weights = [w.copy() for w in build(name).network.get_weights()]
     model = build(name, **chosen)
     losses = model.fit(batches.take(3), verbose=0).history["loss"]
     assert np.isfinite(losses[0])
     assert not np.allclose(weights[0], model.network.get_weights()[0])
     [hyperparameter] = chosen
+    assert all(field.help for field in methods.hyperparameters_of(name))
     with pytest.raises(InputError, match=f"{hyperparameter}=-1"):
         methods.resolve(name, {hyperparameter: -1.0})

@@ -1,4 +1,4 @@
-"""Example tables against NumPy, and that a step touches no more of them than its batch."""
+"""Example tables against NumPy; a step touches only the rows of its batch."""
 
 import pathlib
 import subprocess
@@ -13,7 +13,7 @@ from mentormix_tf import methods
 from mentormix_tf.methods.example_table import ExampleTable, sum_by_example
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-NUM_EXAMPLES = 1009  # like no other size in a step
+NUM_EXAMPLES = 1009  # unlike any other size in a step
 
 
 @pytest.mark.parametrize("shape", [(), (3,)])
@@ -57,7 +57,7 @@ def train_step_graph(name):
 
 
 def sized_by_examples(graph):
-    """The operations of a graph that make something as long as the training set."""
+    """The operations of a graph with an output as long as the training set."""
     return [
         operation.name
         for operation in graph.get_operations()
@@ -78,7 +78,7 @@ def test_a_step_makes_nothing_as_long_as_the_training_set(name):
         assert "TopKV2" in {node.op for node in functions[branch].node_def}
 
 
-def test_o2u_records_each_training_anew():
+def test_o2u_forgets_the_records_of_an_earlier_training():
     model = methods.build(
         "o2u", keras.Sequential([keras.layers.Input((7,)), keras.layers.Dense(4)]), 4, 16
     )

@@ -1,4 +1,4 @@
-"""Labels in every form come to the same rows; those out of range can't go unseen."""
+"""Labels in every form become the same rows; labels out of range become NaN."""
 
 import numpy as np
 import pytest

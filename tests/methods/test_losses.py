@@ -16,7 +16,7 @@ CLOSE = dict(rtol=2e-4, atol=2e-5)
 
 
 def build(name, **hyperparameters):
-    """A method around logits = images @ weights; the batch is 10 of 20 steps through training."""
+    """A method around logits = images @ weights, after 10 of 20 steps."""
     layers = [keras.layers.Input((FEATURES,)), keras.layers.Dense(CLASSES, use_bias=False)]
     model = methods.build(
         name, keras.Sequential(layers), CLASSES, SIZE + 2, seed=3, **hyperparameters
@@ -36,7 +36,7 @@ def batch():
 
 
 def losses_and_gradient(model, labels, logits, variables=(), index=None):
-    """`example_losses`, and the gradient of their sum by the logits and by variables."""
+    """`example_losses`, and the gradients of their sum with respect to logits and variables."""
     logits = tf.constant(logits, tf.float32)
     batch = Batch(None, tf.constant(labels, tf.float32), index=index)
     with tf.GradientTape() as tape:
@@ -138,7 +138,7 @@ def test_mentornet(batch):
 
 @pytest.fixture
 def draws(monkeypatch):
-    """λ and partners that the tests know."""
+    """Fixed λ and partners."""
     random = np.random.RandomState(7)
     lam, partners = random.uniform(size=SIZE), random.randint(SIZE, size=SIZE)
     monkeypatch.setattr(mixing, "sample_beta", lambda *_: tf.constant(lam, tf.float32))
@@ -147,7 +147,7 @@ def draws(monkeypatch):
 
 
 def step_on_mixed(model, batch, labels, lam, partners, extra=lambda logits: 0.0):
-    """Asserts that a step learns from these labels, mixed up."""
+    """Asserts that a step trains on these labels, mixed up."""
     images = lam * batch[0] + (1 - lam) * batch[0][partners]
     labels = lam * labels + (1 - lam) * labels[partners]
     start = model.network.get_weights()[0].astype(np.float64)
@@ -199,7 +199,7 @@ def test_dynamic_bootstrap_is_mixup_in_burn_in(batch, draws):
     step_on_mixed(model, batch, np.eye(CLASSES)[batch[1]], *draws)
 
 
-def test_dynamic_bootstrap_is_mixup_while_it_remembers_nothing(batch, draws):
+def test_dynamic_bootstrap_without_stored_losses_is_mixup(batch, draws):
     model = build("dynamic_bootstrap", burn_in=0.0, class_balance=0.0)
     step_on_mixed(model, batch, np.eye(CLASSES)[batch[1]], *draws)
 
@@ -344,7 +344,7 @@ class TestDropout:
         np.testing.assert_allclose(np.unique(seen), [0, 2 / 0.7], rtol=1e-5)
         np.testing.assert_array_equal(model(images, training=False), model.network(images))
 
-    def test_each_step_draws_anew_and_one_step_always_the_same(self, model):
+    def test_masks_differ_between_steps_and_repeat_for_one_step(self, model):
         images = np.ones((50, 8), np.float32)
         masks = []
         for step in (0, 1, 0):

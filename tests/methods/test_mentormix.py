@@ -1,4 +1,4 @@
-"""MentorMix's steps against an independent float64 oracle, and its promises."""
+"""MentorMix's steps against an independent float64 oracle, and its invariants."""
 
 import itertools
 
@@ -33,7 +33,7 @@ def batches(size):
 
 @pytest.fixture
 def draws(monkeypatch):
-    """What each step drew: raw λ and partners, and the probabilities it drew those by."""
+    """Records what each step draws: raw λ, partners, and the partners' probabilities."""
     recorded = {"lam": [], "partners": [], "probabilities": []}
     sample_beta, sample_partners = mixing.sample_beta, mixing.sample_partners
 
@@ -132,7 +132,7 @@ def test_no_mixing_without_alpha(alpha, draws):
     assert not draws["lam"]
 
 
-def test_each_step_and_seed_has_draws_of_its_own(draws):
+def test_draws_differ_between_steps_and_seeds(draws):
     images, labels = batches(32)
     for seed in (0, 1):
         model = linear_model(images, 0.1, gamma_p=0.6, alpha=1.0)

@@ -52,7 +52,7 @@ def main(given: Given) -> None:
                     network=config.network,
                     train_steps=config.train_steps,
                     eval_every=config.train_steps,
-                    average_decay=0.9999,
+                    ema_decay=0.9999,
                 ),
             ),
             OutputConfig(folder, checkpoint_every=config.checkpoint_every),

@@ -145,6 +145,8 @@ def _parse(words, sections, arguments):
     flags = FlagSet(own, methods.all_hyperparameters() if has_methods else None)
     flags.adopt(absl.flags.FLAGS, ABSL)
     rest = flags.parse(words)
+    for old, new in flags.former_names().items():
+        print(f"note: --{old} is now called --{new}", file=sys.stderr)
     if rest and not arguments:
         raise InputError(f"{rest[0]} is not a flag: flags start with --, see --help.")
     if not flags.given(["verbosity"]):

@@ -70,7 +70,7 @@ def digits_run(tmp_path_factory, data_dir):
     """A run on digits with every kind of weights, and its averaged weights exported."""
     folder = tmp_path_factory.mktemp("runs") / "digits"
     data_config = DataConfig(data_dir=data_dir, validation_fraction=0.1)
-    return write_run(folder, data_config, average_decay=0.9)
+    return write_run(folder, data_config, ema_decay=0.9)
 
 
 @pytest.fixture(scope="session")

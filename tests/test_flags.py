@@ -20,7 +20,7 @@ RELEASED = {
     "decay_rate": "0.9",
     "momentum": "0.9",
     "weight_decay": "0.0001",
-    "average_decay": "0.9999",
+    "ema_decay": "0.9999",
     "method": "mentormix",
     "burn_in": "0.09",
     "loss_ema_decay": "0.5",

@@ -19,6 +19,8 @@ from mentormix_tf.errors import InputError
 
 EXPECTED = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
 BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}  # absl's
+# Former name of a flag -> its name. Flagfiles, flags.txt and saved models may have the former.
+RENAMED = {"average_decay": "ema_decay"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,6 +35,9 @@ class FlagSet:
         for field in settings:
             is_method = field.name == "method" and hyperparameters is not None
             self._define(self._method_flag() if is_method else flags.Flag, field, field.default)
+        self._former = {old: new for old, new in codec.RENAMED.items() if new in self._values}
+        for old, new in self._former.items():
+            flags.DEFINE_alias(old, new, self._values)
 
     def parse(self, words: Iterable[str], folder: Any = "") -> list[str]:
         """Sets the flags that the words give. Returns the words that are not flags.
@@ -74,6 +77,10 @@ class FlagSet:
         """A dataclass filled from the flags of its fields, and from `given`."""
         names = [field.name for field in codec.fields(config_class) if field.name not in given]
         return config_class(**{name: self[name] for name in names}, **given)
+
+    def former_names(self) -> dict[str, str]:
+        """The former names by which flags were given, with their names of today."""
+        return {old: new for old, new in self._former.items() if self._values[old].present}
 
     def hyperparameters(self) -> dict[str, Any]:
         """The hyperparameters that were given, by name."""

@@ -29,7 +29,7 @@ class TrainingConfig:
         weight_decay: times the sum of squares of the kernels of convolutions and dense layers is
             added to the loss; half of what PyTorch calls weight decay.
         label_smoothing: in [0, 1), share of each training label that is spread over all classes.
-        average_decay: in [0, 1), decay of a moving average of the weights, which is evaluated, too;
+        ema_decay: in [0, 1), decay of a moving average of the weights, which is evaluated, too;
             0 for none, 0.9999 in the released code.
         seed: seed of the weights, the order of the examples and the method's draws.
         steps_per_execution: steps between two looks at the loss; more of them keep a fast
@@ -54,7 +54,7 @@ class TrainingConfig:
     momentum: float = 0.9
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
-    average_decay: float = 0.0
+    ema_decay: float = 0.0
     seed: int = 0
     steps_per_execution: int = 1
     jit_compile: Literal["auto", "true", "false"] = "auto"
@@ -98,7 +98,7 @@ class TrainingConfig:
                 f"warmup_steps={self.warmup_steps} must not be negative, and less than train_steps="
                 f"{self.train_steps}."
             )
-        for name in ("momentum", "label_smoothing", "average_decay"):
+        for name in ("momentum", "label_smoothing", "ema_decay"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise InputError(f"{name}={getattr(self, name)} must lie in [0, 1).")
         if not 0.0 < self.decay_rate <= 1.0:

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from mentormix_tf import randomness
+from mentormix_tf.config import codec
 from mentormix_tf.distribution import keras_internals, replicas
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods import hyperparameters, network_checks
@@ -43,7 +44,7 @@ class NoisyLabelModel(MeasuredModel):
             [0, 1) (Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7).
         weight_decay: adds weight_decay · Σ W² over the kernels of convolutions and dense layers to
             the loss, but not biases or BatchNorm. (The released code's 2e-4 · Σ ½W² is 1e-4 here.)
-        average_decay: decay of the moving average of the network's weights, in [0, 1), see
+        ema_decay: decay of the moving average of the network's weights, in [0, 1), see
             `averaged`; 0 keeps no average. The network must be built.
         **kwargs: `name` and other arguments of `keras.Model`.
 
@@ -61,7 +62,7 @@ class NoisyLabelModel(MeasuredModel):
         seed: int = 0,
         label_smoothing: float = 0.0,
         weight_decay: float = 0.0,
-        average_decay: float = 0.0,
+        ema_decay: float = 0.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -77,9 +78,9 @@ class NoisyLabelModel(MeasuredModel):
         self.first_step = self._counter("first_step")  # at which this `fit` began
         self.train_steps = self._counter("train_steps")  # of this `fit`; 0 before the first
         self.watch = Watch(name="watch")
-        self.average_decay = average_decay
-        if average_decay:
-            self.weight_average = WeightAverage(average_decay, name="weight_average")
+        self.ema_decay = ema_decay
+        if ema_decay:
+            self.weight_average = WeightAverage(ema_decay, name="weight_average")
             self.weight_average.start(network.trainable_weights)
         self._first_pass = self._pass_without_trace
         self._learning_pass = self._pass_with_losses
@@ -324,7 +325,7 @@ class NoisyLabelModel(MeasuredModel):
         replicas.apply_gradients(self.optimizer, gradients, self.trainable_weights)
         replicas.average(self._statistics())
         self.after_step(batch, logits)
-        if self.average_decay:
+        if self.ema_decay:
             self.weight_average.update(self.network.trainable_weights, self.step)
         self.step.assign_add(1)
         self.update_metrics(losses + regularization, batch.labels, given.labels, logits)
@@ -347,13 +348,14 @@ class NoisyLabelModel(MeasuredModel):
             "seed": self.seed,
             "label_smoothing": self.label_smoothing,
             "weight_decay": self.weight_decay,
-            "average_decay": self.average_decay,
+            "ema_decay": self.ema_decay,
             **{name: getattr(self, name) for name in hyperparameters.names(type(self))},
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "NoisyLabelModel":
         network = keras.saving.deserialize_keras_object(config["network"])
+        config = {codec.RENAMED.get(name, name): value for name, value in config.items()}
         return cls(**{**config, "network": network})
 
     def _with_probabilities(self, given):

@@ -11,7 +11,7 @@ from mentormix_tf.config.choices import Interpolation, MentorKind
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.batch import Batch
-from mentormix_tf.methods.watch import TRUST
+from mentormix_tf.methods.watch import WEIGHT_METRICS
 
 
 @keras.saving.register_keras_serializable("mentormix_tf")
@@ -82,7 +82,7 @@ class MentorMix(NoisyLabelModel):
         self.mentor = build(mentor, mentornet_checkpoint, **settings, name="mentor")
         self.second_mentor = build(mentor, mentornet_checkpoint, **settings, name="second_mentor")
         if alpha > 0:
-            self.watch.add("gamma", *TRUST, "lambda", "loss_before_mixing")
+            self.watch.add("gamma", *WEIGHT_METRICS, "lambda", "loss_before_mixing")
         if second_reweight:
             self.watch.add("second_gamma", "second_mean_v")
 
@@ -98,7 +98,7 @@ class MentorMix(NoisyLabelModel):
         lam = mixing.sample_beta(tf.shape(v), self.alpha, randomness.fold_in(seed, 1))
         lam = mixing.lean_to_trusted(lam, v)
 
-        self.watch.trust(batch, v)
+        self.watch.log_weights(batch, v)
         shown = {"gamma": self.mentor.gamma, "lambda": lam, "loss_before_mixing": losses}
         self.watch.values(**shown)
         return batch.mixed_up(partners, lam)

@@ -9,7 +9,7 @@ from mentormix_tf import mentors
 from mentormix_tf.config.choices import Interpolation, MentorKind
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.batch import Batch
-from mentormix_tf.methods.watch import TRUST
+from mentormix_tf.methods.watch import WEIGHT_METRICS
 
 
 @keras.saving.register_keras_serializable("mentormix_tf")
@@ -67,12 +67,12 @@ class MentorNet(NoisyLabelModel):
             burn_in=burn_in,
             name="mentor",
         )
-        self.watch.add("gamma", *TRUST)
+        self.watch.add("gamma", *WEIGHT_METRICS)
 
     def example_weights(self, batch: Batch, losses: tf.Tensor) -> tf.Tensor:
         v = self.mentor(losses, progress=self.progress())
         self.watch.values(gamma=self.mentor.gamma)
-        self.watch.trust(batch, v)
+        self.watch.log_weights(batch, v)
         return v
 
     def get_config(self) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import tensorflow as tf
 from mentormix_tf.distribution import replicas
 from mentormix_tf.methods.batch import Batch
 
-TRUST = ("mean_v", "mean_v_clean", "mean_v_wrong", "v_precision", "v_recall")
-NEEDS_TRUTH = TRUST[1:]
+WEIGHT_METRICS = ("mean_v", "mean_v_clean", "mean_v_wrong", "v_precision", "v_recall")
+NEEDS_TRUTH = WEIGHT_METRICS[1:]
 
 
 class Watch(keras.layers.Layer):
@@ -31,7 +31,8 @@ class Watch(keras.layers.Layer):
         """Adds means, which must exist before training.
 
         Args:
-            *names: the names that `values` will be called with, and those in `TRUST` for `trust`.
+            *names: the names that `values` will be called with, and those in `WEIGHT_METRICS` for
+                `log_weights`.
         """
         for name in names:
             self.means[name] = keras.metrics.Mean(name=name)
@@ -47,8 +48,8 @@ class Watch(keras.layers.Layer):
             weight = None if value.shape.rank else 1.0 / replicas.count()
             self.means[name].update_state(value, weight)
 
-    def trust(self, batch: Batch, v: tf.Tensor) -> None:
-        """Updates the means in `TRUST` with a mentor's weights for a batch.
+    def log_weights(self, batch: Batch, v: tf.Tensor) -> None:
+        """Updates the means in `WEIGHT_METRICS` with a mentor's weights for a batch.
 
         Args:
             batch: the batch, with `is_clean` if the data set has it.

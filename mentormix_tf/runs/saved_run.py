@@ -108,13 +108,13 @@ def load_network(run: SavedRun, weights: str = "auto") -> TrainedNetwork:
     """
     if weights not in WEIGHTS:
         raise InputError(f"weights={weights} is unknown: choose one of {', '.join(WEIGHTS)}.")
-    keeps_average = run.config.training.average_decay > 0
+    keeps_average = run.config.training.ema_decay > 0
     if weights == "auto":
         weights = "averaged" if keeps_average else "last"
     if weights == "averaged" and not keeps_average:
         raise InputError(
             f"weights=averaged: the run in {run.path} kept no average: choose last, or train with "
-            "--average_decay=0.999."
+            "--ema_decay=0.999."
         )
     path = _checkpoint(run, weights)
     network = networks.build(

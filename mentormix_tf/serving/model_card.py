@@ -77,7 +77,7 @@ def _training(run, trained):
         "Precision": f"{training.precision}; the exported network computes in float32",
         "Seed": training.seed,
         "Weights": trained.weights
-        + (f", decay {training.average_decay:g}" if trained.weights == "averaged" else ""),
+        + (f", decay {training.ema_decay:g}" if trained.weights == "averaged" else ""),
         "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()) or UNKNOWN,
     }
 

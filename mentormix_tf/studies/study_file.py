@@ -287,7 +287,9 @@ def _place(point):
 def _fields(config_class, given):
     """Converts values from YAML to the types of a dataclass's fields."""
     kinds = {field.name: field.kind for field in codec.fields(config_class)}
-    _check_keys("training" if config_class is TrainingConfig else "data", given, tuple(kinds))
+    what = "training" if config_class is TrainingConfig else "data"
+    given = {codec.RENAMED.get(name, name): value for name, value in _mapping(what, given).items()}
+    _check_keys(what, given, tuple(kinds))
     return {name: codec.from_yaml(kinds[name], value, name) for name, value in given.items()}
 
 

@@ -122,7 +122,7 @@ def variables(model: NoisyLabelModel) -> dict[str, list[tf.Variable]]:
     """
     parts = {
         "network": model.network.variables,
-        "average": model.weight_average.averages if model.average_decay else [],
+        "average": model.weight_average.averages if model.ema_decay else [],
         "optimizer": model.optimizer.variables,
     }
     taken = {id(v) for part in parts.values() for v in part}

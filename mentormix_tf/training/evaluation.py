@@ -69,7 +69,7 @@ class Evaluation:
             fraction of wrongly labeled examples whose true class it predicts.
         """
         row = self._on(self.test(), "test")
-        if self.model.average_decay:
+        if self.model.ema_decay:
             with self.model.averaged():
                 row |= self._on(self.test(), "averaged_test")
         if self._validation is not None:
@@ -85,7 +85,7 @@ class Evaluation:
 
     def num_batches(self) -> int:
         """How many batches `row` evaluates."""
-        parts = [self._test, self._sample, self._test if self.model.average_decay else None]
+        parts = [self._test, self._sample, self._test if self.model.ema_decay else None]
         return sum(part[1] for part in [*parts, self._validation] if part)
 
     def first_batch(self) -> Predictions:

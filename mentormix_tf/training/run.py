@@ -302,7 +302,7 @@ def build_model(
         seed=training.seed,
         label_smoothing=training.label_smoothing,
         weight_decay=training.weight_decay,
-        average_decay=training.average_decay,
+        ema_decay=training.ema_decay,
         **config.hyperparameters,
     )
     schedule = model.shape_schedule(

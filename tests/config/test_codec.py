@@ -10,7 +10,7 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mentormix_tf import methods
+from mentormix_tf import methods, train
 from mentormix_tf.aot_compile import StepConfig, TargetConfig
 from mentormix_tf.config import (
     DataConfig,
@@ -177,6 +177,18 @@ def test_what_no_run_has_is_refused_in_a_sentence(text, message, tmp_path):
 def test_what_a_line_can_not_hold_is_not_written(value):
     with pytest.raises(InputError, match=r"noise_file=.* can't be kept in a flagfile"):
         RunConfig(DataConfig(noise_file=value)).flagfile()
+
+
+def test_former_names_are_read(tmp_path, capsys):
+    (tmp_path / "flags.txt").write_text("--method=vanilla\n--average_decay=0.99\n")
+    read = run_config.read(tmp_path / "flags.txt", methods.all_hyperparameters())
+    assert read.training.ema_decay == 0.99
+    assert "--average_decay" not in read.flagfile()
+    flagfile_flag = f"--flagfile={tmp_path / 'flags.txt'}"
+    assert train.main(["--print_config", flagfile_flag]) == 0
+    printed = capsys.readouterr()
+    assert "--ema_decay=0.99\n" in printed.out and "average_decay" not in printed.out
+    assert printed.err == "note: --average_decay is now called --ema_decay\n"
 
 
 def test_bytes_that_are_not_text(tmp_path):

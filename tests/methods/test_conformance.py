@@ -135,7 +135,7 @@ def test_learns_and_can_be_saved_and_loaded(name, batches, tmp_path):
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_resumes_from_a_checkpoint_with_the_same_losses(name, batches, tmp_path):
     def built():
-        model = build(name, average_decay=0.9)
+        model = build(name, ema_decay=0.9)
         model.build_for(batches.element_spec)
         return model, Checkpoints(model, tmp_path, keep=1)
 

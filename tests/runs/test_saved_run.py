@@ -14,7 +14,7 @@ from mentormix_tf.runs import flags_txt, saved_run
 def test_flags_give_the_config_again(tmp_path):
     config = RunConfig(
         DataConfig(dataset="cifar10", noise="none", noise_level=None, data_dir="a=b"),
-        TrainingConfig(pretrained=True, learning_rate=1e-05, average_decay=0.999, warmup_steps=3),
+        TrainingConfig(pretrained=True, learning_rate=1e-05, ema_decay=0.999, warmup_steps=3),
         "mentormix",
         {"second_reweight": True, "alpha": 0.5, "mentor": "threshold"},
     )

@@ -46,7 +46,7 @@ def outcomes(digits_run, data_dir, tmp_path_factory):
     good = {
         "train": [
             *("train", run, f"--data_dir={data_dir}", "--train_steps=40", "--eval_every=40"),
-            *("--average_decay=0.9", "--validation_fraction=0.1"),
+            *("--ema_decay=0.9", "--validation_fraction=0.1"),
         ],
         "export": ["export", run, "--export_dir=served"],
         "evaluate": ["evaluate", run],

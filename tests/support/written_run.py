@@ -35,7 +35,7 @@ def write_run(folder, data_config, **training):
     image_shape = (side, side, 3) if side else data.image_shape
     model = run.build_model(config, image_shape, len(data.class_names), data.num_examples("train"))
     draws = np.random.RandomState(0)
-    averages = model.weight_average.averages if config.training.average_decay else []
+    averages = model.weight_average.averages if config.training.ema_decay else []
     for variable in (*model.network.variables, *averages):
         variable.assign(variable * draws.uniform(0.5, 1.5, variable.shape))
     written = RunFolder(folder, config)

@@ -45,7 +45,7 @@ def train(data_dir, folder, replicas, stops):
     virtual = {"strategy": "mirrored", "num_virtual_devices": replicas} if replicas > 1 else {}
     config = RunConfig(
         data=DataConfig(data_dir=data_dir),
-        training=TrainingConfig(network="plain", train_steps=30, eval_every=10, average_decay=0.9),
+        training=TrainingConfig(network="plain", train_steps=30, eval_every=10, ema_decay=0.9),
         method="mentornet",
     )
     try:

@@ -32,7 +32,7 @@ NOT_COMPARED = ("images_per_second", "input_wait", "git_revision")
 def config(data_dir, method):
     return RunConfig(
         data=DataConfig(data_dir=data_dir, validation_fraction=0.1),
-        training=TrainingConfig(batch_size=64, train_steps=40, eval_every=20, average_decay=0.9),
+        training=TrainingConfig(batch_size=64, train_steps=40, eval_every=20, ema_decay=0.9),
         method=method,
         hyperparameters={"second_reweight": True} if method == "mentormix" else {},
     )

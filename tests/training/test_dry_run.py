@@ -14,7 +14,7 @@ from mentormix_tf.training.run import Setup, resolve
 def test_what_is_found(tmp_path, data_dir):
     config = RunConfig(
         DataConfig(data_dir=data_dir, validation_fraction=0.2),
-        TrainingConfig(train_steps=20, eval_every=10, average_decay=0.9),
+        TrainingConfig(train_steps=20, eval_every=10, ema_decay=0.9),
         method="vanilla",
     )
     found = dry_run.dry_run(config, OutputConfig(model_dir=str(tmp_path / "run")))

@@ -61,7 +61,7 @@ def test_recipes_are_flags(path):
         ({"warmup_steps": 600}, "warmup_steps=600 must not be negative, and less than"),
         ({"momentum": 1.0}, "momentum=1.0 must lie in"),
         ({"label_smoothing": -0.1}, "label_smoothing=-0.1 must lie in"),
-        ({"average_decay": 1.0}, "average_decay=1.0 must lie in"),
+        ({"ema_decay": 1.0}, "ema_decay=1.0 must lie in"),
         ({"decay_rate": 0.0}, "decay_rate=0.0 must lie in"),
         ({"weight_decay": -1.0}, "weight_decay=-1.0 must be"),
         ({"decay_every": 0}, "decay_every=0 must be at least 1"),
@@ -77,7 +77,7 @@ def test_penalties_and_average_against_numpy():
     random = np.random.RandomState(0)
     images, labels = random.normal(size=(8, 5)).astype(np.float32), random.randint(3, size=8)
     network = keras.Sequential([keras.layers.Input((5,)), keras.layers.Dense(3)])
-    model = Vanilla(network, 3, label_smoothing=0.2, weight_decay=0.05, average_decay=0.25)
+    model = Vanilla(network, 3, label_smoothing=0.2, weight_decay=0.05, ema_decay=0.25)
     model.compile(keras.optimizers.SGD(0.4))
     kernel, bias = (weight.astype(np.float64) for weight in network.get_weights())
     averages = [kernel, bias]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mentormix_tf import methods, metrics, mixing, networks
     from mentormix_tf.data import noise
     from mentormix_tf.data.splits import load_split
-    from mentormix_tf.methods import MentorMix, Vanilla
+    from mentormix_tf.methods import MentorMix, Vanilla, load_model
     from mentormix_tf.serving.run import open_run
 
 _MODULES = {
@@ -33,6 +33,7 @@ _MODULES = {
 _NAMES = {  # and the modules that have them
     "MentorMix": "methods",
     "Vanilla": "methods",
+    "load_model": "methods",
     "load_split": "data.splits",
     "open_run": "serving.run",
 }
@@ -42,6 +43,7 @@ __all__ = [
     "MentorMix",
     "Vanilla",
     "__version__",
+    "load_model",
     "load_split",
     "methods",
     "metrics",
@@ -52,6 +54,8 @@ __all__ = [
 ]
 
 backend.choose()
+if backend.is_loaded():  # so that Keras knows the methods when it loads a saved model
+    importlib.import_module("mentormix_tf.methods").import_all()
 
 
 def __getattr__(name: str) -> Any:

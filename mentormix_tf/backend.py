@@ -13,6 +13,12 @@ def choose() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
+def is_loaded() -> bool:
+    """Whether Keras has been imported, on TensorFlow."""
+    keras = sys.modules.get("keras")
+    return keras is not None and keras.backend.backend() == "tensorflow"
+
+
 def check() -> None:
     """Makes sure that TensorFlow can be imported and Keras runs on it.
 

@@ -5,6 +5,7 @@ printed, without TensorFlow.
 """
 
 import importlib
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.methods.hyperparameters import declared
 
 if TYPE_CHECKING:
+    import keras
+
     from mentormix_tf.methods.base import NoisyLabelModel
     from mentormix_tf.methods.bootstrap import Bootstrap
     from mentormix_tf.methods.data_parameters import DataParameters
@@ -63,6 +66,8 @@ __all__ = [
     "build",
     "get",
     "hyperparameters_of",
+    "import_all",
+    "load_model",
     "names",
     "resolve",
 ]
@@ -111,6 +116,32 @@ def hyperparameters_of(name: str) -> tuple[Field, ...]:
 def all_hyperparameters() -> dict[str, tuple[Field, ...]]:
     """Returns the hyperparameters of every method, by its name."""
     return {name: hyperparameters_of(name) for name in METHODS}
+
+
+def import_all() -> None:
+    """Imports the class of every method, which lets Keras load a saved model of any of them.
+
+    Raises:
+        BackendError: TensorFlow is missing, or Keras runs on another backend.
+    """
+    backend.check()
+    for place in METHODS.values():
+        importlib.import_module(f"{__name__}.{place.partition('.')[0]}")
+
+
+def load_model(path: str | os.PathLike, **kwargs: Any) -> "keras.Model":
+    """Loads what `model.save` wrote, as `keras.models.load_model` does.
+
+    Keras itself can load it, too, once a method was used or `import_all` was called.
+
+    Args:
+        path: the .keras file.
+        **kwargs: see `keras.models.load_model`.
+    """
+    import_all()
+    import keras
+
+    return keras.models.load_model(path, **kwargs)
 
 
 def build(
@@ -171,6 +202,6 @@ def _place(name: str) -> str:
 
 
 def _import(place: str) -> Any:
-    backend.check()
+    import_all()
     module, _, class_name = place.partition(".")
     return getattr(importlib.import_module(f"{__name__}.{module}"), class_name)

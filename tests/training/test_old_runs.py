@@ -9,8 +9,11 @@ metrics.csv that the same revision wrote when it resumed them to 20 steps (conti
 
 import csv
 import json
+import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -59,3 +62,28 @@ def test_an_old_run_is_evaluated_and_exported(old_run, data_dir, tmp_path):
     scores = served.signatures["arrays"](images=tf.constant(images))["scores"]
     logits = run.network()(images.astype(np.float32), training=False)
     np.testing.assert_allclose(scores, tf.nn.softmax(logits), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import keras, mentormix_tf; model = keras.models.load_model({path!r})",
+        "import mentormix_tf as mm; model = mm.load_model({path!r})",
+    ],
+    ids=["by Keras", "by mentormix_tf"],
+)
+def test_an_old_saved_model_loads_in_a_new_process(code):
+    # A GeneralizedCrossEntropy with average_decay=0.9 around one dense layer, 4 inputs, 3 classes.
+    path = str(OLD_RUNS / "gce.keras")
+    code = f"{code.format(path=path)}; print(type(model).__name__, model.ema_decay)"
+    code += "; import numpy; print(model.predict(numpy.ones((1, 4)), verbose=0).shape)"
+    root = OLD_RUNS.parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "GCE 0.9\n(1, 3)\n"

@@ -3,10 +3,10 @@
     import mentormix_tf as mm
 
     model = mm.MentorMix(network, num_classes=10)           # wraps any Keras network
-    split = mm.load_split("cifar10", noise_level=0.4)       # data with wrong labels
-    run = mm.open_run("runs/mine")                          # what the train command left
+    split = mm.load_split("cifar10", noise_level=0.4)       # a data set with noisy labels
+    run = mm.open_run("runs/mine")                          # the output of the train command
 
-What is named here is imported when it is first used, since TensorFlow takes seconds to import.
+The names below are imported on first use, because TensorFlow takes seconds to import.
 """
 
 import importlib
@@ -30,7 +30,7 @@ _MODULES = {
     "networks": "networks",
     "noise": "data.noise",
 }
-_NAMES = {  # and the modules that have them
+_NAMES = {  # name -> module that defines it
     "MentorMix": "methods",
     "Vanilla": "methods",
     "load_model": "methods",

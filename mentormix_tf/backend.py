@@ -1,4 +1,4 @@
-"""Keras on TensorFlow, which is all that this package works on."""
+"""Selects and checks the backend: Keras on TensorFlow, the only one that this package supports."""
 
 import importlib.util
 import os
@@ -8,7 +8,7 @@ from mentormix_tf.errors import BackendError
 
 
 def choose() -> None:
-    """Has Keras run on TensorFlow, whatever the user's settings say; imports neither."""
+    """Selects TensorFlow as Keras's backend, overriding the user's settings; imports neither."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -20,10 +20,11 @@ def is_loaded() -> bool:
 
 
 def check() -> None:
-    """Makes sure that TensorFlow can be imported and Keras runs on it.
+    """Checks that TensorFlow is installed and that Keras runs on it.
 
     Raises:
-        BackendError: it can't, or Keras was imported on another backend before.
+        BackendError: TensorFlow is not installed, or Keras was already imported with another
+            backend.
     """
     if importlib.util.find_spec("tensorflow") is None:
         raise BackendError(
@@ -33,6 +34,6 @@ def check() -> None:
         backend = sys.modules["keras"].backend.backend()
         if backend != "tensorflow":
             raise BackendError(
-                f"mentormix_tf needs Keras on TensorFlow, but Keras was imported on {backend} "
-                "already: set KERAS_BACKEND=tensorflow or import mentormix_tf first."
+                f"mentormix_tf needs Keras on TensorFlow, but Keras was already imported on "
+                f"{backend}: set KERAS_BACKEND=tensorflow or import mentormix_tf first."
             )

@@ -1,24 +1,24 @@
-"""What ends a command other than its result."""
+"""The exceptions that end a command."""
 
 
 class InputError(ValueError):
-    """A user's mistake, told in one sentence.
+    """A user's mistake, described in one sentence.
 
-    It names the flag, argument or file, the value it had, and what would be right. Commands print
-    the sentence without a traceback.
+    The sentence names the flag, argument or file, its value, and what would be right. Commands
+    print it without a traceback.
     """
 
 
 class BackendError(ImportError):
-    """TensorFlow is missing, or Keras runs on something else."""
+    """TensorFlow is not installed, or Keras runs on another backend."""
 
 
 class Preempted(Exception):
-    """A command was asked to stop, and has saved what it needs to continue.
+    """A command was asked to stop, and has saved its state to be resumed.
 
     Args:
-        when: what it had done, such as "after step 20".
+        when: how far the command got, such as "after step 20".
     """
 
     def __init__(self, when: str):
-        super().__init__(f"Stopped {when}, as asked: the same command goes on from there.")
+        super().__init__(f"Stopped {when}, as requested: run the same command again to resume.")

@@ -1,4 +1,4 @@
-"""Files, local or remote: written whole or not at all, read with a sentence on failure, locked."""
+"""Local and remote files: atomic writes, reads that fail with an `InputError`, and locks."""
 
 import contextlib
 import csv
@@ -15,11 +15,11 @@ from mentormix_tf.errors import InputError
 
 
 def write(path: epath.PathLike, contents: str | bytes) -> None:
-    """Replaces a file as a whole: it is written beside its place and renamed.
+    """Replaces a file atomically: the contents go to a file beside it, which is then renamed.
 
     Args:
-        path: the file, which may be remote. Its folder must exist.
-        contents: text, which is stored as UTF-8 with its line endings as they are, or bytes.
+        path: the file, local or remote; its folder must exist.
+        contents: bytes, or text, which is stored as UTF-8 with unchanged line endings.
 
     Raises:
         InputError: the file can't be written.
@@ -30,20 +30,20 @@ def write(path: epath.PathLike, contents: str | bytes) -> None:
     try:
         partial.write_bytes(encoded)
         partial.replace(path)
-    except Exception as error:  # remote file systems raise errors that are no OSError
+    except Exception as error:  # remote file systems raise errors other than OSError
         raise InputError(f"{path} can't be written: {_reason(error)}.") from error
 
 
 @contextlib.contextmanager
 def new_folder(path: epath.PathLike) -> Iterator[epath.Path]:
-    """A context that makes a folder which appears whole or not at all.
+    """A context that creates a folder atomically, with all its files or not at all.
 
     Args:
         path: the folder, which must not exist.
 
     Yields:
-        The folder to write to, which is missing at first. It is renamed to `path` at the end, or
-        deleted if the context raises.
+        The temporary folder to write to, which the caller must create. It is renamed to `path` at
+        the end, or deleted if the context raises.
     """
     path = epath.Path(path)
     partial = path.with_name(f"partial-{path.name}-{os.getpid()}")
@@ -56,7 +56,7 @@ def new_folder(path: epath.PathLike) -> Iterator[epath.Path]:
 
 
 def csv_text(rows: Iterable[Sequence[Any]], line_end: str = "\n") -> str:
-    """Rows of values as the text of a CSV file; None becomes an empty cell."""
+    """Returns the text of a CSV file with these rows; None becomes an empty cell."""
     table = io.StringIO()
     csv.writer(table, lineterminator=line_end).writerows(rows)
     return table.getvalue()
@@ -65,17 +65,17 @@ def csv_text(rows: Iterable[Sequence[Any]], line_end: str = "\n") -> str:
 def write_csv(
     path: epath.PathLike, rows: Sequence[Mapping[str, Any]], line_end: str = "\n"
 ) -> None:
-    """Replaces a CSV file: a header, and a line for each row.
+    """Replaces a CSV file with a header and a line for each row, atomically.
 
     Args:
-        path: the file.
-        rows: mappings from column to value. The first has all columns, in order; without rows the
-            header is empty.
-        line_end: what ends a line.
+        path: the file, local or remote.
+        rows: mappings from column to value. The first must have all columns, in order; without
+            rows, the header is empty.
+        line_end: line ending.
 
     Raises:
         InputError: the file can't be written.
-        ValueError: a row has a column that the first has not.
+        ValueError: a row has a column that the first row does not have.
     """
     table = io.StringIO()
     writer = csv.DictWriter(table, list(rows[0]) if rows else [], lineterminator=line_end)
@@ -85,10 +85,10 @@ def write_csv(
 
 
 def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
-    """The rows of a CSV file with a header, as dicts from column to text.
+    """Reads the rows of a CSV file with a header, as dicts from column to text.
 
     Raises:
-        InputError: the file can't be read.
+        InputError: the file can't be read, or is not UTF-8 text.
     """
     try:
         text = epath.Path(path).read_bytes().decode()
@@ -98,32 +98,32 @@ def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
 
 
 def read_json(path: epath.PathLike) -> Any:
-    """The contents of a JSON file.
+    """Reads a JSON file.
 
     Raises:
-        InputError: the file can't be read, or is not JSON.
+        InputError: the file can't be read, or is not valid JSON.
     """
     try:
         return json.loads(epath.Path(path).read_bytes())
     except OSError as error:
         raise InputError(f"{path} can't be read: {_reason(error)}.") from error
     except ValueError as error:
-        raise InputError(f"{path} can't be read: it is not JSON ({error}). Restore it.") from error
+        raise InputError(f"{path} is not valid JSON ({error}): restore it.") from error
 
 
 @contextlib.contextmanager
 def lock(folder: epath.PathLike, busy: str | None = None) -> Iterator[None]:
-    """A context that one process at a time can be in, for each folder.
+    """A context that only one process at a time can enter for each folder.
 
-    It locks nothing where there are no locks: on remote storage, and on some file systems of
-    clusters.
+    It has no effect where locks are not supported: on remote storage and on some cluster file
+    systems.
 
     Args:
         folder: the folder, which must exist.
-        busy: what to say if another process is in the context; None to wait for it to leave.
+        busy: error message if another process is in the context; None to wait until it leaves.
 
     Raises:
-        InputError: another process is in the context; its message is `busy`.
+        InputError: another process is in the context and `busy` is not None.
     """
     if "://" in str(folder):
         yield

@@ -1,3 +1,3 @@
-"""The version of this package, which nothing has to be imported for."""
+"""The version of this package, in a module without imports."""
 
 __version__ = "0.1.0"

@@ -20,7 +20,7 @@ def raising(error):
     [
         (InputError("alpha=x must be a number."), 1, "error: alpha=x must be a number.\n"),
         (BackendError("no TensorFlow"), 1, "error: no TensorFlow\n"),
-        (Preempted("after step 20"), 143, "Stopped after step 20, as asked: the same command"),
+        (Preempted("after step 20"), 143, "Stopped after step 20, as requested: run the same"),
         (KeyboardInterrupt(), 130, ""),
     ],
 )

@@ -99,7 +99,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "latin.csv").write_bytes(b"\xe9t\xe9")
     for read, name, message in (
         (files.read_json, "missing.json", r"missing\.json can't be read: No such file"),
-        (files.read_json, "half.json", r"half\.json can't be read: it is not JSON \(Expecting"),
+        (files.read_json, "half.json", r"half\.json is not valid JSON \(Expecting"),
         (files.read_csv, "missing.csv", r"missing\.csv can't be read: No such file"),
         (files.read_csv, "latin.csv", r"latin\.csv can't be read: 'utf-8' codec"),
     ):

@@ -100,7 +100,7 @@ def test_verify_names_the_damaged_file(tmp_path):
 def test_bad_flags_and_help(tmp_path):
     bad = {
         "noise_level=lots must be a number in [0, 1], or all": ["prepare", "--noise_level=lots"],
-        "folder:gone is no folder": ["prepare", "--dataset=folder:gone"],
+        "folder:gone is not a folder": ["prepare", "--dataset=folder:gone"],
         "noise=red is unknown for dataset=digits": ["verify", "--noise=red"],
     }
     helps = {

@@ -20,7 +20,7 @@ from tests.support import doc_tables
 
 IMPORT_ALONE = """
 import sys, types
-package = types.ModuleType("mentormix_tf")  # without what the real one imports
+package = types.ModuleType("mentormix_tf")  # without the imports of the real one
 package.__path__ = [sys.argv[1]]
 sys.modules["mentormix_tf"] = package
 from mentormix_tf import networks
@@ -56,7 +56,7 @@ def test_every_builder_is_there(name):
     assert list(inspect.signature(builder).parameters) == ["image_shape", "num_classes"]
 
 
-def test_human_labels_are_those_that_the_loaders_know():
+def test_human_noises_match_those_of_the_loaders():
     assert list(sources.SOURCES["cifar10_n"].own_noises) == list(cifar.CIFAR10_N)
     assert list(sources.SOURCES["cifar100_n"].own_noises) == list(cifar.CIFAR100_N)
 
@@ -68,7 +68,7 @@ def test_no_own_noise_hides_a_synthetic_one():
 
 @pytest.fixture
 def sevens(monkeypatch):
-    """A made-up kind of noise, and the inputs that it was called with."""
+    """Registers a made-up kind of noise; returns a list of the inputs that it is called with."""
     calls = []
 
     def make(given):
@@ -95,7 +95,7 @@ def test_one_entry_makes_a_kind_of_noise(sevens, tmp_path):
     assert given.num_classes == 10 and given.labels.shape == (1437,) and given.turns_into is None
 
 
-def test_a_kind_of_noise_is_listed_wherever_kinds_are(sevens, tmp_path):
+def test_a_kind_of_noise_is_listed_everywhere(sevens, tmp_path):
     with pytest.raises(InputError, match=r"dataset=digits: choose one of symmetric, .*, sevens"):
         splits.resolve(DataConfig(noise="pink", data_dir=str(tmp_path)))
     with pytest.raises(InputError, match="noise=sevens needs a --noise_file"):
@@ -104,14 +104,14 @@ def test_a_kind_of_noise_is_listed_wherever_kinds_are(sevens, tmp_path):
     assert "| `sevens` | all become 7 | yes |" in doc_tables.noises()
 
 
-def test_docs_have_the_tables_of_the_registries():
+def test_docs_match_the_registries():
     outdated = [path.name for path in doc_tables.outdated()]
     assert not outdated, f"{outdated} differ: run python -m tests.support.doc_tables --write"
     text = "".join(path.read_text() for path in doc_tables.DOCS.glob("*.md"))
     assert set(re.findall(r"<!-- registry: (\w+) -->", text)) >= {"datasets", "noises", "networks"}
 
 
-def test_tables_stand_between_their_markers():
+def test_tables_are_between_their_markers():
     text = "a\n<!-- registry: {} -->\nOUTDATED\n<!-- end -->\nb\n<!-- end -->\n"
     for name in doc_tables.TABLES:
         new = doc_tables.updated(text.format(name))

@@ -1,4 +1,4 @@
-"""What a run is made of: frozen dataclasses, from whose fields and docstrings the flags come."""
+"""The settings of a run: frozen dataclasses whose fields and docstrings define the flags."""
 
 from mentormix_tf.config.data import DataConfig
 from mentormix_tf.config.devices import StrategyConfig

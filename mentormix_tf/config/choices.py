@@ -1,4 +1,4 @@
-"""What hyperparameters may be, where several methods share them."""
+"""The choices of hyperparameters that several methods share."""
 
 from typing import Literal
 

@@ -1,7 +1,7 @@
-"""The one way between settings and text.
+"""Converts settings to text and back.
 
-The command line, flagfiles, a run's flags.txt and studies all go through here, so a value means the
-same wherever it stands: `parse(kind, serialize(value)) == value`.
+The command line, flagfiles, a run's flags.txt and studies all use this module, so a value means the
+same everywhere: `parse(kind, serialize(value), name) == value`.
 """
 
 import csv
@@ -28,11 +28,11 @@ class Field:
     """One setting: a field of a config, or a hyperparameter of a method.
 
     Attributes:
-        name: its name, which is also the flag's.
-        kind: bool, int, float, str, a `Literal` of strings or a `tuple` of one of these; `X | None`
-            where it may be left out.
-        default: what it is where it is left out.
-        help: what it means, on one line.
+        name: its name, which is also that of its flag.
+        kind: bool, int, float, str, a `Literal` of strings, or a `tuple` of one of these; or
+            `X | None` if it can be unset.
+        default: its default value.
+        help: its help text, on one line.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Field:
 
 
 def fields(config_class: type) -> list[Field]:
-    """The fields of a dataclass, with the texts of the `Args` section of its docstring.
+    """Returns the fields of a dataclass, with help texts from the `Args` section of its docstring.
 
     Args:
-        config_class: dataclass whose fields all have a default.
+        config_class: dataclass whose fields all have a default and a help text.
     """
     kinds, helps = typing.get_type_hints(config_class), argument_helps(config_class.__doc__ or "")
     return [
@@ -55,22 +55,25 @@ def fields(config_class: type) -> list[Field]:
 
 
 def argument_helps(docstring: str) -> dict[str, str]:
-    """The texts of a docstring's `Args` section by argument, each on one line."""
+    """Returns the texts of a docstring's `Args` section by argument, each on one line."""
     google = docstring_parser.DocstringStyle.GOOGLE
     parsed = docstring_parser.parse(inspect.cleandoc(docstring), google)
     return {p.arg_name: " ".join((p.description or "").split()) for p in parsed.params}
 
 
 def parse(kind: Any, text: str, name: str) -> Any:
-    """Reads a value.
+    """Parses the text of a value.
 
     Args:
         kind: see `Field`.
-        text: the value as `serialize` writes it. Booleans may be t, f, 1 or 0 as well.
-        name: the setting's, for the error.
+        text: the value as `serialize` writes it; a boolean may also be t, f, 1 or 0.
+        name: name of the setting, for the error message.
+
+    Returns:
+        A value of the given kind.
 
     Raises:
-        InputError: the text does not stand for a value of this kind.
+        InputError: the text does not represent a value of this kind.
     """
     kind = without_none(kind)
     if typing.get_origin(kind) is tuple:
@@ -91,7 +94,7 @@ def parse(kind: Any, text: str, name: str) -> Any:
 
 
 def serialize(value: Any) -> str:
-    """Writes a value other than None, as `parse` reads it."""
+    """Returns the text of a value other than None, in the format that `parse` reads."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (tuple, list)):
@@ -102,15 +105,18 @@ def serialize(value: Any) -> str:
 
 
 def from_yaml(kind: Any, value: Any, name: str) -> Any:
-    """Takes a value from YAML or JSON, where 1e-4 may have come as text.
+    """Converts a value from YAML or JSON, where a number such as 1e-4 may have been read as text.
 
     Args:
         kind: see `Field`.
-        value: what YAML gave; null where the setting may be left out.
-        name: the setting's, for the error.
+        value: the value that YAML read; may be None if the setting can be unset.
+        name: name of the setting, for the error message.
+
+    Returns:
+        A value of the given kind, or None.
 
     Raises:
-        InputError: it is not of this kind.
+        InputError: the value is not of this kind.
     """
     if value is None and is_optional(kind):
         return None
@@ -124,7 +130,15 @@ def from_yaml(kind: Any, value: Any, name: str) -> Any:
 
 
 def build(config_class: type, texts: Mapping[str, str]) -> Any:
-    """A config from the texts of its fields, of which some may be missing."""
+    """Makes a config from the texts of its fields; fields without a text get their defaults.
+
+    Args:
+        config_class: dataclass whose fields all have a default.
+        texts: texts by name; names that are not fields are ignored.
+
+    Raises:
+        InputError: a text does not represent a value of its field.
+    """
     given = {f.name: f for f in fields(config_class) if f.name in texts}
     return config_class(**{name: parse(f.kind, texts[name], name) for name, f in given.items()})
 
@@ -135,14 +149,14 @@ def is_optional(kind: Any) -> bool:
 
 
 def without_none(kind: Any) -> Any:
-    """X for `X | None`, else the kind itself."""
+    """Returns X for `X | None`, and any other kind unchanged."""
     return typing.get_args(kind)[0] if is_optional(kind) else kind
 
 
-def _parts(text, name):
-    """The parts of a list, which are separated by commas; one with a comma has quotes."""
+def _parts(text: str, name: str) -> list[str]:
+    """The parts of a list, which are separated by commas; a part with a comma is quoted."""
     try:
         rows = list(csv.reader([text], strict=True))
     except csv.Error as error:
-        raise InputError(f"{name}={text} must be a list like a,b: {error}.") from None
+        raise InputError(f"{name}={text} must be a list such as a,b: {error}.") from None
     return [part.strip() for part in rows[0]] if rows else []

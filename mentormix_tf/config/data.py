@@ -10,18 +10,18 @@ class DataConfig:
     """The noisy split to train on.
 
     Args:
-        dataset: the data set, one of {datasets}.
-        noise: how labels are made wrong: {noises}. Left out, the data set's own noise if it has
-            some, else symmetric.
-        noise_level: fraction of the training labels to make wrong, in [0, 1]; left out, 0.4.
-        noise_seed: seed of the noise and of the validation cut; another one, other wrong labels.
-        noise_file: the file (.npy, .csv or .json) that some kinds of noise need, such as the
-            transition matrix for --noise=matrix or the labels for --noise=from_file.
+        dataset: data set, one of {datasets}.
+        noise: kind of label noise: {noises}. Default: the data set's own noise if it has any,
+            otherwise symmetric.
+        noise_level: fraction of the training labels to make wrong, in [0, 1]. Default: 0.4.
+        noise_seed: seed of the noise and of the choice of validation examples.
+        noise_file: file (.npy, .csv or .json) that some kinds of noise need, such as the transition
+            matrix for --noise=matrix or the labels for --noise=from_file.
         validation_fraction: fraction of the noisy training examples to hold out, in [0, 1), for
             choosing hyperparameters without the test labels.
-        train_examples: how many training examples to take, drawn by noise_seed; left out, all. What
-            validation_fraction holds out comes off them.
-        data_dir: folder of TensorFlow Datasets, where prepared splits and downloads are kept.
+        train_examples: number of training examples to use, chosen at random by noise_seed;
+            validation examples are taken out of these. Default: all.
+        data_dir: folder of TensorFlow Datasets, for prepared splits and downloads.
     """
 
     dataset: str = "digits"
@@ -33,7 +33,7 @@ class DataConfig:
     train_examples: int | None = None
     data_dir: str = "~/tensorflow_datasets"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.noise_level is not None and not 0.0 <= self.noise_level <= 1.0:
             raise InputError(f"noise_level={self.noise_level} must lie in [0, 1].")
         if not 0.0 <= self.validation_fraction < 1.0:

@@ -12,13 +12,14 @@ class StrategyConfig:
 
     Args:
         strategy: cpu, one_device (the first GPU, if any), mirrored (all GPUs), multi_worker
-            (several hosts) or tpu; auto takes a TPU if there is one, else several hosts if
-            TF_CONFIG or worker_hosts names them, else all GPUs, else the CPU.
-        tpu: the TPU: local on a TPU VM, else its name or address.
-        num_virtual_devices: parts to split the CPU into, to try --strategy=mirrored without GPUs.
+            (several hosts) or tpu. auto chooses a TPU if there is one, otherwise several hosts if
+            TF_CONFIG or worker_hosts lists them, otherwise all GPUs, otherwise the CPU.
+        tpu: local on a TPU VM, otherwise the name or address of the TPU.
+        num_virtual_devices: number of virtual devices to split the CPU into, to try
+            --strategy=mirrored without GPUs; 0 for no split.
         worker_hosts: address and port of each worker, for --strategy=multi_worker without
-            TF_CONFIG; the same list for all.
-        task_index: which of worker_hosts this process is; the first writes the results.
+            TF_CONFIG; the same list on every worker.
+        task_index: position of this worker in worker_hosts; the first, 0, writes the results.
         worker_timeout: seconds to wait for the other workers.
     """
 
@@ -29,7 +30,7 @@ class StrategyConfig:
     task_index: int = 0
     worker_timeout: int = 300
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("num_virtual_devices", "task_index"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name}={getattr(self, name)} must not be negative.")

@@ -1,6 +1,7 @@
-"""Settings as absl flags, in a set of their own each time, not in absl's global one."""
+"""Settings as absl flags, in separate flag sets instead of absl's global one."""
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,10 +16,11 @@ class FlagSet:
     """The flags of a command, or of a run's flags.txt.
 
     Args:
-        settings: a flag is made for each.
-        hyperparameters: those of each method, by the method's name. Each becomes a flag that is
-            unset by default; another --method than before drops those before it, so a flagfile may
-            hold an experiment with its method's hyperparameters, and another method follow it.
+        settings: settings, each of which becomes a flag.
+        hyperparameters: hyperparameters of each method, by method name. Each becomes a flag that is
+            unset by default. A second --method with another value unsets all hyperparameters given
+            before it, so that --method can override a flagfile with its own method and
+            hyperparameters.
     """
 
     def __init__(
@@ -27,7 +29,7 @@ class FlagSet:
         hyperparameters: Mapping[str, Sequence[Field]] | None = None,
     ):
         self._values = flags.FlagValues()
-        self._values.set_gnu_getopt(True)  # flags may follow other words
+        self._values.set_gnu_getopt(True)  # accept flags after positional arguments
         every = [field for each in (hyperparameters or {}).values() for field in each]
         self._hyperparameters = {field.name: field for field in every}
         for field in self._hyperparameters.values():
@@ -39,16 +41,18 @@ class FlagSet:
         for old, new in self._former.items():
             flags.DEFINE_alias(old, new, self._values)
 
-    def parse(self, words: Iterable[str], folder: Any = "") -> list[str]:
-        """Sets the flags that the words give. Returns the words that are not flags.
+    def parse(self, words: Iterable[str], folder: str | os.PathLike = "") -> list[str]:
+        """Sets flags from the words of a command line.
 
         Args:
-            words: as on a command line, without the command; flagfiles among them are read.
-            folder: where the relative paths of those flagfiles begin.
+            words: the command line without the command; its flagfiles are read, too.
+            folder: folder that the relative paths of flagfiles start from; "" for the current one.
+
+        Returns:
+            The words that are not flags.
 
         Raises:
-            InputError: a flag that there is not, a value that it can't have, or a flagfile that
-                can't be read.
+            InputError: a flag is unknown, a value is invalid, or a flagfile can't be read.
         """
         try:
             return self._values(["", *flagfile.expand(words, folder)])[1:]
@@ -56,25 +60,25 @@ class FlagSet:
             raise
         except flags.UnrecognizedFlagError as error:
             close = difflib.get_close_matches(error.flagname, list(self._values), n=1)
-            meant = f", perhaps --{close[0]}" if close else ""
-            raise InputError(f"--{error.flagname} is not a flag: see --help{meant}.") from None
+            hint = f"did you mean --{close[0]}?" if close else "see --help."
+            raise InputError(f"--{error.flagname} is not a flag: {hint}") from None
         except (flags.Error, ValueError) as error:
-            own = error.__cause__ or error.__context__  # what the codec said
+            own = error.__cause__ or error.__context__  # the codec's own error
             raise (own if isinstance(own, InputError) else InputError(f"{error}.")) from None
 
     def __getitem__(self, name: str) -> Any:
-        """A flag's value."""
+        """Returns the value of a flag."""
         return self._values[name].value
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
     def given(self, names: Iterable[str]) -> dict[str, Any]:
-        """The values of those of some flags that were given."""
+        """Returns the values of the named flags, without those that were not given."""
         return {name: self[name] for name in names if self._values[name].present}
 
     def config(self, config_class: type, **given: Any) -> Any:
-        """A dataclass filled from the flags of its fields, and from `given`."""
+        """Makes a dataclass from the flags of its fields and from `given`, which has priority."""
         names = [field.name for field in codec.fields(config_class) if field.name not in given]
         return config_class(**{name: self[name] for name in names}, **given)
 
@@ -83,21 +87,21 @@ class FlagSet:
         return {old: new for old, new in self._former.items() if self._values[old].present}
 
     def hyperparameters(self) -> dict[str, Any]:
-        """The hyperparameters that were given, by name."""
+        """Returns the hyperparameters that were given, by name."""
         return self.given(self._hyperparameters)
 
     def adopt(self, other: flags.FlagValues, names: Iterable[str]) -> None:
-        """Takes flags of another set in, such as absl's own."""
+        """Adds flags of another set, such as absl's own."""
         for name in names:
             self._values[name] = other[name]
 
-    def _define(self, flag_class, field, default):
+    def _define(self, flag_class: type[flags.Flag], field: Field, default: Any) -> None:
         kind = codec.without_none(field.kind)
         parser, serializer = _Parser(field.name, kind), flags.ArgumentSerializer()
         flag = flag_class(parser, serializer, field.name, default, "", boolean=kind is bool)
         flags.DEFINE_flag(flag, self._values)
 
-    def _method_flag(self):
+    def _method_flag(self) -> type[flags.Flag]:
         values, names = self._values, list(self._hyperparameters)
 
         class MethodFlag(flags.Flag):
@@ -111,11 +115,11 @@ class FlagSet:
 
 
 class _Parser(flags.ArgumentParser):
-    """Lets the codec read what absl has found to be a flag's value."""
+    """Parses the values of a flag with the codec."""
 
-    def __init__(self, name, kind):
+    def __init__(self, name: str, kind: Any):
         self._name, self._kind = name, kind
 
-    def parse(self, argument):
-        is_text = isinstance(argument, str)  # a default is of the flag's kind already
+    def parse(self, argument: Any) -> Any:
+        is_text = isinstance(argument, str)  # a default already has the flag's kind
         return codec.parse(self._kind, argument, self._name) if is_text else argument

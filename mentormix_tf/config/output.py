@@ -1,4 +1,4 @@
-"""What a run leaves behind."""
+"""The output of a run."""
 
 import dataclasses
 from typing import Literal
@@ -8,18 +8,16 @@ from mentormix_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class OutputConfig:
-    """What a run leaves behind, and whether it goes on from there.
+    """The output of a run, and whether to resume from it.
 
     Args:
-        model_dir: the run's folder; left out, a new one in runs/. With --compare, it holds a folder
-            for each method.
-        resume: auto goes on with the run that model_dir holds; never refuses a folder that holds
-            anything.
-        checkpoint_every: steps between checkpoints; 0 for one at every evaluation.
-        keep_checkpoints: how many of the latest checkpoints are kept; besides, the one that is best
-            on the noisy validation split is, where there is one.
-        profile_steps: the first and the last step to profile, as in 20,30, for TensorBoard's
-            profiler.
+        model_dir: folder of the run; with --compare, of a folder for each method. Default: a new
+            folder in runs/.
+        resume: auto resumes the run in model_dir, if any; never rejects a folder that is not empty.
+        checkpoint_every: steps between checkpoints; 0 for a checkpoint at every evaluation.
+        keep_checkpoints: number of latest checkpoints to keep. If there is a validation split, the
+            checkpoint that is best on it is kept, too.
+        profile_steps: first and last step to profile for TensorBoard, such as 20,30.
     """
 
     model_dir: str = ""
@@ -28,7 +26,7 @@ class OutputConfig:
     keep_checkpoints: int = 3
     profile_steps: tuple[int, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.checkpoint_every < 0:
             raise InputError(f"checkpoint_every={self.checkpoint_every} must not be negative.")
         if self.keep_checkpoints < 1:
@@ -36,6 +34,6 @@ class OutputConfig:
         steps = self.profile_steps
         if steps and not (len(steps) == 2 and 0 < steps[0] <= steps[1]):
             raise InputError(
-                f"profile_steps={','.join(map(str, steps))} must be two steps from 1 on, as in "
-                "20,30."
+                f"profile_steps={','.join(map(str, steps))} must be two steps of at least 1 in "
+                "order, such as 20,30."
             )

@@ -1,8 +1,11 @@
-"""One training run."""
+"""The settings of one training run."""
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from etils import epath
 
 from mentormix_tf.config import codec, flagfile
 from mentormix_tf.config.codec import Field
@@ -14,13 +17,14 @@ from mentormix_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """One training run.
+    """The settings of one training run.
 
     Args:
-        data: the noisy split.
+        data: the noisy split to train on.
         training: how the network is trained.
-        method: the method, by name.
-        hyperparameters: the method's own, by name; those left out keep the method's defaults.
+        method: name of the method.
+        hyperparameters: hyperparameters of the method, by name; missing ones have the method's
+            defaults.
     """
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
@@ -29,7 +33,7 @@ class RunConfig:
     hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def values(self) -> dict[str, Any]:
-        """All settings by the names of their flags, in the order of a flagfile."""
+        """Returns all settings by flag name, in the order of a flagfile."""
         return {
             **dataclasses.asdict(self.data),
             "method": self.method,
@@ -38,35 +42,44 @@ class RunConfig:
         }
 
     def flags(self) -> dict[str, str]:
-        """The flags that repeat the run, as text; what is None is left out."""
+        """Returns the flags that repeat the run, as text; settings that are None are left out."""
         return {k: codec.serialize(v) for k, v in self.values().items() if v is not None}
 
     def flagfile(self) -> str:
-        """Those flags as the text of a flagfile."""
+        """Returns the flagfile that repeats the run.
+
+        Raises:
+            InputError: a value can't be written to a flagfile.
+        """
         return flagfile.write(self.values())
 
 
-def read(path: Any, hyperparameters: Mapping[str, Sequence[Field]]) -> RunConfig:
-    """Reads a run from a flagfile, such as the flags.txt of its folder.
+def read(
+    path: pathlib.Path | epath.Path, hyperparameters: Mapping[str, Sequence[Field]]
+) -> RunConfig:
+    """Reads the settings of a run from a flagfile, such as the flags.txt in its folder.
 
     Args:
-        path: `pathlib.Path` or `epath.Path`.
-        hyperparameters: those of each method, by the method's name.
+        path: the flagfile, local or remote.
+        hyperparameters: hyperparameters of each method, by method name.
 
     Returns:
-        The run; what the file leaves out has its default, or is missing in `hyperparameters`.
+        The settings. Those that the file lacks have their defaults; hyperparameters that it lacks
+        are missing.
 
     Raises:
-        InputError: it can't be read, or has a flag or a value that no run has.
+        InputError: the file can't be read, or has an unknown flag or an invalid value.
     """
     settings = [*codec.fields(DataConfig), Field("method", str, RunConfig.method)]
     flags = FlagSet([*settings, *codec.fields(TrainingConfig)], hyperparameters)
     try:
         foreign = flags.parse(flagfile.read(path), path.parent)
         if foreign:
-            raise InputError(f"{foreign[0]} is not a flag.")
+            raise InputError(f"{foreign[0]} is not a flag: a line must start with --.")
         if flags["method"] not in hyperparameters:
-            raise InputError(f"method={flags['method']} is unknown.")
+            raise InputError(
+                f"method={flags['method']} is unknown: choose one of {', '.join(hyperparameters)}."
+            )
         own = {field.name for field in hyperparameters[flags["method"]]}
         given = {k: v for k, v in flags.hyperparameters().items() if k in own}
         return RunConfig(

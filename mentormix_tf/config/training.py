@@ -1,4 +1,4 @@
-"""How the network is trained."""
+"""The settings of training."""
 
 import dataclasses
 from typing import Literal
@@ -8,34 +8,34 @@ from mentormix_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """How the network is trained.
+    """The settings of training.
 
     Args:
-        network: the network, one of {networks}.
-        pretrained: whether to start from ImageNet weights, which those of keras.applications have.
-        augmentation: none, cifar (the released code's crop, flip and colours), cifar_standard
-            (crop and flip) or imagenet; auto goes by the size of the images.
-        image_size: pixels a side that the network is shown; 0 for the images' own size, or 224
-            where that differs between images.
-        batch_size: examples in a step, over all replicas.
-        train_steps: how many steps to train.
+        network: network, one of {networks}.
+        pretrained: whether to start from ImageNet weights, for networks of keras.applications.
+        augmentation: none, cifar (the released code's crop, flip and color distortion),
+            cifar_standard (crop and flip) or imagenet; auto chooses by the size of the images.
+        image_size: height and width of the images that the network sees, in pixels; 0 for the
+            images' own size, or 224 if that varies.
+        batch_size: examples per step, over all replicas.
+        train_steps: number of training steps.
         eval_every: steps between evaluations; train_steps must be a multiple of it.
-        learning_rate: SGD's learning rate at the start.
-        schedule: how it goes on: along a cosine to 0, down a staircase, or constant.
-        decay_every: steps between two stairs.
-        decay_rate: what each stair multiplies the learning rate by.
-        warmup_steps: steps in which the learning rate first rises from 0.
-        momentum: of SGD, in [0, 1).
-        weight_decay: times the sum of squares of the kernels of convolutions and dense layers is
-            added to the loss; half of what PyTorch calls weight decay.
-        label_smoothing: in [0, 1), share of each training label that is spread over all classes.
-        ema_decay: in [0, 1), decay of a moving average of the weights, which is evaluated, too;
-            0 for none, 0.9999 in the released code.
-        seed: seed of the weights, the order of the examples and the method's draws.
-        steps_per_execution: steps between two looks at the loss; more of them keep a fast
-            device from waiting for the host. eval_every must be a multiple of it.
-        jit_compile: whether XLA compiles the step; auto does so where there is a GPU. A TPU always
-            compiles.
+        learning_rate: initial learning rate of SGD.
+        schedule: schedule of the learning rate: cosine to 0, staircase or constant.
+        decay_every: steps between two drops of the staircase.
+        decay_rate: factor of each drop of the staircase, in (0, 1].
+        warmup_steps: steps in which the learning rate first rises linearly from 0.
+        momentum: momentum of SGD, in [0, 1).
+        weight_decay: factor of the L2 penalty on the kernels of convolutions and dense layers, a
+            sum of squares that is added to the loss; half of what PyTorch calls weight decay.
+        label_smoothing: fraction of each training label to spread over all classes, in [0, 1).
+        ema_decay: decay of a moving average of the weights, in [0, 1), which is evaluated, too;
+            0 for no average, 0.9999 in the released code.
+        seed: seed of the initial weights, the order of the examples and the method's random draws.
+        steps_per_execution: training steps between two checks of the loss; larger values keep a
+            fast device from waiting for the host. eval_every must be a multiple of it.
+        jit_compile: whether to compile the step with XLA; auto compiles on GPUs. On TPUs, the step
+            is always compiled.
         precision: float32, or bfloat16 for the network's arithmetic; its weights stay float32.
     """
 
@@ -60,7 +60,7 @@ class TrainingConfig:
     jit_compile: Literal["auto", "true", "false"] = "auto"
     precision: str = "float32"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in (
             "batch_size",
             "train_steps",
@@ -86,8 +86,8 @@ class TrainingConfig:
             )
         if self.precision == "float16":
             raise InputError(
-                "precision=float16 needs its loss scaled, which is wrong on several replicas: "
-                "take bfloat16, which needs none."
+                "precision=float16 needs loss scaling, which is wrong on several replicas: use "
+                "bfloat16, which needs none."
             )
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"precision={self.precision} is unknown: choose float32 or bfloat16.")
@@ -95,7 +95,7 @@ class TrainingConfig:
             raise InputError(f"learning_rate={self.learning_rate} must be a positive number.")
         if not 0 <= self.warmup_steps < self.train_steps:
             raise InputError(
-                f"warmup_steps={self.warmup_steps} must not be negative, and less than train_steps="
+                f"warmup_steps={self.warmup_steps} must be at least 0 and less than train_steps="
                 f"{self.train_steps}."
             )
         for name in ("momentum", "label_smoothing", "ema_decay"):
@@ -104,6 +104,6 @@ class TrainingConfig:
         if not 0.0 < self.decay_rate <= 1.0:
             raise InputError(f"decay_rate={self.decay_rate} must lie in (0, 1].")
         if not 0.0 <= self.weight_decay < float("inf"):
-            raise InputError(f"weight_decay={self.weight_decay} must be a number from 0 on.")
+            raise InputError(f"weight_decay={self.weight_decay} must be a number of at least 0.")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed={self.seed} must lie in [0, 2**31).")

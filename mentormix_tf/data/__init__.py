@@ -1,1 +1,1 @@
-"""Data: where images come from, how their labels are made noisy, and how batches are fed."""
+"""Data sets, label noise, and the input pipeline."""

@@ -1,12 +1,12 @@
-"""Augmentation: how a stored image becomes what training or evaluation sees.
+"""Augmentation: turns a stored image into the input of training or evaluation.
 
-An augmentation has two parts: `decode`, from encoded bytes to an image of the size wanted (there a
-random crop of a large image saves decoding the rest), and `distort`, on a whole batch of decoded
-images. Their draws are pure functions of a seed.
+An augmentation has two stages: `decode` turns encoded bytes into an image of the requested size
+(and, for a random crop of a large JPEG, decodes only that crop), and `distort` transforms a whole
+batch of decoded images. All random draws are pure functions of a seed.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -14,22 +14,26 @@ from mentormix_tf import randomness
 from mentormix_tf.errors import InputError
 
 
-def keep(images, seed):
-    """Leaves images as they are."""
+def keep(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Returns images unchanged."""
     return images
 
 
-def crop_and_flip(padding):
-    """Makes a function that pads with black, crops back at random, and flips at random.
+def crop_and_flip(padding: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Makes a function that pads with black, takes a random crop, and flips at random.
+
+    Each image has its own crop, of the original size, and is flipped horizontally with
+    probability 1/2.
 
     Args:
-        padding: pixels added at each side.
+        padding: pixels to add on each side.
 
     Returns:
-        Function of images `[batch, height, width, channels]`, float32, and a `[2]` int32 seed.
+        A function of images `[batch, height, width, channels]`, float32, and a seed `[2]`, int32,
+        that returns images of the same shape and dtype.
     """
 
-    def distort(images, seed):
+    def distort(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         batch, height, width = tf.unstack(tf.shape(images)[:3])
         draws = randomness.uniform([3, batch], seed)
         padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
@@ -43,18 +47,18 @@ def crop_and_flip(padding):
     return distort
 
 
-def distort_color(images, seed):
-    """The released code's colour distortion, with draws of its own for each image.
+def distort_color(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Distorts colors like the released code, with separate draws for each image.
 
-    Brightness ± 32/255, then saturation x 0.5-1.5, hue ± 0.2 and contrast x 0.5-1.5, with the
-    contrast last or second, at random; clipped to the valid range at the end.
+    Brightness ± 32/255, then saturation x 0.5-1.5, hue ± 0.2 and contrast x 0.5-1.5; contrast
+    comes either second or last, at random. The result is clipped to the valid range at the end.
 
     Args:
         images: `[batch, height, width, 3]`, float32, in [0, 255].
         seed: `[2]`, int32.
 
     Returns:
-        As `images`.
+        Images of the same shape, dtype and range.
     """
     draws = randomness.uniform([5, tf.shape(images)[0]], seed)
     brightness, saturation, hue, contrast, order = tf.unstack(draws[:, :, None, None])
@@ -75,18 +79,26 @@ def distort_color(images, seed):
     return tf.clip_by_value(rgb, 0.0, 1.0) * 255.0
 
 
-def released_cifar(images, seed):
-    """What the released code does to CIFAR: pad 2, crop, flip, then distort the colours."""
+def released_cifar(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Augments like the released code does for CIFAR: pad 2, crop, flip, then distort colors.
+
+    Args:
+        images: `[batch, height, width, 3]`, float32, in [0, 255].
+        seed: `[2]`, int32.
+
+    Returns:
+        Images of the same shape, dtype and range.
+    """
     images = crop_and_flip(2)(images, randomness.fold_in(seed, 0))
     return distort_color(images, randomness.fold_in(seed, 1))
 
 
-def decode(encoded, channels):
+def decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     """Decodes an image: JPEG, PNG, BMP, or the first frame of a GIF.
 
     Args:
         encoded: scalar string.
-        channels: how many the result has; TensorFlow converts to 1 and 3.
+        channels: number of channels of the result; TensorFlow can convert to 1 and to 3.
 
     Returns:
         `[height, width, channels]`, uint8.
@@ -95,18 +107,18 @@ def decode(encoded, channels):
     def converted():
         return tf.io.decode_image(encoded, channels, expand_animations=False)
 
-    def grey_of_rgb():
+    def gray_from_rgb():
         return tf.image.rgb_to_grayscale(tf.io.decode_image(encoded, 3, expand_animations=False))
 
     if channels != 1:
         return converted()
-    # To grey, TensorFlow converts JPEG and PNG only.
+    # TensorFlow converts only JPEG and PNG to grayscale.
     start = tf.strings.substr(encoded, 0, 2)
-    return tf.cond(tf.reduce_any(start == [b"BM", b"GI"]), grey_of_rgb, converted)
+    return tf.cond(tf.reduce_any(start == [b"BM", b"GI"]), gray_from_rgb, converted)
 
 
-def resize_whole(image, image_shape):
-    """Resizes an image where its size is not the one wanted.
+def resize_whole(image: tf.Tensor, image_shape: Sequence[int]) -> tf.Tensor:
+    """Resizes an image unless it already has the requested size.
 
     Args:
         image: `[height, width, channels]`, uint8 or float32.
@@ -124,21 +136,23 @@ def resize_whole(image, image_shape):
     return tf.ensure_shape(image, image_shape)
 
 
-def resize_center(image, image_shape):
-    """Cuts out the middle 87.5 % of the shorter side and resizes it.
+def resize_center(image: tf.Tensor, image_shape: Sequence[int]) -> tf.Tensor:
+    """Cuts out a central square, 87.5 % of the shorter side, and resizes it.
 
-    Args: see `resize_whole`.
+    Args and returns: see `resize_whole`.
     """
     return _resize_window(_window(image, *_center(tf.shape(image))), image_shape)
 
 
-def decode_whole(encoded, image_shape, seed=None):
-    """Decodes an image, and resizes it where its size is not the one wanted.
+def decode_whole(
+    encoded: tf.Tensor, image_shape: Sequence[int], seed: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Decodes an image and resizes it unless it already has the requested size.
 
     Args:
         encoded: scalar string.
         image_shape: `(height, width, channels)` of the result.
-        seed: not used.
+        seed: unused.
 
     Returns:
         `[height, width, channels]`, float32, in [0, 255].
@@ -146,12 +160,21 @@ def decode_whole(encoded, image_shape, seed=None):
     return resize_whole(decode(encoded, image_shape[-1]), image_shape)
 
 
-def decode_random_crop(encoded, image_shape, seed):
-    """ImageNet's training crop: 8-100 % of the area, aspect 3/4-4/3, resized to the size wanted.
+def decode_random_crop(
+    encoded: tf.Tensor, image_shape: Sequence[int], seed: tf.Tensor
+) -> tf.Tensor:
+    """Decodes ImageNet's training crop: 8-100 % of the area, aspect ratio 3/4-4/3, resized.
 
-    (Szegedy et al., "Going Deeper with Convolutions", 2015.) Of a JPEG only the crop is decoded.
+    Only the crop of a JPEG is decoded. Source: Szegedy et al., "Going Deeper with Convolutions",
+    2015.
 
-    Args: see `decode_whole`; `seed` is `[2]`, int32.
+    Args:
+        encoded: scalar string.
+        image_shape: `(height, width, channels)` of the result.
+        seed: `[2]`, int32.
+
+    Returns:
+        `[height, width, channels]`, float32, in [0, 255].
     """
     is_jpeg = tf.io.is_jpeg(encoded)
     channels = image_shape[-1]
@@ -178,14 +201,18 @@ def decode_random_crop(encoded, image_shape, seed):
     return _resize_window(window, image_shape)
 
 
-def decode_center_crop(encoded, image_shape, seed=None):
-    """ImageNet's evaluation crop: the middle 87.5 % of the shorter side, resized.
+def decode_center_crop(
+    encoded: tf.Tensor, image_shape: Sequence[int], seed: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Decodes ImageNet's evaluation crop: a central square, 87.5 % of the shorter side, resized.
 
-    Args: see `decode_whole`.
+    Only the crop of a JPEG is decoded.
+
+    Args and returns: see `decode_whole`.
     """
     channels = image_shape[-1]
 
-    def from_jpeg():  # of which only the middle is decoded
+    def from_jpeg():
         begin, size = _center(tf.io.extract_jpeg_shape(encoded))
         return _jpeg_window(encoded, begin, size, channels)
 
@@ -197,7 +224,7 @@ def decode_center_crop(encoded, image_shape, seed=None):
 
 
 def _center(shape):
-    """Where the middle 87.5 % of the shorter side begin, and how large they are: `[2]`, int32."""
+    """The corner and the size of the central square of 87.5 % of the shorter side: `[2]`, int32."""
     side = tf.cast(0.875 * tf.cast(tf.reduce_min(shape[:2]), tf.float32), tf.int32)
     side = tf.maximum(side, 1)
     return (shape[:2] - side) // 2, tf.stack([side, side])
@@ -224,15 +251,15 @@ class Augmentation:
 
     Attributes:
         decode_train: function of encoded bytes, image shape and seed; see `decode_whole`.
-        decode_eval: the same, which uses no seed.
-        distort: function of a batch and a seed; see `keep`.
-        resize_eval: what decode_eval does once an image is decoded; see `resize_whole`.
+        decode_eval: function of the same arguments that ignores the seed.
+        distort: function of a batch and a seed, used in training; see `keep`.
+        resize_eval: the part of `decode_eval` that follows decoding; see `resize_whole`.
     """
 
-    decode_train: Callable = decode_whole
-    decode_eval: Callable = decode_whole
-    distort: Callable = keep
-    resize_eval: Callable = resize_whole
+    decode_train: Callable[..., tf.Tensor] = decode_whole
+    decode_eval: Callable[..., tf.Tensor] = decode_whole
+    distort: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = keep
+    resize_eval: Callable[[tf.Tensor, Sequence[int]], tf.Tensor] = resize_whole
 
 
 AUGMENTATIONS = {
@@ -245,19 +272,16 @@ AUGMENTATIONS = {
 }
 
 
-def get(name, image_shape):
-    """An augmentation by its name.
+def get(name: str, image_shape: Sequence[int | None]) -> Augmentation:
+    """Returns an augmentation by name.
 
     Args:
-        name: one of `AUGMENTATIONS`, or "auto": cifar for 32 x 32 colour images, imagenet for
-            images larger than 64 pixels or of many sizes, else none.
-        image_shape: `(height, width, channels)` of the stored images, None for differing sides.
-
-    Returns:
-        `Augmentation`.
+        name: one of `AUGMENTATIONS`, or "auto": cifar for 32 x 32 color images, imagenet for
+            images that are more than 64 pixels high or vary in size, otherwise none.
+        image_shape: `(height, width, channels)` of the stored images; None for a side that varies.
 
     Raises:
-        InputError: the name is not known, or colours are to be distorted where there are none.
+        InputError: the name is unknown, or is "cifar" and the images are not in color.
     """
     height, _, channels = image_shape
     if name == "auto":
@@ -268,36 +292,39 @@ def get(name, image_shape):
             f"augmentation={name} is unknown: choose one of auto, {', '.join(AUGMENTATIONS)}."
         )
     if name == "cifar" and channels != 3:
-        raise InputError(f"augmentation=cifar distorts colours, but there is {channels} channel.")
+        raise InputError(
+            f"augmentation=cifar distorts colors, so it needs images of 3 channels, not {channels}."
+        )
     return AUGMENTATIONS[name]
 
 
-def shown_shape(stored_image_shape: tuple, image_size: int) -> tuple[int, int, int]:
-    """What the network is shown.
+def shown_shape(
+    stored_image_shape: tuple[int | None, int | None, int], image_size: int
+) -> tuple[int, int, int]:
+    """Returns the shape of the images that the network sees: `(height, width, channels)`.
 
     Args:
-        stored_image_shape: `(height, width, channels)` of the stored images, None for differing
-            sides.
-        image_size: pixels a side; 0 for the images' own size, or 224 where that differs.
-
-    Returns:
-        `(height, width, channels)`.
+        stored_image_shape: `(height, width, channels)` of the stored images; None for a side that
+            varies.
+        image_size: height and width in pixels; 0 for the images' own size, or 224 if that varies.
     """
     height, width, channels = stored_image_shape
-    if image_size or height is None:
+    if image_size or height is None or width is None:
         height = width = image_size or 224
     return height, width, channels
 
 
-def for_evaluation(augmentation, stored_image_shape):
-    """The augmentation to evaluate with: stored images of one size are shown whole.
+def for_evaluation(
+    augmentation: Augmentation, stored_image_shape: Sequence[int | None]
+) -> Augmentation:
+    """Returns the augmentation to evaluate with: images stored at one size are not cropped.
 
     Args:
-        augmentation: `Augmentation` of the run.
-        stored_image_shape: `(height, width, channels)` of the stored images, None for differing
-            sides.
+        augmentation: the augmentation of the run.
+        stored_image_shape: `(height, width, channels)` of the stored images; None for a side that
+            varies.
 
     Returns:
-        `Augmentation`, of which decode_eval and resize_eval count.
+        An augmentation whose `decode_eval` and `resize_eval` are the ones to use.
     """
     return augmentation if None in stored_image_shape else AUGMENTATIONS["none"]

@@ -1,7 +1,8 @@
-"""Trying images before they are stored."""
+"""Checks and converts encoded images before they are stored."""
 
 import io
 import logging
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -15,19 +16,21 @@ from mentormix_tf.errors import InputError
 _log = logging.getLogger(__name__)
 
 
-def check(split, name, skip_bad_images):
+def check(split: SourceSplit, name: str, skip_bad_images: bool) -> SourceSplit:
     """Tries to decode every image of a split.
 
     Args:
-        split: `SourceSplit`.
-        name: its name, for the progress bar.
-        skip_bad_images: leave images out that can't be decoded.
+        split: the split, whose images are encoded.
+        name: name of the split, for the progress bar and messages.
+        skip_bad_images: whether to leave out images that can't be decoded.
 
     Returns:
-        `SourceSplit` without those images; WebP, which TensorFlow can't decode, comes as PNG.
+        The split without those images. Formats that TensorFlow can't decode, such as WebP, are
+        converted to PNG; see `storable`.
 
     Raises:
-        InputError: an image can't be decoded, and skip_bad_images is not set; or none can.
+        InputError: an image can't be decoded and skip_bad_images is False, or no image can be
+            decoded.
     """
     pairs = zip(split.ids, split.images(), strict=True)
     bar = tqdm(pairs, f"Trying {name} images", len(split.ids), disable=None)  # in terminals only
@@ -35,7 +38,7 @@ def check(split, name, skip_bad_images):
     if bad and not skip_bad_images:
         raise InputError(
             f"{len(bad)} of {len(split.ids)} {name} images can't be decoded, the first is "
-            f"{bad[0]}: remove them, or leave them out with --skip_bad_images."
+            f"{bad[0]}: remove them or pass --skip_bad_images to leave them out."
         )
     for identifier in bad:
         _log.warning("Left out %s: it can't be decoded.", identifier)
@@ -43,7 +46,7 @@ def check(split, name, skip_bad_images):
     if not kept.any():
         raise InputError(f"None of the {len(split.ids)} {name} images can be decoded.")
 
-    def images():
+    def images() -> Iterator[bytes]:
         return (storable(im) for im, keep in zip(split.images(), kept, strict=True) if keep)
 
     return SourceSplit(
@@ -55,48 +58,49 @@ def check(split, name, skip_bad_images):
     )
 
 
-def _decodes(image):
+def _decodes(image: bytes) -> bool:
     try:
-        augment.decode(storable(image), channels=3)
+        augment.decode(tf.constant(storable(image)), channels=3)
         return True
     except (tf.errors.OpError, OSError, ValueError):
         return False
 
 
-def storable(image):
-    """An image as TensorFlow decodes it: what it can't, or not well, comes as PNG.
+def storable(image: bytes) -> bytes:
+    """Converts an image to PNG unless TensorFlow decodes its format correctly.
 
     Args:
-        image: encoded bytes. JPEG, PNG, GIF and BMP stay as they are, except a BMP with a palette,
-            whose colours TensorFlow overlooks; WebP, TIFF and what else Pillow reads do not.
+        image: encoded image. JPEG, PNG, GIF and BMP are returned unchanged, except a BMP with a
+            palette, whose colors TensorFlow ignores. WebP, TIFF and the other formats that Pillow
+            reads are converted.
 
     Returns:
-        Encoded bytes.
+        The encoded image.
 
     Raises:
-        OSError: it is no image, or a broken one.
-        ValueError: it is too large to be one, or its pixels have more than 8 bits a channel.
+        OSError: the bytes are not an image, or the image is broken.
+        ValueError: the image is implausibly large, or has more than 8 bits per channel.
     """
-    has_palette = image.startswith(b"BM") and image[28:29] <= b"\x08"  # bits a pixel
+    has_palette = image.startswith(b"BM") and image[28:29] <= b"\x08"  # bits per pixel
     known = image.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM"))
     return image if known and not has_palette else as_png(image)
 
 
-def as_png(image):
-    """An image that Pillow can read, as PNG.
+def as_png(image: bytes) -> bytes:
+    """Converts an image that Pillow can read to PNG.
 
     Args:
-        image: encoded bytes.
+        image: encoded image; only the first frame of an animation is used.
 
     Returns:
-        Encoded bytes, grey where the image is, else RGB; of several frames the first.
+        The PNG: grayscale if the image is, otherwise RGB.
 
     Raises: see `storable`.
     """
     try:
         opened = Image.open(io.BytesIO(image))
         if opened.mode.startswith(("I", "F")):
-            raise ValueError(f"its pixels are of Pillow's mode {opened.mode}, not of 8 bits")
+            raise ValueError(f"it has pixels of Pillow's mode {opened.mode} instead of 8 bits")
         png = io.BytesIO()
         opened.convert("L" if opened.mode in ("1", "L", "LA") else "RGB").save(png, "png")
     except Image.DecompressionBombError as error:

@@ -1,10 +1,10 @@
 """Label noise, in pure NumPy.
 
-Drawn from `numpy.random.RandomState`, whose streams NumPy has frozen: a seed gives the same noisy
-labels on every machine and with every version.
+All draws come from `numpy.random.RandomState`, whose streams NumPy has frozen, so a seed gives the
+same noisy labels on every machine and with every version of NumPy.
 
 `NOISES` lists the kinds that can be added to any clean labels. To add one, write a function that
-returns new labels and give it a line there. `realized_rate` and `transition_matrix` measure the
+returns new labels and add an entry there. `realized_rate` and `transition_matrix` measure the
 result.
 """
 
@@ -14,8 +14,10 @@ import json
 import os
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mentormix_tf.errors import InputError
 
@@ -23,22 +25,23 @@ from mentormix_tf.errors import InputError
 LEVELS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 
 
-def symmetric(labels, num_classes, noise_level, seed):
+def symmetric(labels: npt.ArrayLike, num_classes: int, noise_level: float, seed: int) -> np.ndarray:
     """Flips exactly round(noise_level * n) labels, each to a random *incorrect* class.
 
-    The paper's blue noise: choose the examples at random, then flip each independently.
+    This is the paper's blue noise: it chooses the examples at random, then flips each
+    independently.
 
     Args:
         labels: `[n]`, integers in [0, num_classes).
         num_classes: number of classes, at least 2.
         noise_level: fraction of labels to flip, in [0, 1].
-        seed: integer seed.
+        seed: seed in [0, 2**32).
 
     Returns:
         `[n]`, int64, the noisy labels.
 
     Raises:
-        InputError: noise_level outside [0, 1].
+        InputError: noise_level is outside [0, 1].
     """
     noisy, chosen, random = _choose(labels, noise_level, seed)
     noisy[chosen] += random.randint(1, num_classes, size=len(chosen))
@@ -46,11 +49,11 @@ def symmetric(labels, num_classes, noise_level, seed):
     return noisy
 
 
-def uniform(labels, num_classes, noise_level, seed):
-    """Redraws exactly round(noise_level * n) labels from all classes, the true one among them.
+def uniform(labels: npt.ArrayLike, num_classes: int, noise_level: float, seed: int) -> np.ndarray:
+    """Redraws exactly round(noise_level * n) labels from all classes, including the true one.
 
-    What many other repositories call symmetric: a share 1 / num_classes of the chosen labels stays
-    right, so 20 % on ten classes makes 18 % wrong.
+    Many other repositories call this symmetric. A fraction 1 / num_classes of the chosen labels
+    stays correct, so 20 % on ten classes makes 18 % wrong.
 
     Args, returns and raises: see `symmetric`.
     """
@@ -59,19 +62,26 @@ def uniform(labels, num_classes, noise_level, seed):
     return noisy
 
 
-def asymmetric(labels, num_classes, noise_level, seed, turns_into=None):
+def asymmetric(
+    labels: npt.ArrayLike,
+    num_classes: int,
+    noise_level: float,
+    seed: int,
+    turns_into: np.ndarray | None = None,
+) -> np.ndarray:
     """Flips a fraction noise_level of each class to one other class.
 
     Args:
         labels, num_classes, noise_level, seed: see `symmetric`.
-        turns_into: `[num_classes]`, the class that each turns into, itself for a class that stays
-            clean (which lowers the realised rate); left out, the next class.
+        turns_into: `[num_classes]`, integers, the class that each class turns into; a class that
+            turns into itself stays clean, which lowers the realized noise rate. Default: the next
+            class.
 
     Returns:
-        `[n]`, int64, the noisy labels; of each class, round(noise_level * its size) are flipped.
+        `[n]`, int64, the noisy labels, with round(noise_level * size) of each class flipped.
 
     Raises:
-        InputError: noise_level outside [0, 1].
+        InputError: noise_level is outside [0, 1].
     """
     _check_level(noise_level)
     turns_into = np.roll(np.arange(num_classes), -1) if turns_into is None else turns_into
@@ -85,13 +95,14 @@ def asymmetric(labels, num_classes, noise_level, seed, turns_into=None):
     return noisy
 
 
-def from_matrix(labels, matrix, seed):
+def from_matrix(labels: npt.ArrayLike, matrix: np.ndarray, seed: int) -> np.ndarray:
     """Draws each label from the row of its class in a transition matrix.
 
     Args:
         labels: `[n]`, integers in [0, num_classes).
-        matrix: `[num_classes, num_classes]`, rows of probabilities: true class to given label.
-        seed: integer seed.
+        matrix: `[num_classes, num_classes]`; row i has the probabilities of the labels that an
+            example of true class i can get.
+        seed: seed in [0, 2**32).
 
     Returns:
         `[n]`, int64, the noisy labels.
@@ -101,12 +112,12 @@ def from_matrix(labels, matrix, seed):
     noisy = np.empty_like(labels)
     for label, row in enumerate(matrix):
         members = labels == label
-        # Without the last entry, so that rounding can't leave a draw past the last class.
+        # The last entry is left out so that rounding can't put a draw past the last class.
         noisy[members] = np.searchsorted(np.cumsum(row)[:-1], draws[members], side="right")
     return noisy
 
 
-def read_matrix(path, num_classes):
+def read_matrix(path: str | os.PathLike, num_classes: int) -> np.ndarray:
     """Reads a transition matrix from a .npy, .csv or .json file.
 
     Args:
@@ -117,61 +128,67 @@ def read_matrix(path, num_classes):
         `[num_classes, num_classes]`, float64.
 
     Raises:
-        InputError: no such file, another shape, or rows that are not probabilities.
+        InputError: the file can't be read, the matrix has another shape, or its rows are not
+            probabilities.
     """
     matrix = _read_array(path, np.float64)
     if matrix.shape != (num_classes, num_classes):
         raise InputError(
-            f"noise_file={path} has shape {matrix.shape}: {num_classes} classes need a transition "
-            f"matrix of {num_classes} x {num_classes}."
+            f"noise_file={path} has shape {matrix.shape}, but {num_classes} classes need a "
+            f"transition matrix of {num_classes} x {num_classes}."
         )
     if not (np.all(matrix >= 0) and np.allclose(matrix.sum(axis=1), 1.0, atol=1e-4)):
         raise InputError(f"noise_file={path} must have rows of probabilities that sum to 1.")
     return matrix
 
 
-def read_labels(path, count, num_classes):
+def read_labels(path: str | os.PathLike, count: int, num_classes: int) -> np.ndarray:
     """Reads noisy labels from a .npy, .csv or .json file.
 
     Args:
-        path: the file: an array, a label a line, or a list; in the order of the training split.
-        count: how many there must be.
+        path: a .npy array, a .csv with one label per line, or a .json list, in the order of the
+            training split.
+        count: the number of labels that is required.
         num_classes: number of classes.
 
     Returns:
         `[count]`, int64.
 
     Raises:
-        InputError: no such file, another number of labels, or one outside [0, num_classes).
+        InputError: the file can't be read, has another number of labels, or has a label outside
+            [0, num_classes).
     """
     labels = _read_array(path, np.int64).reshape(-1)
     if len(labels) != count:
-        raise InputError(f"noise_file={path} has {len(labels)} labels for {count} examples.")
+        raise InputError(
+            f"noise_file={path} has {len(labels)} labels for {count} examples: it needs one for "
+            "each."
+        )
     if len(labels) and not (labels.min() >= 0 and labels.max() < num_classes):
         raise InputError(
-            f"noise_file={path} has labels from {labels.min()} to {labels.max()}: they must lie "
-            f"in [0, {num_classes})."
+            f"noise_file={path} has labels from {labels.min()} to {labels.max()}: they must lie in "
+            f"[0, {num_classes})."
         )
     return labels
 
 
 @dataclasses.dataclass(frozen=True)
 class NoiseInputs:
-    """What a kind of noise can use to make labels.
+    """The inputs from which a kind of noise makes labels.
 
     Attributes:
         labels: `[n]`, int64 in [0, num_classes), the labels before noise.
         num_classes: number of classes.
-        noise_level: fraction of the labels to make wrong, for kinds that take a level.
-        seed: integer seed.
-        turns_into: `[num_classes]`, the class that the data set's asymmetric noise turns each class
-            into; None where it defines none.
+        noise_level: fraction of the labels to make wrong; None for kinds that take no level.
+        seed: seed in [0, 2**32).
+        turns_into: `[num_classes]`, integers, the class that the data set's asymmetric noise turns
+            each class into; None if the data set does not define this.
         noise_file: the user's file, for kinds that take one.
     """
 
     labels: np.ndarray
     num_classes: int
-    noise_level: float | None
+    noise_level: float | Any  # `Any` stands for None, which kinds that take a level never get
     seed: int
     turns_into: np.ndarray | None = None
     noise_file: str | os.PathLike = ""
@@ -182,10 +199,10 @@ class NoiseKind:
     """A kind of label noise.
 
     Attributes:
-        description: what the labels are, in Markdown, for the docs.
-        make: function from `NoiseInputs` to noisy labels, `[n]` int64; by default the labels stay
-            as they are.
-        takes_level: whether `noise_level` says how many labels are wrong.
+        description: how the labels are made, in Markdown, for the docs.
+        make: function from `NoiseInputs` to noisy labels, `[n]`, int64; by default it returns the
+            labels unchanged.
+        takes_level: whether `noise_level` sets how many labels are wrong.
         takes_file: whether the labels are made from a `noise_file`.
     """
 
@@ -203,24 +220,24 @@ NOISES = {
         takes_level=True,
     ),
     "uniform": NoiseKind(
-        "exactly round(level · n) examples redrawn from *all* classes: what other repositories "
-        "often call symmetric. At 20 % on ten classes only 18 % end up wrong",
+        "exactly round(level · n) examples redrawn from *all* classes, which other repositories "
+        "often call symmetric; at 20 % on ten classes only 18 % end up wrong",
         lambda given: uniform(given.labels, given.num_classes, given.noise_level, given.seed),
         takes_level=True,
     ),
     "asymmetric": NoiseKind(
-        "a fraction of each class, the level, flipped to one other class: CIFAR-10's usual pairs "
-        "(truck → automobile, bird → airplane, deer → horse, cat ↔ dog; the other classes stay "
-        "clean, so 40 % makes 20 % wrong), the next class of the same superclass on CIFAR-100, "
-        "else the next class",
+        "the fraction `noise_level` of each class flipped to one other class: the usual pairs on "
+        "CIFAR-10 (truck → automobile, bird → airplane, deer → horse, cat ↔ dog; the other classes "
+        "stay clean, so 40 % makes 20 % wrong), the next class of the same superclass on "
+        "CIFAR-100, otherwise the next class",
         lambda given: asymmetric(
             given.labels, given.num_classes, given.noise_level, given.seed, given.turns_into
         ),
         takes_level=True,
     ),
     "matrix": NoiseKind(
-        "drawn from your transition matrix: `--noise_file=matrix.csv`, .npy or .json, a row for "
-        "each true class",
+        "drawn from your transition matrix: `--noise_file=matrix.csv`, .npy or .json, with a row "
+        "for each true class",
         lambda given: from_matrix(
             given.labels, read_matrix(given.noise_file, given.num_classes), given.seed
         ),
@@ -236,29 +253,35 @@ NOISES = {
 
 
 def names() -> str:
-    """Lists the kinds of noise that can be added to any clean labels."""
+    """Lists the kinds of noise that can be added to any clean labels, separated by commas."""
     return ", ".join(NOISES)
 
 
-def realized_rate(labels, true_labels):
-    """The fraction of labels that are wrong; examples whose true label is -1 don't count.
+def realized_rate(labels: np.ndarray, true_labels: np.ndarray) -> float | None:
+    """Measures the fraction of labels that are wrong.
 
-    Returns None where no true label is known.
+    Args:
+        labels: `[n]`, integers.
+        true_labels: `[n]`, integers; -1 for unknown ones, which are not counted.
+
+    Returns:
+        A fraction in [0, 1], or None if no true label is known.
     """
     known = np.asarray(true_labels) >= 0
     return float(np.mean(labels[known] != true_labels[known])) if known.any() else None
 
 
-def transition_matrix(labels, true_labels, num_classes):
-    """How often each true class got each label.
+def transition_matrix(labels: np.ndarray, true_labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Measures how often each true class got each label.
 
     Args:
-        labels: `[n]`, integers.
-        true_labels: `[n]`, integers, -1 where unknown: those don't count.
+        labels: `[n]`, integers in [0, num_classes).
+        true_labels: `[n]`, integers; -1 for unknown ones, which are not counted.
         num_classes: number of classes.
 
     Returns:
-        `[num_classes, num_classes]`, float64; rows sum to 1, or are 0 for a class without examples.
+        `[num_classes, num_classes]`, float64; row i belongs to true class i and sums to 1, or is 0
+        if the class has no examples.
     """
     known = np.asarray(true_labels) >= 0
     counts = np.zeros((num_classes, num_classes))
@@ -266,20 +289,22 @@ def transition_matrix(labels, true_labels, num_classes):
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 
-def _check_level(noise_level):
+def _check_level(noise_level: float) -> None:
     if not 0.0 <= noise_level <= 1.0:
         raise InputError(f"noise_level={noise_level} must lie in [0, 1].")
 
 
-def _choose(labels, noise_level, seed):
-    """A copy of the labels, the positions of exactly that share of them, and the generator."""
+def _choose(
+    labels: npt.ArrayLike, noise_level: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.random.RandomState]:
+    """A copy of the labels, the positions of the ones to change, and the random generator."""
     _check_level(noise_level)
     random = np.random.RandomState(seed)
     noisy = np.array(labels, dtype=np.int64)
     return noisy, random.permutation(len(noisy))[: round(noise_level * len(noisy))], random
 
 
-def _read_array(path, dtype):
+def _read_array(path: str | os.PathLike, dtype: type) -> np.ndarray:
     path = pathlib.Path(path)
     try:
         if path.suffix == ".npy":

@@ -1,20 +1,23 @@
 """Batches for training and evaluation, as `tf.data` data sets of dicts.
 
 A batch has image `[batch, height, width, channels]`, float32 in [0, 255], and label, true_label and
-is_clean, `[batch]`, int64. On request, by `columns=(*COLUMNS, ...)`, there are index, `[batch]`,
-int64, the example's position in its split, and id, `[batch]`, string, which neither XLA nor TPUs
-take.
+is_clean, `[batch]`, int64. Two more columns can be requested with `columns=(*COLUMNS, ...)`: index,
+`[batch]`, int64, the example's position in its split, and id, `[batch]`, string, which XLA and TPUs
+don't support.
 
-What fits into memory is read once and picked from by position: decoded where all images have one
-size, else encoded. What does not is streamed: its files, which were written in random order, in a
-new order each epoch and 16 at a time, then shuffled in windows.
+A split that fits in memory is read once, and batches are gathered from it by position; it is held
+decoded if all images have the same size, otherwise encoded. A larger split is streamed: its files,
+which were written in random order, are read 16 at a time in a new order each epoch, and the records
+are shuffled in windows.
 
-On several hosts, each makes its part of every global batch. What is held in memory, each holds
-whole, so that a global batch has the same examples on any number of hosts. What is streamed, each
-reads a part of its own: an epoch of them all still has each example once at most.
+Each of several hosts makes its part of every global batch. A split in memory is held by every host
+as a whole, so global batches have the same examples on any number of hosts. Of a streamed split
+each host reads its own part, so an epoch still has each example at most once.
 """
 
 import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -24,48 +27,51 @@ from mentormix_tf import randomness
 from mentormix_tf.data import augment
 from mentormix_tf.errors import InputError
 
-MEMORY = 2**31  # bytes of images to hold, at most
-WINDOW = 4096  # records that are shuffled together, where they are streamed
+if TYPE_CHECKING:
+    from mentormix_tf.data.splits import NoisySplits
+
+MEMORY = 2**31  # most bytes of images to hold in memory
+WINDOW = 4096  # streamed records that are shuffled together
 COLUMNS = ("image", "label", "true_label", "is_clean")
 AUTOTUNE = tf.data.AUTOTUNE
 ALONE = tf.distribute.InputContext()  # one host, one replica
 
 
 def train_batches(
-    data,
-    batch_size,
-    seed,
-    augmentation,
-    image_shape,
-    start_step=0,
-    memory=MEMORY,
-    columns=COLUMNS,
-    context=ALONE,
-):
-    """Endless training batches, shuffled anew each epoch.
+    data: "NoisySplits",
+    batch_size: int,
+    seed: int,
+    augmentation: augment.Augmentation,
+    image_shape: Sequence[int],
+    start_step: int = 0,
+    memory: int = MEMORY,
+    columns: Sequence[str] = COLUMNS,
+    context: tf.distribute.InputContext = ALONE,
+) -> tf.data.Dataset:
+    """Makes endless training batches, reshuffled each epoch.
 
     The batch of a step is a function of (seed, step) alone: a stream that starts at step k is the
     tail of the one that starts at 0.
 
     Args:
-        data: `NoisySplits`.
-        batch_size: examples in a global batch; an epoch's incomplete last one is left out.
+        data: the prepared split.
+        batch_size: examples in a global batch; the incomplete last batch of an epoch is left out.
         seed: seed of the order and of the augmentation.
-        augmentation: `Augmentation`.
-        image_shape: `(height, width, channels)` of the batches' images.
+        augmentation: how images are decoded and distorted.
+        image_shape: `(height, width, channels)` of the images in a batch.
         start_step: step of the first batch.
-        memory: bytes of images that may be held in memory.
+        memory: most bytes of images to hold in memory.
         columns: names of the columns of a batch.
-        context: `tf.distribute.InputContext`, which host this is and how many replicas there are.
+        context: which host this is, and how many hosts and replicas there are.
 
     Returns:
-        `tf.data.Dataset` of dicts, one for each replica of this host in turn.
+        Batches as dicts from column to tensor, one for each replica of this host in turn.
 
     Raises:
         InputError: there are fewer examples than batch_size, or a file is damaged.
     """
     epoch_steps = steps_per_epoch(data, batch_size)
-    seed = tf.constant([seed, 0])
+    stream_seed = tf.constant([seed, 0])
     first_epoch, first_step = divmod(start_step, epoch_steps)
 
     examples = _Examples(data, "train", memory, columns, context)
@@ -73,14 +79,14 @@ def train_batches(
     host = context.input_pipeline_id
 
     def epoch_batches(epoch):
-        epoch_seed = randomness.fold_in(seed, epoch)
+        epoch_seed = randomness.fold_in(stream_seed, epoch)
         rows = examples.batches(examples.shuffled(epoch_seed), batch_size).take(epoch_steps)
         return rows.skip(tf.where(epoch == first_epoch, tf.cast(first_step, tf.int64), 0))
 
     batches = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(epoch_batches)
 
     def augmented(step, batch):
-        step_seed = randomness.fold_in(randomness.fold_in(seed, step), 1 + host)
+        step_seed = randomness.fold_in(randomness.fold_in(stream_seed, step), 1 + host)
         batch = examples.decoded(batch, augmentation.decode_train, image_shape, step_seed)
         distorted = augmentation.distort(batch["image"], randomness.fold_in(step_seed, 1))
         batch = {**batch, "image": distorted}
@@ -91,11 +97,11 @@ def train_batches(
     return _for_replicas(batches, batch_size, context).prefetch(AUTOTUNE)
 
 
-def steps_per_epoch(data, batch_size):
-    """How many batches `train_batches` makes of an epoch.
+def steps_per_epoch(data: "NoisySplits", batch_size: int) -> int:
+    """Returns the number of complete batches in an epoch of `train_batches`.
 
     Raises:
-        InputError: not one.
+        InputError: there are fewer examples than batch_size.
     """
     size = data.num_examples("train")
     if batch_size > size:
@@ -105,39 +111,41 @@ def steps_per_epoch(data, batch_size):
     return size // batch_size
 
 
-def batch_spec(batch_size, image_shape, columns=COLUMNS):
-    """What a batch is like: a dict of `tf.TensorSpec`."""
+def batch_spec(
+    batch_size: int, image_shape: Sequence[int], columns: Sequence[str] = COLUMNS
+) -> dict[str, tf.TensorSpec]:
+    """Returns the shapes and dtypes of a batch, by column."""
     numbers = {name: tf.TensorSpec([batch_size], tf.int64) for name in columns}
     return {**numbers, "image": tf.TensorSpec([batch_size, *image_shape], tf.float32)}
 
 
 def eval_batches(
-    data,
-    split,
-    batch_size,
-    augmentation,
-    image_shape,
-    memory=MEMORY,
-    columns=COLUMNS,
-    context=ALONE,
-):
-    """Every example of a split once, in the order of its files.
+    data: "NoisySplits",
+    split: str,
+    batch_size: int,
+    augmentation: augment.Augmentation,
+    image_shape: Sequence[int],
+    memory: int = MEMORY,
+    columns: Sequence[str] = COLUMNS,
+    context: tf.distribute.InputContext = ALONE,
+) -> tf.data.Dataset:
+    """Makes batches of every example of a split once, in the order of its files.
 
-    All batches are of one size: the last is filled up with zeros. The column weight `[batch]`,
-    float32, is 1 for an example and 0 for what fills up.
+    All batches have the same size: the last is padded with zeros. The additional column weight,
+    `[batch]`, float32, is 1 for an example and 0 for padding.
 
     Args:
-        data: `NoisySplits`.
+        data: the prepared split.
         split: name of the split.
         batch_size: examples in a global batch.
-        augmentation: `Augmentation`.
-        image_shape: `(height, width, channels)` of the batches' images.
-        memory: bytes of images that may be held in memory.
+        augmentation: how images are decoded.
+        image_shape: `(height, width, channels)` of the images in a batch.
+        memory: most bytes of images to hold in memory.
         columns: names of the columns of a batch.
-        context: `tf.distribute.InputContext`, which host this is and how many replicas there are.
+        context: which host this is, and how many hosts and replicas there are.
 
     Returns:
-        `tf.data.Dataset` of dicts, one for each replica of this host in turn.
+        Batches as dicts from column to tensor, one for each replica of this host in turn.
 
     Raises:
         InputError: a file is damaged.
@@ -148,67 +156,76 @@ def eval_batches(
 
     def decoded(batch):
         batch = examples.decoded(examples.gathered(batch), decode, image_shape, tf.constant([0, 0]))
-        return filled({**batch, "weight": tf.ones(tf.shape(batch["image"])[:1])})
+        return padded({**batch, "weight": tf.ones(tf.shape(batch["image"])[:1])})
 
-    def filled(batch):
+    def padded(batch):
         missing = part - tf.shape(batch["weight"])[0]
-        return {k: _lengthened(v, missing, [part, *v.shape[1:]]) for k, v in batch.items()}
+        return {k: _padded(v, missing, [part, *v.shape[1:]]) for k, v in batch.items()}
 
     batches = examples.batches(examples.in_order(), batch_size, drop_remainder=False)
     batches = batches.map(decoded, num_parallel_calls=AUTOTUNE)
-    # Every host has as many batches as the one with the most examples.
-    empty = {k: tf.zeros([1, *v.shape], v.dtype) for k, v in batches.element_spec.items()}
+    # Every host needs as many batches as the one with the most examples.
+    spec: Any = batches.element_spec  # a dict of `tf.TensorSpec`
+    empty: Any = {k: tf.zeros([1, *v.shape], v.dtype) for k, v in spec.items()}
     batches = batches.concatenate(tf.data.Dataset.from_tensor_slices(empty))
     count = num_eval_batches(data, split, batch_size)
     return _for_replicas(batches.take(count), batch_size, context).prefetch(AUTOTUNE)
 
 
-def num_eval_batches(data, split, batch_size):
-    """How many global batches `eval_batches` gives."""
+def num_eval_batches(data: "NoisySplits", split: str, batch_size: int) -> int:
+    """Returns the number of global batches that `eval_batches` makes."""
     return math.ceil(data.num_examples(split) / batch_size)
 
 
-def damage(data):
-    """The error to raise when reading met a damaged record: names the first file that has one.
-
-    Args:
-        data: `NoisySplits`.
-
-    Returns:
-        `InputError`.
-    """
+def damage(data: "NoisySplits") -> InputError:
+    """Returns the error to raise after a damaged record: it names the first file that has one."""
     for info in data.builder.info.splits.values():
         for path, expected in zip(info.filepaths, info.shard_lengths, strict=True):
             readable = tf.data.TFRecordDataset(str(path)).ignore_errors()
             count = int(readable.reduce(np.int64(0), lambda n, _: n + 1))
             if count != expected:
                 return InputError(
-                    f"{path} is damaged behind record {count} of {expected}: delete {data.path} "
+                    f"{path} is damaged after record {count} of {expected}: delete {data.path} "
                     "and prepare it again."
                 )
-    return InputError(f"{data.path} could not be read, though its files seem whole: try again.")
+    return InputError(f"{data.path} can't be read, though its files seem to be intact: try again.")
 
 
-def _for_replicas(batches, batch_size, context):
-    """Cuts this host's part of each global batch into one for each of its replicas."""
+def _for_replicas(
+    batches: tf.data.Dataset, batch_size: int, context: tf.distribute.InputContext
+) -> tf.data.Dataset:
+    """Splits this host's part of each global batch into one batch for each of its replicas."""
     if context.num_replicas_in_sync == context.num_input_pipelines:
         return batches
     size = context.get_per_replica_batch_size(batch_size)
     return batches.rebatch(size, drop_remainder=True)
 
 
-def _lengthened(values, missing, shape):
+def _padded(values: tf.Tensor, missing: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
     paddings = [[0, missing]] + [[0, 0]] * (len(shape) - 1)
     return tf.ensure_shape(tf.pad(values, paddings), shape)
 
 
 class _Examples:
-    """The examples of a split: positions in memory, or this host's records streamed from files."""
+    """The examples of a split, held in memory or streamed from files.
 
-    def __init__(self, data, split, memory, columns, context):
+    Data sets of examples have positions, `[]`, int64, if the split is in memory, otherwise records
+    of this host's part of the files.
+    """
+
+    def __init__(
+        self,
+        data: "NoisySplits",
+        split: str,
+        memory: int,
+        columns: Sequence[str],
+        context: tf.distribute.InputContext,
+    ):
         self.data, self.split, self.names, self.context = data, split, columns, context
-        info, shape = data.builder.info.splits[split], data.image_shape
-        whole = data.builder.info.splits[split.partition("[")[0]]  # parts do not know their bytes
+        info = data.builder.info.splits[split]
+        shape: Any = data.image_shape
+        # TFDS does not know the number of bytes of a part of a split.
+        whole = data.builder.info.splits[split.partition("[")[0]]
         encoded_bytes = whole.num_bytes * info.num_examples / whole.num_examples
         decoded_bytes = math.inf if None in shape else info.num_examples * math.prod(shape)
         self.is_decoded = decoded_bytes <= memory
@@ -221,7 +238,9 @@ class _Examples:
             with tf.device("CPU"):
                 self.columns = {name: tf.constant(v) for name, v in self._read().items()}
 
-    def batches(self, examples, batch_size, drop_remainder=True):
+    def batches(
+        self, examples: tf.data.Dataset, batch_size: int, drop_remainder: bool = True
+    ) -> tf.data.Dataset:
         """This host's part of each global batch."""
         host, hosts = self.context.input_pipeline_id, self.context.num_input_pipelines
         part = batch_size // hosts
@@ -230,17 +249,17 @@ class _Examples:
         whole = examples.batch(batch_size, drop_remainder=drop_remainder)
         return whole.map(lambda positions: positions[host * part : (host + 1) * part])
 
-    def in_order(self):
+    def in_order(self) -> tf.data.Dataset:
         if self.in_memory:
             return tf.data.Dataset.range(self.data.num_examples(self.split))
         return self._records(tf.range(len(self.files)))
 
-    def shuffled(self, seed):
+    def shuffled(self, seed: tf.Tensor) -> tf.data.Dataset:
         if self.in_memory:
             return tf.data.Dataset.from_tensor_slices(
                 _order(self.data.num_examples(self.split), seed)
             )
-        # Dataset.shuffle takes no seed that depends on the epoch, so windows are shuffled here.
+        # Dataset.shuffle can't take a seed that depends on the epoch, so windows are shuffled here.
         records = self._records(_order(len(self.files), seed), cycle_length=16)
 
         def shuffle(i, window):
@@ -249,13 +268,19 @@ class _Examples:
 
         return records.batch(WINDOW).enumerate().map(shuffle, AUTOTUNE).unbatch()
 
-    def gathered(self, batch):
-        """Examples for positions; streamed records are examples already."""
+    def gathered(self, batch: Any) -> dict[str, tf.Tensor]:
+        """Turns positions into examples; a batch of streamed records is returned unchanged."""
         if not self.in_memory:
             return batch
         return {name: tf.gather(values, batch) for name, values in self.columns.items()}
 
-    def decoded(self, batch, decode, image_shape, seed):
+    def decoded(
+        self,
+        batch: Mapping[str, tf.Tensor],
+        decode: Callable[..., tf.Tensor],
+        image_shape: Sequence[int],
+        seed: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
         if self.is_decoded:
             images = tf.cast(batch["image"], tf.float32)
             if tuple(self.data.image_shape[:2]) != tuple(image_shape[:2]):
@@ -271,22 +296,24 @@ class _Examples:
         )
         return {**batch, "image": images}
 
-    def _records(self, order, cycle_length=1):
-        """Parsed records of the files, or parts of files, in that order of them."""
+    def _records(self, order: tf.Tensor, cycle_length: int = 1) -> tf.data.Dataset:
+        """Parsed records of the files (or parts of files), which are read in the given order."""
         paths = tf.constant([str(file.filename) for file in self.files])
         ranges = tf.constant(
             [(self._offset(file), file.skip, file.take) for file in self.files], tf.int64
         )
         parts = (tf.gather(paths, order), *tf.unstack(tf.gather(ranges, order), axis=1))
+
+        def read(path, offset, skip, take):
+            return tf.data.TFRecordDataset(path).enumerate(offset).skip(skip).take(take)
+
         records = tf.data.Dataset.from_tensor_slices(parts).interleave(
-            lambda path, offset, skip, take: (
-                tf.data.TFRecordDataset(path).enumerate(offset).skip(skip).take(take)
-            ),
+            read,  # pyright: ignore[reportArgumentType]  # the stubs expect one argument
             cycle_length,
             num_parallel_calls=AUTOTUNE,
             deterministic=True,
         )
-        features = self.data.builder.info.features
+        features: Any = self.data.builder.info.features
         skip = {"image": tfds.decode.SkipDecoding()}
 
         def parse(index, record):
@@ -295,14 +322,14 @@ class _Examples:
 
         return records.map(parse, num_parallel_calls=AUTOTUNE)
 
-    def _offset(self, file):
-        """The position in the split of a file's first record."""
+    def _offset(self, file: Any) -> int:
+        """The position in the split of the first record of a file."""
         info = self.data.builder.info.splits[self.split]
         position = [str(path) for path in info.filepaths].index(str(file.filename))
         return sum(info.shard_lengths[:position])
 
-    def _read(self):
-        """All columns as arrays; every record that was written must be there."""
+    def _read(self) -> dict[str, np.ndarray]:
+        """All columns as arrays, after checking that every record that was written is there."""
         records = self._records(tf.range(len(self.files)))
         if self.is_decoded:
             channels = self.data.image_shape[-1]
@@ -326,6 +353,6 @@ class _Examples:
         return columns
 
 
-def _order(size, seed):
+def _order(size: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """A random permutation of `size` positions: `[size]`, int64."""
     return tf.cast(tf.argsort(randomness.uniform([size], seed), stable=True), tf.int64)

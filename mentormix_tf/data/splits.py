@@ -1,4 +1,4 @@
-"""Noisy splits by name: found where they were made before, made where they are missing."""
+"""Noisy splits by name: opens those that are prepared, and prepares those that are missing."""
 
 import dataclasses
 import errno
@@ -35,8 +35,9 @@ class NoisySplits:
 
     Attributes:
         path: its folder.
-        builder: TFDS builder with the splits train, perhaps validation, and test.
-        manifest: what is known of its labels.
+        builder: TFDS builder with the splits train and, if the data set has them, validation and
+            test.
+        manifest: its settings, its measured noise and the sizes of its files.
     """
 
     path: epath.Path
@@ -45,23 +46,25 @@ class NoisySplits:
 
     @property
     def class_names(self) -> list[str]:
-        """A name for each class."""
-        return self.builder.info.features["label"].names
+        """The name of each class."""
+        features: Any = self.builder.info.features
+        return features["label"].names
 
     @property
     def image_shape(self) -> tuple[int | None, int | None, int]:
-        """`(height, width, channels)`, with None for sides that differ between images."""
-        return self.builder.info.features["image"].shape
+        """`(height, width, channels)`; None for a side that varies between images."""
+        features: Any = self.builder.info.features
+        return features["image"].shape
 
     def __contains__(self, split: str) -> bool:
         return split in self.builder.info.splits
 
     def num_examples(self, split: str) -> int:
-        """How many examples a split has."""
+        """Returns the number of examples in a split."""
         return self.builder.info.splits[split].num_examples
 
     def steps_per_epoch(self, batch_size: int) -> int:
-        """How many training batches an epoch has; its incomplete last one is left out.
+        """Returns the number of complete training batches in an epoch.
 
         Raises:
             InputError: there are fewer examples than `batch_size`.
@@ -77,28 +80,33 @@ class NoisySplits:
         image_size: int = 0,
         columns: Sequence[str] = pipeline.COLUMNS,
     ) -> tf.data.Dataset:
-        """Batches as the train command sees them, for `fit` and `evaluate`.
+        """Makes the batches that the train command uses, for `fit` and `evaluate`.
 
-        Those of train never end and are shuffled anew each epoch, so `fit` needs
-        `steps_per_epoch`. Those of other splits have each example once, in order; the last one is
-        filled up, with 0 in the column `weight`.
+        Batches of train never end and are reshuffled each epoch, so `fit` needs
+        `steps_per_epoch`. Batches of other splits have each example once, in order; the last one
+        is padded, with 0 in the column `weight`.
 
         Args:
             split: train, validation or test.
             batch_size: examples in a batch.
-            seed: of the order and of the augmentation.
-            augmentation: see `augment.get`.
-            image_size: pixels a side; 0 for the images' own size, or 224 where that differs.
-            columns: what batches have: besides image `[batch, height, width, channels]`, float32 in
-                [0, 255], and label, true_label and is_clean, `[batch]`, int64, also index, the
-                example's position in its split, for methods that need it.
+            seed: seed of the order and of the augmentation.
+            augmentation: one of `augment.AUGMENTATIONS`, or "auto"; see `augment.get`.
+            image_size: height and width in pixels; 0 for the images' own size, or 224 if that
+                varies.
+            columns: columns of a batch. The default is image `[batch, height, width, channels]`,
+                float32 in [0, 255], and label, true_label and is_clean, `[batch]`, int64; methods
+                that store values per example also need index, `[batch]`, int64, the example's
+                position in its split.
+
+        Returns:
+            Batches as dicts from column to tensor.
 
         Raises:
-            InputError: there is no such split, or it has fewer examples than `batch_size`.
+            InputError: there is no such split, or train has fewer examples than `batch_size`.
         """
         if split not in self:
-            there = ", ".join(self.builder.info.splits)
-            raise InputError(f"split={split} is not in {self.path}: choose one of {there}.")
+            choices = ", ".join(self.builder.info.splits)
+            raise InputError(f"split={split} is not in {self.path}: choose one of {choices}.")
         how = augment.get(augmentation, self.image_shape)
         shape = augment.shown_shape(self.image_shape, image_size)
         if split == "train":
@@ -106,7 +114,7 @@ class NoisySplits:
         return pipeline.eval_batches(self, split, batch_size, how, shape, columns=columns)
 
     def text(self) -> str:
-        """What a user wants to know of the split, in a few lines."""
+        """Summarizes the split for the user in a few lines."""
         manifest = self.manifest
         level = "" if manifest["noise_level"] is None else f", level {manifest['noise_level']:g}"
         rate = manifest["realized_noise_rate"]
@@ -125,33 +133,36 @@ class NoisySplits:
 
 
 def load_split(dataset: str = "digits", **settings: Any) -> NoisySplits:
-    """Opens a data set with noisy labels, which is made if it is missing.
+    """Opens a data set with noisy labels, preparing it first if it is missing.
 
         split = load_split("cifar10", noise="symmetric", noise_level=0.4)
         model.fit(split.batches("train", 128), steps_per_epoch=split.steps_per_epoch(128))
 
     Args:
-        dataset: see `DataConfig`, whose default is digits.
+        dataset: name of the data set; see `DataConfig`.
         **settings: noise, noise_level, noise_seed and the other fields of `DataConfig`.
+
+    Returns:
+        The prepared split.
 
     Raises:
         InputError: the data or the settings can't be used.
-        TypeError: a setting that `DataConfig` does not have.
+        TypeError: `DataConfig` does not have one of the settings.
     """
     return prepare(DataConfig(dataset=dataset, **settings))
 
 
-def resolve(config):
-    """Fills in what a `DataConfig` leaves out, and checks what goes with what.
+def resolve(config: DataConfig) -> DataConfig:
+    """Fills in the default noise and level of a data set, and checks that the settings fit.
 
     Args:
-        config: `DataConfig`.
+        config: the settings, whose noise may be "" and whose noise_level may be None.
 
     Returns:
-        `DataConfig` whose noise and noise_level (None for noise without levels) are set.
+        The settings with noise and noise_level set; noise_level is None for noise without levels.
 
     Raises:
-        InputError: an unknown data set or noise, or a flag that this noise does not take.
+        InputError: the data set or the noise is unknown, or a setting does not apply to this noise.
     """
     entry, _ = sources.get(config.dataset)
     chosen = entry.choose_noise(config.dataset, config.noise)
@@ -171,11 +182,11 @@ def resolve(config):
     return dataclasses.replace(config, noise=chosen, noise_level=level)
 
 
-def folder(config):
-    """Where a split is or will be: its name has all that makes its labels.
+def folder(config: DataConfig) -> epath.Path:
+    """Returns the folder of a split, whose name has every setting that determines its labels.
 
     Args:
-        config: `DataConfig`, resolved.
+        config: the settings, as `resolve` returns them.
     """
     entry, argument = sources.get(config.dataset)
     name = config.dataset
@@ -196,17 +207,18 @@ def folder(config):
     return root / NoisyLabels.name / "-".join(parts) / str(NoisyLabels.VERSION)
 
 
-def prepare(config, skip_bad_images=False):
-    """Makes a noisy split, unless it is there already.
+def prepare(config: DataConfig, skip_bad_images: bool = False) -> NoisySplits:
+    """Opens a noisy split, making it first unless it exists.
 
-    A split appears whole or not at all: it is written beside its place and moved there at the end.
+    A split is complete or missing, never half written: it is written to a temporary folder, which
+    is renamed at the end.
 
     Args:
-        config: `DataConfig`.
-        skip_bad_images: leave out images that can't be decoded, rather than refuse the data.
+        config: which split.
+        skip_bad_images: whether to leave out images that can't be decoded instead of failing.
 
     Returns:
-        `NoisySplits`.
+        The prepared split.
 
     Raises:
         InputError: the data or the settings can't be used, or the disk is full.
@@ -218,43 +230,45 @@ def prepare(config, skip_bad_images=False):
     return load(path)
 
 
-def load(path):
-    """Opens a prepared split, after checking that its files have the sizes they were written with.
+def load(path: epath.PathLike) -> NoisySplits:
+    """Opens a prepared split after checking that its files have their original sizes.
 
     Args:
         path: its folder.
 
     Returns:
-        `NoisySplits`.
+        The prepared split.
 
     Raises:
-        InputError: it is no prepared split, or a file is missing or has another size.
+        InputError: the folder is not a prepared split, or a file is missing or has another size.
     """
     path = epath.Path(path)
     try:
         manifest = json.loads((path / MANIFEST).read_text())
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} is not a prepared split: its {MANIFEST} can't be read. Delete the folder and "
-            "prepare it again."
+            f"{path} is not a prepared split, since its {MANIFEST} can't be read: delete the "
+            "folder and prepare it again."
         ) from error
     for name, size in manifest["files"].items():
         found = (path / name).stat().length if (path / name).exists() else None
         if found != size:
-            has = "is missing" if found is None else f"has {found} bytes"
+            state = "is missing" if found is None else f"has {found} bytes"
             raise InputError(
-                f"{path / name} {has}, but was written with {size}: delete {path} and prepare it "
-                "again."
+                f"{path / name} {state}, but was written with {size} bytes: delete {path} and "
+                "prepare it again."
             )
     return NoisySplits(path, tfds.builder_from_directory(path), manifest)
 
 
-def _make(config, path, skip_bad_images):
+def _make(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
     """Writes a split, or waits for another process that is writing it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"data_dir: {path.parent} can't be made: {error.strerror}.") from error
+        raise InputError(
+            f"data_dir={config.data_dir}: {path.parent} can't be created: {error.strerror}."
+        ) from error
     with files.lock(path.parent):
         if not path.exists():
             _log.info("Preparing %s", path)
@@ -263,7 +277,7 @@ def _make(config, path, skip_bad_images):
             _write(config, path, skip_bad_images)
 
 
-def _write(config, path, skip_bad_images):
+def _write(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
     entry, argument = sources.get(config.dataset)
     data_dir = epath.Path(config.data_dir).expanduser()
     source = entry.load(config.noise, config.noise_level, str(data_dir), argument)
@@ -296,15 +310,17 @@ def _write(config, path, skip_bad_images):
     try:
         builder = NoisyLabels(config=builder_config, data_dir=data_dir)
         builder.download_and_prepare()
-    except (OSError, RuntimeError, tf.errors.OpError) as error:  # TFDS wraps what it meets
+    except (OSError, RuntimeError, tf.errors.OpError) as error:  # TFDS wraps OSErrors
         full = os.strerror(errno.ENOSPC) in str(error)
         if not full and not isinstance(error, OSError):
             raise
-        reason = "the disk is full" if full else error.strerror
+        reason = "the disk is full" if full else getattr(error, "strerror", None)
         raise InputError(f"{path} can't be written: {reason}.") from error
 
 
-def _noisy_labels(config: DataConfig, source: sources.Source, train: sources.SourceSplit):
+def _noisy_labels(
+    config: DataConfig, source: sources.Source, train: sources.SourceSplit
+) -> np.ndarray:
     entry, _ = sources.get(config.dataset)
     given = noise.NoiseInputs(
         labels=train.labels,
@@ -317,8 +333,8 @@ def _noisy_labels(config: DataConfig, source: sources.Source, train: sources.Sou
     return entry.noise_kinds[config.noise].make(given)
 
 
-def _cut(config, count):
-    """Which examples are trained on, and which are kept for validation: two of `[count]`, bool."""
+def _cut(config: DataConfig, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chooses the examples to train on and those to hold out: two masks `[count]`, bool."""
     size = config.train_examples or count
     if size > count:
         raise InputError(
@@ -327,10 +343,10 @@ def _cut(config, count):
     num_held_out = round(config.validation_fraction * size)
     if config.validation_fraction and not num_held_out:
         raise InputError(
-            f"validation_fraction={config.validation_fraction} of {size} training examples "
-            "is not one: choose a larger fraction."
+            f"validation_fraction={config.validation_fraction} of {size} training examples is "
+            "less than one: choose a larger fraction."
         )
-    # Another stream than the noise's own, so that the cut tells nothing of which labels are wrong.
+    # A random stream of its own, so that the cut says nothing about which labels are wrong.
     order = np.random.RandomState([config.noise_seed, 1]).permutation(count)
     taken, held_out = np.zeros(count, bool), np.zeros(count, bool)
     held_out[order[:num_held_out]] = True

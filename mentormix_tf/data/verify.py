@@ -1,8 +1,10 @@
-"""Reading every record of a prepared split, to find what is wrong with it."""
+"""Verification of a prepared split: reads every record and lists the problems it finds."""
 
 import collections
 import dataclasses
 import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,34 +18,34 @@ from mentormix_tf.data.writer import MANIFEST, labels_sha256, realized_noise_rat
 from mentormix_tf.errors import InputError
 
 COLUMNS = ("id", "label", "true_label", "is_clean")
-SHOWN = 5  # problems of one kind that are told one by one
-MOST_CLASSES = 20  # whose counts are shown one by one
+SHOWN = 5  # most duplicate ids to list
+MOST_CLASSES = 20  # most classes to show a histogram for
 
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What was found in a split.
+    """The result of verifying a split.
 
     Attributes:
-        path: its folder.
-        manifest: its manifest.
-        class_names: a name for each class.
-        problems: a sentence for each thing that is wrong, naming the file.
-        histograms: dict from split to `[classes]`, examples of each class by their given label.
-        realized_noise_rate: of the training labels, or None where the truth is not known.
-        sha256: of the training labels, as in the manifest.
+        path: folder of the split.
+        manifest: manifest of the split.
+        class_names: the name of each class.
+        problems: a sentence for each problem, naming the file.
+        histograms: number of examples of each class by given label, `[classes]`, for each split.
+        realized_noise_rate: fraction of the training labels that are wrong; None if unknown.
+        sha256: SHA-256 of the training labels, computed as for the manifest.
     """
 
     path: epath.Path
-    manifest: dict
-    class_names: list
-    problems: list
-    histograms: dict
+    manifest: dict[str, Any]
+    class_names: list[str]
+    problems: list[str]
+    histograms: dict[str, np.ndarray]
     realized_noise_rate: float | None
     sha256: str
 
     def text(self) -> str:
-        """What was found, for people to read."""
+        """Summarizes the result for the user in a few lines."""
         rate, level = self.realized_noise_rate, self.manifest["noise_level"]
         level = "none" if level is None else f"{level:.4f}"
         realized = "unknown" if rate is None else f"{rate:.4f}"
@@ -59,12 +61,12 @@ class Verification:
         lines.append(f"{len(self.problems)} problems; delete the folder and prepare it again:")
         return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])
 
-    def _counts(self, split, histogram):
+    def _counts(self, split: str, histogram: np.ndarray) -> list[str]:
         names = self.class_names
         fewest, most = histogram.argmin(), histogram.argmax()
         lines = [
             f"  {split:<10}{histogram.sum():,} examples, from {histogram[fewest]:,} "
-            f"({names[fewest]}) to {histogram[most]:,} ({names[most]}) a class"
+            f"({names[fewest]}) to {histogram[most]:,} ({names[most]}) per class"
         ]
         if len(histogram) <= MOST_CLASSES:
             lines += [
@@ -75,13 +77,13 @@ class Verification:
 
 
 def verify(config: DataConfig) -> Verification:
-    """Reads every record of the split that a config names, and compares it with what was written.
+    """Reads every record of a split and compares them with the manifest.
 
     Args:
-        config: `DataConfig`.
+        config: which split.
 
     Raises:
-        InputError: the split is not there, or can't be opened.
+        InputError: the split does not exist or can't be opened.
     """
     config = splits.resolve(config)
     path = splits.folder(config)
@@ -91,22 +93,22 @@ def verify(config: DataConfig) -> Verification:
         manifest = json.loads((path / MANIFEST).read_text())
         builder = tfds.builder_from_directory(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} can't be read: {error}. Delete it, prepare it again.") from error
+        raise InputError(
+            f"{path} can't be read ({error}): delete it and prepare it again."
+        ) from error
     return examine(builder, manifest)
 
 
-def examine(builder: tfds.core.DatasetBuilder, manifest: dict) -> Verification:
-    """Reads every record of a split and compares it with what was written.
+def examine(builder: tfds.core.DatasetBuilder, manifest: dict[str, Any]) -> Verification:
+    """Reads every record of a split and compares them with its manifest.
 
     Args:
         builder: TFDS builder of the split.
-        manifest: its manifest.
-
-    Returns:
-        `Verification`.
+        manifest: manifest of the split.
     """
     problems, examples = [], {}
-    num_classes = builder.info.features["label"].num_classes
+    features: Any = builder.info.features
+    num_classes = features["label"].num_classes
     total = builder.info.splits.total_num_examples
     with tqdm(total=total, desc="Reading records", disable=None) as bar:  # None: in terminals only
         for split, info in builder.info.splits.items():
@@ -126,20 +128,27 @@ def examine(builder: tfds.core.DatasetBuilder, manifest: dict) -> Verification:
     rate = realized_noise_rate(np.concatenate([columns["is_clean"] for columns in train]))
     sha256 = labels_sha256(ids, np.concatenate([columns["label"] for columns in train]).tolist())
     problems += _compare(manifest, ids, rate, sha256)
-    class_names = builder.info.features["label"].names
     path = epath.Path(builder.data_path)
-    return Verification(path, manifest, class_names, problems, histograms, rate, sha256)
+    return Verification(path, manifest, features["label"].names, problems, histograms, rate, sha256)
 
 
-def _examine_file(path, expected, builder, manifest, problems, bar):
-    """Columns of a file's records as far as they can be read; adds to the problems."""
+def _examine_file(
+    path: epath.Path,
+    expected: int,
+    builder: tfds.core.DatasetBuilder,
+    manifest: Mapping[str, Any],
+    problems: list[str],
+    bar: tqdm,
+) -> dict[str, np.ndarray]:
+    """Returns the columns of a file's readable records, and appends to the problems."""
+    features: Any = builder.info.features
     columns = {name: np.array([], "S" if name == "id" else np.int64) for name in COLUMNS}
     if not path.exists():
         problems.append(f"{path}: the file is missing, with {expected} records.")
         return columns
     size, written = path.stat().length, manifest["files"].get(path.name)
     if size != written:
-        problems.append(f"{path}: has {size} bytes, but was written with {written}.")
+        problems.append(f"{path}: the file has {size} bytes, but was written with {written}.")
     records = tf.data.TFRecordDataset(str(path))
     count = _count_readable(records)
     if count != expected:
@@ -147,21 +156,26 @@ def _examine_file(path, expected, builder, manifest, problems, bar):
             f"{path}: only {count} of {expected} records can be read: the next one is damaged, or "
             "the file ends there."
         )
-    parsed = records.take(count).map(_parser(builder.info.features), tf.data.AUTOTUNE)
+    parsed = records.take(count).map(_parser(features), tf.data.AUTOTUNE)
     try:
         batches = list(parsed.batch(1000).as_numpy_iterator())
     except tf.errors.OpError:
-        problems.append(f"{path}: has records that are no examples of this split.")
+        problems.append(f"{path}: the file has records that are not examples of this split.")
         return columns
     if batches:
         columns = {name: np.concatenate([batch[name] for batch in batches]) for name in COLUMNS}
     bar.update(count)
-    problems += _judge(path, columns, parsed, builder.info.features["label"].num_classes)
+    problems += _judge(path, columns, parsed, features["label"].num_classes)
     return columns
 
 
-def _judge(path, columns, parsed, num_classes):
-    """What is wrong with the contents of a file's records."""
+def _judge(
+    path: epath.Path,
+    columns: Mapping[str, np.ndarray],
+    parsed: tf.data.Dataset,
+    num_classes: int,
+) -> list[str]:
+    """Lists the problems with the contents of a file's records."""
     problems = []
     for name, lowest in [("label", 0), ("true_label", -1)]:
         wrong = columns[name][~_in_range(columns[name], lowest, num_classes)]
@@ -183,7 +197,7 @@ def _judge(path, columns, parsed, num_classes):
     return problems
 
 
-def _parser(features):
+def _parser(features: Any) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     skip = {"image": tfds.decode.SkipDecoding()}
 
     def parse(record):
@@ -193,25 +207,27 @@ def _parser(features):
     return parse
 
 
-def _count_readable(records):
+def _count_readable(records: tf.data.Dataset) -> int:
     # ignore_errors ends a file at its first damaged record.
     return int(records.ignore_errors().reduce(np.int64(0), lambda count, _: count + 1))
 
 
-def _in_range(values, lowest, end):
+def _in_range(values: np.ndarray, lowest: int, end: int) -> np.ndarray:
     return (values >= lowest) & (values < end)
 
 
-def _compare(manifest, ids, rate, sha256):
+def _compare(
+    manifest: Mapping[str, Any], ids: Sequence[str], rate: float | None, sha256: str
+) -> list[str]:
     problems = [
-        f"id {identifier} stands {count} times."
+        f"id {identifier} occurs {count} times."
         for identifier, count in collections.Counter(ids).most_common(SHOWN)
         if count > 1
     ]
     if rate != manifest["realized_noise_rate"]:
         wrote = manifest["realized_noise_rate"]
-        problems.append(f"The share of wrong labels is {rate}, the manifest says {wrote}.")
+        problems.append(f"The fraction of wrong labels is {rate}, but the manifest has {wrote}.")
     if sha256 != manifest["split_sha256"]:
         wrote = manifest["split_sha256"]
-        problems.append(f"The hash of the labels is {sha256}, the manifest says {wrote}.")
+        problems.append(f"The hash of the labels is {sha256}, but the manifest has {wrote}.")
     return problems

@@ -1,17 +1,20 @@
-"""The TFDS builder that writes a noisy split: sharded TFRecords, and a manifest of what is wrong.
+"""The TFDS builder that writes a noisy split: sharded TFRecords and a manifest of the noise.
 
-What it writes needs this package no more: `tfds.builder_from_directory` reads it.
+A split can be read without this package, with `tfds.builder_from_directory`.
 """
 
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from mentormix_tf import version
 from mentormix_tf.data import noise
+from mentormix_tf.data.sources.base import SourceSplit
 
 MANIFEST = "manifest.json"
 
@@ -21,56 +24,59 @@ class SplitPlan:
     """One split to write.
 
     Attributes:
-        source: `SourceSplit` that the images come from.
+        source: where the images come from.
         labels: `[n]`, int64, the labels to store: the source's own, or noisy ones.
         kept: `[n]`, bool, which of the source's examples are in this split.
     """
 
-    source: object
+    source: SourceSplit
     labels: np.ndarray
     kept: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return int(self.kept.sum())
 
     @property
-    def is_clean(self):
-        """`[n]`, int64: what the source says, except where a label was changed here."""
+    def is_clean(self) -> np.ndarray:
+        """`[n]`, int64: the source's own values, recomputed where `labels` differ from its labels.
+
+        1 where the label is right, 0 where it is wrong, -1 where unknown.
+        """
         changed = self.labels != self.source.labels
         return np.where(changed, self.labels == self.source.true_labels, self.source.is_clean)
 
 
 @dataclasses.dataclass
 class NoisyLabelsConfig(tfds.core.BuilderConfig):
-    """A noisy split by name, with all that is needed to write it.
+    """A noisy split by name, with everything that is needed to write it.
 
     Attributes:
-        settings: what the split was asked to be, for the manifest.
-        class_names: name of each class.
-        image_shape: `(height, width, channels)`, with None for sides that differ.
-        image_format: "png" for images that come as arrays, None for encoded ones of any format.
-        plans: dict from split name to `SplitPlan`.
+        settings: the settings of the split, for the manifest.
+        class_names: the name of each class.
+        image_shape: `(height, width, channels)`; None for a side that varies between images.
+        image_format: "png" for images that come as arrays, None for encoded images of any format.
+        plans: a plan for each split, by name.
     """
 
-    settings: dict = dataclasses.field(default_factory=dict)
-    class_names: list = dataclasses.field(default_factory=list)
-    image_shape: tuple = (None, None, 3)
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    class_names: list[str] = dataclasses.field(default_factory=list)
+    image_shape: tuple[int | None, int | None, int] = (None, None, 3)
     image_format: str | None = None
-    plans: dict = dataclasses.field(default_factory=dict, repr=False)
+    plans: dict[str, SplitPlan] = dataclasses.field(default_factory=dict, repr=False)
 
 
 class NoisyLabels(tfds.core.GeneratorBasedBuilder):
     """Writes the splits of a `NoisyLabelsConfig`.
 
-    An example has: id, image (encoded as it came), label (what training sees), true_label (-1
-    where unknown) and is_clean (1, 0, or -1 where unknown).
+    An example has id, image (in its original encoding), label (the one to train on), true_label
+    (-1 where unknown) and is_clean (1 for right, 0 for wrong, -1 for unknown).
     """
 
     VERSION = tfds.core.Version("1.0.0")
     name = "noisy_labels"
 
     def _info(self):
-        config = self.builder_config
+        config = cast(NoisyLabelsConfig, self.builder_config)
         features = {
             "id": tfds.features.Text(),
             "image": tfds.features.Image(
@@ -88,7 +94,7 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        plans = self.builder_config.plans
+        plans = cast(NoisyLabelsConfig, self.builder_config).plans
         return {name: self._generate_examples(plan) for name, plan in plans.items()}
 
     def _generate_examples(self, plan):
@@ -108,19 +114,22 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
 
     def _download_and_prepare(self, *args, **kwargs):
         super()._download_and_prepare(*args, **kwargs)
-        # TFDS moves the folder to its place after this, so no split is ever there without it.
-        manifest = _manifest(self.builder_config)
+        # TFDS renames the folder to its final name after this, so every split has a manifest.
+        manifest = _manifest(cast(NoisyLabelsConfig, self.builder_config))
         files = self.data_path.glob("*.tfrecord*")
         manifest["files"] = {path.name: path.stat().length for path in files}
         (self.data_path / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-def labels_sha256(ids, labels):
-    """SHA-256 over the lines "id label", in the order of the ids.
+def labels_sha256(ids: Sequence[str], labels: Sequence[int] | np.ndarray) -> str:
+    """Computes the SHA-256 over the lines "id label", sorted by id.
 
     Args:
-        ids: `[n]` strings.
-        labels: `[n]` integers.
+        ids: n strings, each different.
+        labels: `[n]`, integers.
+
+    Returns:
+        The digest as hexadecimal digits.
     """
     digest = hashlib.sha256()
     for identifier, label in sorted(zip(ids, labels, strict=True)):
@@ -128,17 +137,24 @@ def labels_sha256(ids, labels):
     return digest.hexdigest()
 
 
-def realized_noise_rate(is_clean):
-    """The fraction of labels known to be wrong among those known; None where none is known."""
+def realized_noise_rate(is_clean: np.ndarray) -> float | None:
+    """Measures the fraction of labels that are wrong, among those known to be right or wrong.
+
+    Args:
+        is_clean: `[n]`, integers: 1 for right, 0 for wrong, -1 for unknown.
+
+    Returns:
+        A fraction in [0, 1], or None if all are unknown.
+    """
     known = np.asarray(is_clean) >= 0
     return float(np.mean(is_clean[known] == 0)) if known.any() else None
 
 
-def _manifest(config):
-    """What is known of a split; labels held out for validation count as training labels."""
+def _manifest(config: NoisyLabelsConfig) -> dict[str, Any]:
+    """Describes a split; labels held out for validation count as training labels."""
     plan, held_out = config.plans["train"], config.plans.get("validation")
     used = plan.kept | held_out.kept if held_out else plan.kept
-    labels, ids = plan.labels[used], [plan.source.ids[i] for i in np.flatnonzero(used)]
+    labels, ids = plan.labels[used], [plan.source.ids[i] for i in np.flatnonzero(used).tolist()]
     true_labels = plan.source.true_labels[used]
     matrix = noise.transition_matrix(labels, true_labels, len(config.class_names))
     return {

@@ -1,35 +1,37 @@
 """Networks by name, for any image size and number of classes.
 
 Each takes images `[batch, height, width, channels]` with values in [0, 255], scales them itself,
-and gives logits `[batch, num_classes]`.
+and returns logits `[batch, num_classes]`.
 
-To add one, write a function of (image_shape, num_classes) in a module of this folder and give it an
-entry in `NETWORKS`. The module is imported when the network is first built, so that this registry
-needs neither TensorFlow nor Keras; `APPLICATIONS`, the networks of `keras.applications`, need Keras
-and are imported when they are first asked for.
+To add one, write a function of (image_shape, num_classes) in a module of this folder and add an
+entry to `NETWORKS`. The module is imported when the network is first built, so this registry needs
+neither TensorFlow nor Keras; `APPLICATIONS`, the networks of `keras.applications`, need Keras and
+are imported on first use.
 """
 
 import dataclasses
 import pkgutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mentormix_tf.errors import InputError
 
 if TYPE_CHECKING:
     import keras
 
+    from mentormix_tf.networks.applications import APPLICATIONS
+
 __all__ = ["APPLICATIONS", "NETWORKS", "Network", "build", "check", "names"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A network by name; called with (image_shape, num_classes), it builds one.
+    """A network by name, which is built by calling it with (image_shape, num_classes).
 
     Attributes:
         builder: `module:function` in this package, such as `resnet:resnet32`.
-        source: where the network comes from, in Markdown, for the docs.
+        source: origin of the network, in Markdown, for the docs.
         parameters: number of trainable parameters for images of 32 x 32 x 3 and 10 classes.
-        giga_macs: billions of multiply-additions for one such image, forward.
+        giga_macs: billions of multiply-additions of the forward pass for one such image.
     """
 
     builder: str
@@ -44,13 +46,13 @@ class Network:
 NETWORKS = {
     "small_cnn": Network(
         "small_cnn:small_cnn",
-        "ours, for trying things out; 0.10 M parameters for 8 x 8 pixels",
+        "this project, for quick experiments; 0.10 M parameters for 8 x 8 pixels",
         parameters=591_594,
         giga_macs=0.03,
     ),
     "resnet32": Network(
         "resnet:resnet32",
-        "the released MentorMix code, which calls it ResNet-32: the network of the CIFAR "
+        "the released MentorMix code, which calls it ResNet-32 and uses it in the CIFAR "
         "experiments",
         parameters=29_442_378,
         giga_macs=4.31,
@@ -58,7 +60,7 @@ NETWORKS = {
     "resnet32_thin": Network(
         "resnet:resnet32_thin",
         "He et al., [Deep Residual Learning](https://arxiv.org/abs/1512.03385), 2016, section 4.2: "
-        "what is usually meant by ResNet-32",
+        "the network that is usually called ResNet-32",
         parameters=464_154,
         giga_macs=0.07,
     ),
@@ -79,14 +81,14 @@ NETWORKS = {
 }
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name == "APPLICATIONS":
         return _applications().APPLICATIONS
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def names() -> str:
-    """Lists what --network takes."""
+    """Lists the values of --network, separated by commas."""
     return f"{', '.join(NETWORKS)}, or a name from keras.applications such as resnet50"
 
 
@@ -105,27 +107,28 @@ def build(
         name: one of `NETWORKS` or of `APPLICATIONS`, the networks of `keras.applications`.
         image_shape: `(height, width, channels)`.
         num_classes: number of logits.
-        pretrained: whether to start from ImageNet weights, which `APPLICATIONS` have.
+        pretrained: whether to start from ImageNet weights, which only `APPLICATIONS` have.
 
     Returns:
-        A built `keras.Model`.
+        A model from images `[batch, height, width, channels]`, float32 in [0, 255], to logits
+        `[batch, num_classes]`.
 
     Raises:
-        InputError: the name is not known, the network can't take such images, or it has no
-            ImageNet weights or they can't be downloaded.
+        InputError: the name is unknown, the network can't take images of this shape, or its
+            ImageNet weights don't exist or can't be downloaded.
     """
     check(name)
     if name not in NETWORKS:
         return _applications().application(name, image_shape, num_classes, pretrained)
     if pretrained:
         raise InputError(
-            f"pretrained=True: there are no ImageNet weights of network={name}; choose one from "
-            "keras.applications such as resnet50, or leave pretrained out."
+            f"pretrained=True: there are no ImageNet weights for network={name}; choose a network "
+            "of keras.applications such as resnet50, or leave out pretrained."
         )
     return NETWORKS[name](image_shape, num_classes)
 
 
-def _applications():
-    from mentormix_tf.networks import applications  # not above, since it needs Keras
+def _applications() -> Any:
+    from mentormix_tf.networks import applications  # not at the top, since it needs Keras
 
     return applications

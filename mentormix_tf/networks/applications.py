@@ -5,6 +5,8 @@ import inspect
 import os
 import re
 import socket
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 from keras import layers, models, ops
@@ -14,16 +16,16 @@ from mentormix_tf.errors import InputError
 DOWNLOAD_TIMEOUT = 30.0  # seconds without a byte; Keras would wait forever
 # Smallest height and width that Keras accepts. Source: the docstrings of keras.applications.
 MIN_SIZES = {"xception": 71, "inception_v3": 75, "inception_resnet_v2": 75}
-MIN_SIZE = 32  # of all others
+MIN_SIZE = 32  # for all others
 
 
-def _snake_case(name):
-    """Turns `EfficientNetV2B0` into `efficientnet_v2_b0`: Net and NeXt don't start a word."""
+def _snake_case(name: str) -> str:
+    """Turns `EfficientNetV2B0` into `efficientnet_v2_b0`; Net and NeXt don't start a word."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])(?!Net|NeXt|Xt)", "_", name).lower()
 
 
-# Name -> the function of `keras.applications` that makes the network.
-APPLICATIONS = {
+# Name -> the function of `keras.applications` that builds the network.
+APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
     _snake_case(name): function
     for name, function in inspect.getmembers(keras.applications, inspect.isfunction)
 }
@@ -38,15 +40,15 @@ def application(
     dense layers of 4096 units, and MobileNetV3 its last convolution. Grayscale images are repeated
     to three channels.
 
-    Source: https://keras.io/api/applications names each network's paper.
+    Source: the papers that https://keras.io/api/applications lists.
 
     Args:
         name: one of `APPLICATIONS`.
         image_shape: `(height, width, channels)` with 1 or 3 channels; height and width at least
             `MIN_SIZES[name]`, or `MIN_SIZE` if the network is not listed there.
         num_classes: number of logits.
-        pretrained: whether to start from Keras's ImageNet weights (except for the head), which
-            Keras downloads once, instead of random ones.
+        pretrained: whether to start from Keras's ImageNet weights (except for the head) instead of
+            random ones; Keras downloads them once.
 
     Returns:
         A model from images `[batch, height, width, channels]`, float32 in [0, 255], to logits
@@ -59,8 +61,8 @@ def application(
     height, width, channels = image_shape
     if channels not in (1, 3):
         raise InputError(
-            f"network={name} can't take images of {channels} channels: give it images of 1 or 3, "
-            "or choose a network that is not from keras.applications."
+            f"network={name} can't take images of {channels} channels: use images of 1 or 3 "
+            "channels, or a network that is not from keras.applications."
         )
     smallest = MIN_SIZES.get(name, MIN_SIZE)
     if min(height, width) < smallest:
@@ -71,13 +73,14 @@ def application(
     features = _features(name, height, width, pretrained)
     images = layers.Input(image_shape)
     rgb = images if channels == 3 else ops.repeat(images, 3, axis=-1)
-    # Each module has the function that goes with its networks.
-    preprocess_input = inspect.getmodule(APPLICATIONS[name]).preprocess_input
+    # Each module of keras.applications defines the preprocessing of its networks.
+    module: Any = inspect.getmodule(APPLICATIONS[name])
+    preprocess_input = module.preprocess_input
     logits = layers.Dense(num_classes)(features(preprocess_input(rgb)))
     return models.Model(images, logits, name=name)
 
 
-def _features(name, height, width, pretrained):
+def _features(name: str, height: int, width: int, pretrained: bool) -> keras.Model:
     """The network without preprocessing and head, from images to `[batch, features]`."""
     make = APPLICATIONS[name]
     arguments = {"include_top": False, "input_shape": (height, width, 3)}
@@ -99,7 +102,7 @@ def _features(name, height, width, pretrained):
 
 
 @contextlib.contextmanager
-def _download_timeout():
+def _download_timeout() -> Iterator[None]:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
     try:

@@ -1,19 +1,28 @@
-"""A small convolutional network, for small images and for trying things out."""
+"""A small convolutional network, for small images and quick experiments."""
 
+from typing import Any
+
+import keras
 from keras import layers, models
 
 
-def small_cnn(image_shape, num_classes):
-    """Two stages of two 3x3 convolutions, then a dense layer of 128 units; BatchNorm after each.
+def small_cnn(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    """Builds two stages of two 3x3 convolutions and a dense layer of 128 units.
+
+    BatchNorm and ReLU follow each convolution and the dense layer; max pooling follows each stage.
 
     Args:
-        image_shape: `(height, width, channels)`, at least 2 x 2.
+        image_shape: `(height, width, channels)`, at least 4 x 4 pixels.
         num_classes: number of logits.
 
     Returns:
-        A `keras.Model` from images in [0, 255] to logits; 0.1 M parameters for 8 x 8 pixels.
+        A model from images `[batch, height, width, channels]` in [0, 255] to logits `[batch,
+        num_classes]`; 0.1 M parameters for 8 x 8 pixels and 10 classes.
     """
-    stack = [layers.Input(image_shape), layers.Rescaling(1 / 127.5, offset=-1.0)]
+    stack: list[Any] = [
+        layers.Input(image_shape),
+        layers.Rescaling(1 / 127.5, offset=-1.0),
+    ]
     for filters in (32, 64):
         for _ in range(2):
             stack.append(layers.Conv2D(filters, 3, padding="same", use_bias=False))

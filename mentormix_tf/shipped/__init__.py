@@ -1,4 +1,4 @@
-"""The paper's experiments, as flagfiles and studies that are installed with the package."""
+"""The paper's experiments: flagfiles and studies that are installed with the package."""
 
 import os
 import pathlib
@@ -7,17 +7,17 @@ _HERE = pathlib.Path(__file__).parent
 
 
 def find(path: str | os.PathLike, folder: str | os.PathLike = "") -> pathlib.Path:
-    """Finds a file of the user's, or else the shipped one of that name.
+    """Finds a file of the user's, or otherwise the shipped file of that name.
 
-    So `flags/cifar10/symmetric_40.flags` means the same in every folder.
+    Shipped files are therefore found from any folder, as in `flags/cifar10/symmetric_40.flags`.
 
     Args:
-        path: where the file is, or a shipped file's name, such as `studies/digits.yaml`.
-        folder: where relative paths begin; the current folder by default.
+        path: path of the user's file, or name of a shipped file, such as `studies/digits.yaml`.
+        folder: folder that relative paths start from; the current folder by default.
 
     Returns:
-        The path, with `~` expanded, if it exists; else that of the shipped file, if there is one;
-        else the path again, for the caller to report as missing.
+        The user's path, with `~` expanded, if it exists; otherwise the path of the shipped file if
+        there is one; otherwise the user's path, for the caller to report as missing.
     """
     own = pathlib.Path(folder, os.path.expanduser(path))
     shipped = _HERE / path

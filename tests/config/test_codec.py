@@ -1,4 +1,4 @@
-"""Settings survive every way of writing them down: read(write(settings)) == settings."""
+"""Settings survive every format that they are written in: read(write(settings)) == settings."""
 
 import dataclasses
 import pathlib
@@ -38,12 +38,12 @@ CONFIGS = [
     *(PrepareConfig, EvaluateConfig, PredictConfig, ExportConfig, StudyConfig),
     *(TrainMentorConfig, StepConfig, TargetConfig),
 ]
-# Characters that a reader may take for a comment, a quote, an end or a list's comma.
+# Characters that a reader may mistake for a comment, a quote, a line's end or a list's comma.
 NASTY = st.text(st.sampled_from("ab-=#/,'\"\\ \t:{}[]%&*!|>~é\u2028\x85\x0b"), max_size=8)
 
 
 def values(field: Field, is_in_list=False):
-    """A strategy for a field's values: its default often, so that whole configs are valid."""
+    """A strategy for a field's values: often its default, so that most configs are valid."""
     kind = codec.without_none(field.kind)
     if typing.get_origin(kind) is tuple:
         part = dataclasses.replace(field, kind=typing.get_args(kind)[0], default=None)
@@ -52,7 +52,7 @@ def values(field: Field, is_in_list=False):
     if typing.get_origin(kind) is Literal:
         return st.sampled_from(typing.get_args(kind))
     if kind is str:
-        # A flagfile's line can't end in a blank, nor can a part of a list begin or end in one.
+        # A flagfile's line can't end in whitespace; a part of a list can't start with it either.
         texts = NASTY.map(str.strip if is_in_list else str.rstrip)
         return texts if is_in_list else st.one_of(st.just(field.default), texts)
     drawn = {
@@ -103,7 +103,7 @@ def read_from_words(config_class, given):
 @pytest.mark.parametrize("config_class", CONFIGS, ids=lambda c: c.__name__)
 @settings(max_examples=25, deadline=None, database=None, derandomize=True)
 @given(data=st.data())
-def test_every_config_survives_every_way_in(config_class, data, tmp_path_factory):
+def test_every_config_survives_every_format(config_class, data, tmp_path_factory):
     config = data.draw(configs(config_class))
     assert read_from_words(config_class, words(config)) == config
 
@@ -165,7 +165,7 @@ def test_flags_txt_is_read_as_the_command_line_reads_it(line, pretrained, tmp_pa
         ("--flagfile=flags.txt\n", "includes itself"),
     ],
 )
-def test_what_no_run_has_is_refused_in_a_sentence(text, message, tmp_path):
+def test_bad_flags_are_rejected_in_a_sentence(text, message, tmp_path):
     (tmp_path / "flags.txt").write_text(text)
     with pytest.raises(InputError) as error:
         run_config.read(tmp_path / "flags.txt", methods.all_hyperparameters())
@@ -174,8 +174,8 @@ def test_what_no_run_has_is_refused_in_a_sentence(text, message, tmp_path):
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "a "])
-def test_what_a_line_can_not_hold_is_not_written(value):
-    with pytest.raises(InputError, match=r"noise_file=.* can't be kept in a flagfile"):
+def test_values_that_a_line_can_not_hold_are_not_written(value):
+    with pytest.raises(InputError, match=r"noise_file=.* can't be written to a flagfile"):
         RunConfig(DataConfig(noise_file=value)).flagfile()
 
 

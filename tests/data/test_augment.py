@@ -1,4 +1,4 @@
-"""Augmentation against TensorFlow's own operations, image by image, and its distributions."""
+"""Augmentation: compared with TensorFlow's own operations for each image, and its distributions."""
 
 import io
 
@@ -21,7 +21,7 @@ def encode(pixels, kind="png"):
 
 
 def test_colors_as_the_released_code_distorts_them():
-    # Values that no step pushes out of the valid range, where saturation and hue mean something.
+    # No step may leave the valid range, where saturation and hue would lose their meaning.
     images = 90 + IMAGES * 0.3
     seed = tf.constant([1, 2])
     brightness, saturation, hue, contrast, order = randomness.uniform([5, 200], seed).numpy()
@@ -120,13 +120,13 @@ def test_auto_goes_by_the_images(shape, name):
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "bmp", "gif"])
-def test_colours_become_grey(kind):
+def test_colors_become_gray(kind):
     pixels = np.tile([[[200, 50, 20]]], (8, 12, 1))
-    grey = augment.decode(encode(pixels, kind), 1)
-    assert grey.shape == (8, 12, 1) and grey.dtype == tf.uint8
+    gray = augment.decode(encode(pixels, kind), 1)
+    assert gray.shape == (8, 12, 1) and gray.dtype == tf.uint8
     luminance = 0.299 * 200 + 0.587 * 50 + 0.114 * 20
-    # PNG's own weights are those of other primaries.
-    np.testing.assert_allclose(grey, luminance, atol=10 if kind == "png" else 2)
+    # TensorFlow's PNG decoder uses the luminance weights of other primaries.
+    np.testing.assert_allclose(gray, luminance, atol=10 if kind == "png" else 2)
 
 
 def test_decoding_is_reading_then_resizing():
@@ -147,5 +147,5 @@ def test_images_of_one_size_are_evaluated_whole():
 def test_bad_names():
     with pytest.raises(InputError, match="augmentation=mixup is unknown: choose one of auto"):
         augment.get("mixup", (32, 32, 3))
-    with pytest.raises(InputError, match="augmentation=cifar distorts colours"):
+    with pytest.raises(InputError, match="augmentation=cifar distorts colors"):
         augment.get("cifar", (8, 8, 1))

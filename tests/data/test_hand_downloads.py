@@ -1,5 +1,5 @@
-"""Data sets that are downloaded by hand, tiny and in their official layout: prepared, examined and
-trained on."""
+"""Data sets that are downloaded by hand: tiny ones in the official layout are prepared, verified
+and trained on."""
 
 import pytest
 
@@ -36,7 +36,7 @@ WRITERS = {
         ),
     ],
 )
-def test_prepared_examined_and_trained_on(dataset, noise, tmp_path, monkeypatch):
+def test_prepared_verified_and_trained_on(dataset, noise, tmp_path, monkeypatch):
     WRITERS[dataset](tmp_path, monkeypatch)
     data = DataConfig(dataset=dataset, noise=noise, data_dir=str(tmp_path))
     made = splits.prepare(data)

@@ -1,4 +1,4 @@
-"""Label noise: exact counts, the right distribution, the same on every machine."""
+"""Label noise: exact counts, the right distribution, the same labels on every machine."""
 
 import hashlib
 
@@ -19,12 +19,12 @@ def test_symmetric_flips_exactly_that_many(level):
     assert noisy.min() >= 0 and noisy.max() < 10
 
 
-def test_symmetric_flips_to_any_other_class_alike():
+def test_symmetric_flips_to_all_other_classes_equally():
     noisy = noise.symmetric(LABELS, 10, 0.5, seed=2)
     flipped = noisy != LABELS
     steps = np.bincount((noisy - LABELS)[flipped] % 10, minlength=10)
     assert steps[0] == 0 and stats.chisquare(steps[1:]).pvalue > 1e-3
-    # Which examples are flipped depends neither on their class nor on their place.
+    # Whether an example is flipped depends on neither its class nor its position.
     counts = [np.bincount(LABELS[flipped]), np.bincount(LABELS[~flipped])]
     assert stats.chi2_contingency(counts).pvalue > 1e-3
     halves = [flipped[:10_000].sum(), flipped[10_000:].sum()]

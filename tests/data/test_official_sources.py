@@ -1,4 +1,4 @@
-"""The data sets that are downloaded by hand, read from tiny ones in the official layouts."""
+"""The sources that are downloaded by hand, read from tiny data sets in the official layouts."""
 
 import shutil
 
@@ -41,7 +41,7 @@ def web(tmp_path):
 
 
 def check(split, count):
-    """The contract of a split; returns its images."""
+    """Checks the invariants of a split; returns its images."""
     images = list(split.images())
     assert len(split.ids) == len(set(split.ids)) == len(split.labels) == len(images) == count
     assert [bytes(image) for image in split.images()] == [bytes(image) for image in images]
@@ -82,9 +82,9 @@ def test_mini_imagenet(mini, noise, level):
 
 def test_mini_imagenet_shows_the_right_images(mini):
     train = mini_imagenet.load("blue", 0.8, str(mini), None).train
-    colours = np.array([tf.io.decode_image(image).numpy().mean((0, 1)) for image in train.images()])
+    colors = np.array([tf.io.decode_image(image).numpy().mean((0, 1)) for image in train.images()])
     for label in range(4):
-        assert np.ptp(colours[train.true_labels == label], axis=0).max() < 8
+        assert np.ptp(colors[train.true_labels == label], axis=0).max() < 8
 
 
 def test_mini_imagenet_with_other_noise_is_clean(mini):
@@ -111,7 +111,7 @@ def test_only_released_levels(load, noise, tmp_path):
 )
 def test_mini_imagenet_names_what_is_missing(tmp_path, monkeypatch, missing, words):
     manual = official_layouts.write_mini_imagenet(tmp_path, monkeypatch)
-    # A web image that no level lists is not missed.
+    # A web image that no level lists is not needed.
     listed = (manual / "dataset_no_images/mini-imagenet/split/red_noise_nl_0.8").read_text()
     (manual / "dataset_no_images/mini-imagenet/split/red_noise_nl_0.8").write_text(
         listed
@@ -128,11 +128,13 @@ def test_mini_imagenet_names_what_is_missing(tmp_path, monkeypatch, missing, wor
         assert word in str(error.value)
 
 
-def test_mini_imagenet_explains_a_file_that_is_no_image(tmp_path, monkeypatch):
+def test_mini_imagenet_explains_a_file_that_is_not_an_image(tmp_path, monkeypatch):
     manual = official_layouts.write_mini_imagenet(tmp_path, monkeypatch)
     for path in (manual / "noisy_images").iterdir():
         path.write_bytes(b"<html>Gone</html>")
-    with pytest.raises(InputError, match=r"can't be prepared .* that a file is no image"):
+    with pytest.raises(
+        InputError, match=r"can't be prepared .* a file in noisy_images/ is not an image"
+    ):
         mini_imagenet.load("red", 0.4, str(tmp_path), None)
 
 
@@ -257,7 +259,7 @@ def test_webvision_checks_labels_and_synsets(tmp_path, web):
     with pytest.raises(InputError, match=r"val_filelist\.txt has .* in line 1: .* 0 to 999"):
         webvision.load_mini("web", 0.0, str(tmp_path), None)
     (web / "info/synsets.txt").write_text("n01440764 tench\n")
-    with pytest.raises(InputError, match=r"synsets\.txt has 1 lines"):
+    with pytest.raises(InputError, match=r"synsets\.txt has 1 lines instead"):
         webvision.load_mini("web", 0.0, str(tmp_path), None)
 
 
@@ -267,7 +269,7 @@ def test_imagenet2012(imagenet):
     check(source.test, 130)
     counts = {0: 12, 1: 12, 2: 12, 3: 12, 50: 4, 999: 4}
     assert dict(zip(*np.unique(source.train.labels, return_counts=True), strict=True)) == counts
-    # TFDS's order is that of the WordNet ids, as in WebVision's synsets.txt.
+    # TFDS orders the classes by WordNet id, like WebVision's synsets.txt.
     assert source.class_names == sorted(source.class_names) and len(source.class_names) == 1000
     assert source.class_names[0] == "n01440764" and source.image_shape == (None, None, 3)
 
@@ -305,9 +307,11 @@ def test_prepared_sets_need_no_archives(imagenet, tmp_path):
     assert len(list(source.train.images())) == 48
 
 
-def test_an_archive_that_is_not_whole(tmp_path, monkeypatch):
+def test_incomplete_archive(tmp_path, monkeypatch):
     official_layouts.write_imagenet2012(tmp_path)
     name, size = next(iter(REAL_SIZES.items()))
     monkeypatch.setitem(imagenet2012.TARS, name, size)
-    with pytest.raises(InputError, match=rf"{name} has \d+ bytes instead of {size}: get it again"):
+    with pytest.raises(
+        InputError, match=rf"{name} has \d+ bytes instead of {size}: download it again"
+    ):
         imagenet2012.load_full("symmetric", 0.0, str(tmp_path), None)

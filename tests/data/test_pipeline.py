@@ -1,4 +1,4 @@
-"""Batches: each example once an epoch, the same from any step on, from memory and from files."""
+"""Batches: each example once per epoch, the same from any start step, in memory and streamed."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from mentormix_tf.config import DataConfig
 from mentormix_tf.data import augment, pipeline, splits
 
 PLAIN = augment.AUGMENTATIONS["none"]
-# Images of one size are held decoded where there is memory for it, or else streamed.
+# Images of one size are held in memory, decoded, if they fit; otherwise they are streamed.
 TIERS = {"decoded": 2**30, "streamed": 0}
 
 
@@ -21,7 +21,7 @@ def take(batches, count):
 
 @pytest.fixture(scope="module")
 def rgb(tmp_path_factory):
-    """60 colour images of one size, with their position in the first pixel, in several shards."""
+    """60 color images of one size, with their position in the first pixel, in several shards."""
     return make_rgb(tmp_path_factory.mktemp("rgb"))
 
 
@@ -152,7 +152,7 @@ def test_index_on_request(digits, tier):
 
 
 class TestHosts:
-    """What several hosts make, put together."""
+    """The batches of several hosts, put together."""
 
     def contexts(self, hosts, replicas_each=1):
         total = hosts * replicas_each
@@ -190,7 +190,7 @@ class TestHosts:
         np.testing.assert_array_equal(whole["label"], joined)
 
     @pytest.mark.parametrize("tier", TIERS)
-    @pytest.mark.parametrize("batch_size", [100, 360, 180])  # 360 examples, 90 a host
+    @pytest.mark.parametrize("batch_size", [100, 360, 180])  # 360 examples, 90 per host
     def test_evaluation_sees_every_example_once(self, digits, tier, batch_size):
         columns = (*pipeline.COLUMNS, "index")
         seen = []

@@ -1,4 +1,4 @@
-"""Noisy splits: what is written, found again, refused; and what the checkup finds."""
+"""Noisy splits: what is written, reused and rejected, and the problems that verification finds."""
 
 import dataclasses
 import hashlib
@@ -16,7 +16,7 @@ from mentormix_tf.data import augment, pipeline, splits, verify, writer
 
 
 def examples(path, split):
-    """A split as TFDS reads it, without this package."""
+    """Reads a split with TFDS alone, without this package."""
     return list(tfds.builder_from_directory(path).as_dataset(split=split).as_numpy_iterator())
 
 
@@ -97,7 +97,7 @@ def test_part_of_the_training_examples(digits, data_dir):
         splits.prepare(DataConfig(data_dir=data_dir, train_examples=1438))
 
 
-def test_what_is_there_is_found_again(digits, data_dir):
+def test_an_existing_split_is_reused(digits, data_dir):
     before = {path.name: path.stat().mtime for path in digits.path.iterdir()}
     again = splits.prepare(DataConfig(data_dir=data_dir, noise="symmetric", noise_level=0.4))
     assert again.path == digits.path
@@ -117,7 +117,7 @@ def test_noise_files(tmp_path, data_dir):
     assert abs(made.manifest["realized_noise_rate"] - 0.9) < 0.03
 
 
-def test_a_half_written_split_is_not_taken_for_whole(tmp_path, monkeypatch):
+def test_a_half_written_split_is_written_again(tmp_path, monkeypatch):
     config = DataConfig(data_dir=str(tmp_path))
     monkeypatch.setattr(writer, "_manifest", lambda config: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -132,7 +132,7 @@ def test_a_half_written_split_is_not_taken_for_whole(tmp_path, monkeypatch):
 
 
 def test_full_disk(tmp_path, monkeypatch):
-    def full(*args, **kwargs):  # as TFDS says it on a full file system
+    def full(*args, **kwargs):  # the error of TFDS on a full file system
         raise RuntimeError("ResourceExhaustedError: Failed to finalize; No space left on device")
 
     monkeypatch.setattr(writer.NoisyLabels, "_download_and_prepare", full)
@@ -155,7 +155,7 @@ def test_full_disk(tmp_path, monkeypatch):
             {"dataset": "mini_imagenet", "noise": "red", "noise_level": 0.25},
             "0, 0.05, 0.1, 0.15, 0.2, 0.3",
         ),
-        ({"dataset": "tfds:no_such_set"}, "no_such_set is no data set of TensorFlow Datasets"),
+        ({"dataset": "tfds:no_such_set"}, "no_such_set is not a data set of TensorFlow Datasets"),
     ],
 )
 def test_bad_settings(tmp_path, settings, message):
@@ -163,7 +163,7 @@ def test_bad_settings(tmp_path, settings, message):
         splits.prepare(DataConfig(data_dir=str(tmp_path), **settings))
 
 
-# Damage, as it happens to files.
+# Damaged files.
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def examine(path):
     return verify.examine(tfds.builder_from_directory(path), manifest)
 
 
-def test_checkup_of_a_sound_split(digits):
+def test_verification_of_an_intact_split(digits):
     found = examine(digits.path)
     assert found.problems == []
     assert found.sha256 == digits.manifest["split_sha256"]
@@ -212,7 +212,7 @@ def flip_a_bit(file):
 def test_flipped_bit(copy):
     path, file = copy
     flip_a_bit(file)
-    data = splits.load(path)  # its size is right
+    data = splits.load(path)  # the file still has the right size
     with pytest.raises(InputError, match=r"train.tfrecord.* is damaged.*prepare it again"):
         pipeline.train_batches(data, 128, 0, augment.AUGMENTATIONS["none"], (8, 8, 1))
     streamed = pipeline.train_batches(
@@ -249,14 +249,14 @@ def test_wrong_contents(copy, digits):
     problems = " ".join(examine(path).problems)
     assert "1 records have a label outside [0, 10), the first is 10" in problems
     assert "1 images can't be decoded, the first is train_" in problems
-    assert "stands 2 times" in problems and "The hash of the labels" in problems
+    assert "occurs 2 times" in problems and "The hash of the labels" in problems
     assert features["label"].num_classes == 10
 
 
 def test_no_manifest(copy):
     path, _ = copy
     (path / "manifest.json").unlink()
-    with pytest.raises(InputError, match=r"manifest.json can't be read. Delete the folder"):
+    with pytest.raises(InputError, match=r"manifest.json can't be read: delete the folder"):
         splits.load(path)
 
 

@@ -1,4 +1,4 @@
-"""The networks of keras.applications: names, preprocessing, sizes, and weights from ImageNet."""
+"""The networks of keras.applications: names, preprocessing, sizes, and ImageNet weights."""
 
 import re
 import socket
@@ -58,16 +58,16 @@ def test_preprocessing_is_inside(name, make, preprocess_input):
     expected = original(preprocess_input(images.copy())).numpy() @ kernel + bias
     tolerance = 1e-4 * np.abs(expected).max()
     np.testing.assert_allclose(network(images), expected, rtol=0.0, atol=tolerance)
-    # The same images in another range are told apart, so the comparison can fail.
+    # The comparison can fail: images in another range give other logits.
     assert np.abs(network(images / 255.0) - expected).max() > 100.0 * tolerance
 
 
-def test_grey_images_are_repeated():
-    grey = networks.build("mobilenet", (32, 32, 1), 5)
-    colour = networks.build("mobilenet", (32, 32, 3), 5)
-    colour.set_weights(grey.get_weights())
+def test_gray_images_are_repeated():
+    gray = networks.build("mobilenet", (32, 32, 1), 5)
+    color = networks.build("mobilenet", (32, 32, 3), 5)
+    color.set_weights(gray.get_weights())
     images = np.random.RandomState(0).randint(256, size=(2, 32, 32, 1)).astype(np.float32)
-    np.testing.assert_array_equal(grey(images), colour(np.repeat(images, 3, axis=-1)))
+    np.testing.assert_array_equal(gray(images), color(np.repeat(images, 3, axis=-1)))
 
 
 @pytest.mark.parametrize(
@@ -80,10 +80,10 @@ def test_published_sizes_for_imagenet(name, parameters):
 
 @pytest.mark.parametrize("name", networks.APPLICATIONS)
 def test_images_too_small(name):
-    # Keras's own refusal names the smallest size.
-    with pytest.raises(ValueError) as refusal:
+    # Keras's own error names the smallest size.
+    with pytest.raises(ValueError) as error:
         networks.APPLICATIONS[name](include_top=False, weights=None, input_shape=(90, 9, 3))
-    smallest = int(re.search(r"at least (\d+)x", str(refusal.value))[1])
+    smallest = int(re.search(r"at least (\d+)x", str(error.value))[1])
     for size in [(90, smallest - 1), (smallest - 1, 90)]:
         given = f"network={name} can't take images of {size[0]}x{size[1]} pixels"
         with pytest.raises(InputError, match=f"{given}: use --image_size={smallest} or"):
@@ -98,13 +98,15 @@ def test_images_just_large_enough(name):
 
 
 def test_images_of_other_channels():
-    with pytest.raises(InputError, match="network=resnet50 can't take images of 4 channels: give"):
+    with pytest.raises(
+        InputError, match="network=resnet50 can't take images of 4 channels: use images of 1 or 3"
+    ):
         networks.build("resnet50", (32, 32, 4), 10)
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """Where Keras keeps weights, empty; it reads KERAS_HOME only when it is first imported."""
+    """An empty folder for Keras's weights; Keras reads KERAS_HOME only at its first import."""
     monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "models").mkdir()
@@ -113,7 +115,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def no_internet(monkeypatch):
-    """What opening an address raises, and a list of the timeouts that were set at the time."""
+    """Makes opening a URL fail; returns a list that collects the timeouts set at the time."""
     timeouts = []
 
     def urlopen(address, *args, **kwargs):
@@ -155,7 +157,7 @@ def test_download_that_stalls(cache, monkeypatch):
 
 
 def test_weights_put_into_the_cache_are_used(cache, no_internet):
-    # Keras has no checksum for MobileNet's file; other networks' must be the published one.
+    # Keras has no checksum for MobileNet; the files of other networks must be the published ones.
     published = keras.applications.MobileNet(
         weights=None, include_top=False, input_shape=(128, 128, 3), pooling="avg"
     )

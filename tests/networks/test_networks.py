@@ -1,6 +1,6 @@
-"""Every network: shapes, sizes, input range, that its logits are logits, and that it can be saved.
+"""Every network: input and output shapes, that it returns logits, and that it can be saved.
 
-The networks of keras.applications have more tests, in test_applications.py.
+test_applications.py has more tests of the networks of keras.applications.
 """
 
 import keras
@@ -47,7 +47,7 @@ def _check(network, image_shape, num_classes):
     assert not np.allclose(logits.sum(axis=1), 1.0)
 
 
-# The wide ResNet has nothing to save that the other with pre-activation units has not.
+# The wide ResNet is left out: it is made of the same layers as preact_resnet18.
 @pytest.mark.parametrize("name", (*OWN[:-1], *APPLICATIONS))
 def test_saved_and_loaded_is_the_same(name, tmp_path):
     network = networks.build(name, (32, 32, 1), 3)
@@ -66,5 +66,5 @@ def test_unknown_network():
 
 @pytest.mark.parametrize("name", OWN)
 def test_own_networks_have_no_pretrained_weights(name):
-    with pytest.raises(InputError, match=f"no ImageNet weights of network={name}; .*resnet50"):
+    with pytest.raises(InputError, match=f"no ImageNet weights for network={name}; .*resnet50"):
         networks.build(name, (32, 32, 3), 10, pretrained=True)

@@ -1,4 +1,4 @@
-"""The ResNets against their papers' numbers and, step by step, against their papers' words."""
+"""The ResNets compared with the numbers in their papers, and with independent forward passes."""
 
 import functools
 
@@ -43,7 +43,7 @@ def _rounded(value, like):
 
 
 def _multiply_adds(network):
-    """Multiplications of a kernel with all places of an image, by the layers' output shapes."""
+    """Counts the multiplications of kernels with all positions, from the layers' output shapes."""
     total = 0
     for layer in network.layers:
         if isinstance(layer, layers.Conv2D):
@@ -67,7 +67,7 @@ def test_weights_are_drawn_anew_by_he_and_follow_the_seed(resnets):
     for kernel in standard:
         # Four standard errors of a normal sample's standard deviation.
         assert abs(kernel.std() - 1.0) < 4.0 / np.sqrt(2 * kernel.size)
-    assert max(abs(kernel).max() for kernel in standard) > 4.0  # truncated, it would be 2.3
+    assert max(abs(kernel).max() for kernel in standard) > 4.0  # 2.3 if it were truncated
     twice = []
     for _ in range(2):
         keras.utils.set_random_seed(3)
@@ -87,7 +87,7 @@ def test_batch_norms_are_those_of_the_released_code(resnets):
 def test_network_computes_what_its_source_says(name, resnets):
     """An independent forward pass in plain operations, with the network's own weights."""
     network = resnets[name]
-    # Else BatchNorm would do next to nothing, and could stand before or after a ReLU.
+    # With its initial weights, BatchNorm does almost nothing and its position does not matter.
     random = np.random.RandomState(0)
     for layer in network.layers:
         if isinstance(layer, layers.BatchNormalization):
@@ -106,7 +106,7 @@ def test_network_computes_what_its_source_says(name, resnets):
 
 
 class _Weights:
-    """Hands out the layers of each kind in the order in which an image meets them."""
+    """Returns the layers of each kind in the order of the forward pass."""
 
     def __init__(self, network):
         convolutions = [layer for layer in network.layers if isinstance(layer, layers.Conv2D)]
@@ -120,7 +120,7 @@ class _Weights:
     def convolve(self, x, stride=1, size=3):
         return keras.ops.conv(x, next(self.kernels[size]), strides=stride, padding="same")
 
-    def normalise(self, x):
+    def normalize(self, x):
         gamma, beta, mean, variance = next(self.norms).get_weights()
         return gamma * (x - mean) / np.sqrt(variance + 1e-3) + beta
 
@@ -138,17 +138,17 @@ def _released_resnet32(weights, x):
         for unit in range(5):
             stride = 2 if (stage, unit) in ((2, 0), (3, 0)) else 1
             if (stage, unit) == (1, 0):
-                x = branch = weights.normalise(leaky(x))
+                x = branch = weights.normalize(leaky(x))
             else:
-                branch = leaky(weights.normalise(x))
-            branch = leaky(weights.normalise(weights.convolve(branch, stride)))
+                branch = leaky(weights.normalize(x))
+            branch = leaky(weights.normalize(weights.convolve(branch, stride)))
             branch = weights.convolve(branch)
             if unit == 0:
                 x = _mean_of_squares(x) if stride == 2 else x
                 empty = keras.ops.zeros((*x.shape[:3], width // 2))
                 x, width = keras.ops.concatenate([empty, x, empty], axis=-1), 2 * width
             x = x + branch
-    return weights.logits(leaky(weights.normalise(x)))
+    return weights.logits(leaky(weights.normalize(x)))
 
 
 def _mean_of_squares(x):
@@ -158,12 +158,12 @@ def _mean_of_squares(x):
 
 
 def _he_resnet32(weights, x):
-    x = keras.ops.relu(weights.normalise(weights.convolve(x)))
+    x = keras.ops.relu(weights.normalize(weights.convolve(x)))
     for width in (16, 32, 64):
         for unit in range(5):
             stride = 2 if width > 16 and unit == 0 else 1
-            branch = keras.ops.relu(weights.normalise(weights.convolve(x, stride)))
-            branch = weights.normalise(weights.convolve(branch))
+            branch = keras.ops.relu(weights.normalize(weights.convolve(x, stride)))
+            branch = weights.normalize(weights.convolve(branch))
             if stride == 2:
                 x = x[:, ::2, ::2]
                 empty = keras.ops.zeros((*x.shape[:3], width // 4))
@@ -177,9 +177,9 @@ def _preactivation(weights, x, widths, units):
     for width in widths:
         for unit in range(units):
             stride = 2 if width > widths[0] and unit == 0 else 1
-            branch = keras.ops.relu(weights.normalise(x))
+            branch = keras.ops.relu(weights.normalize(x))
             if x.shape[-1] != width:
                 x = weights.convolve(branch, stride, size=1)
-            branch = keras.ops.relu(weights.normalise(weights.convolve(branch, stride)))
+            branch = keras.ops.relu(weights.normalize(weights.convolve(branch, stride)))
             x = x + weights.convolve(branch)
-    return weights.logits(keras.ops.relu(weights.normalise(x)))
+    return weights.logits(keras.ops.relu(weights.normalize(x)))

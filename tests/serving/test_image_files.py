@@ -51,7 +51,7 @@ def test_each_file_has_a_class_or_a_reason(made, folder, request):
     rows = image_files.find([str(folder)])
     found = list(image_files.classify(rows, classify, top_k=2, batch_size=4))
     reasons = {os.path.relpath(row.image, folder): row.reason for row in found}
-    assert reasons.pop("16_bit.tiff").endswith("not of 8 bits")
+    assert reasons.pop("16_bit.tiff").endswith("instead of 8 bits")
     assert BROKEN in reasons.pop("half.png") and BROKEN in reasons.pop("half.jpg")
     assert BROKEN in reasons.pop("broken.jpg")
     assert reasons.pop("empty.png") == "the file is empty"

@@ -62,7 +62,7 @@ def test_an_interrupted_study_resumes_and_survives_a_run_that_fails(tmp_path):
     cut.send_signal(signal.SIGTERM)
     _, errors = cut.communicate(timeout=120)
     assert cut.returncode == 128 + signal.SIGTERM, errors
-    assert "Stopped before all runs were done, as asked: the same command goes on" in errors
+    assert "Stopped before all runs were done, as requested: run the same command again" in errors
     vanilla = tmp_path / RUNS / "vanilla" / "seed0"
     assert list((vanilla / "checkpoints").glob("*.index"))
     assert not (vanilla / "result.json").exists()

@@ -59,7 +59,7 @@ def test_what_was_chosen_stays(study, tmp_path):
     settings = tuning.chosen(tmp_path)("digits-symmetric", "mentormix")
     assert {level: settings.at(level)["alpha"] for level in CHOSEN} == CHOSEN
     (tmp_path / "chosen.json").write_text("{")
-    with pytest.raises(InputError, match=r"chosen\.json can't be read: it is not JSON"):
+    with pytest.raises(InputError, match=r"chosen\.json is not valid JSON"):
         tuning.chosen(tmp_path)
 
 

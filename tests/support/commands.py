@@ -1,4 +1,4 @@
-"""Runs commands one after the other, each in a process of its own, but imports TensorFlow once.
+"""Runs commands one after another, each in its own process, but imports TensorFlow only once.
 
 As a script: reads a JSON list of [command, argument, ...], prints one of [status, stdout, stderr].
 """
@@ -13,11 +13,14 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def run(*commands, cwd):
-    """The exit status, output and errors of each, as `python -m mentormix_tf.COMMAND` gives them.
+    """Runs commands as `python -m mentormix_tf.COMMAND` would.
 
     Args:
         commands: lists of a command's name and its arguments.
         cwd: the folder to run them in.
+
+    Returns:
+        A list `[status, stdout, stderr]` for each command.
     """
     done = subprocess.run(
         [sys.executable, __file__],
@@ -40,7 +43,7 @@ def _run(name, *arguments):
         sys.argv[1:] = arguments
         try:
             runpy.run_module(f"mentormix_tf.{name}", run_name="__main__", alter_sys=True)
-        except SystemExit as ended:  # as Python would, but for a second's tidying up
+        except SystemExit as ended:  # as Python would, but without its slow shutdown
             if isinstance(ended.code, str):
                 print(ended.code, file=sys.stderr)
             sys.stdout.flush()

@@ -1,7 +1,7 @@
-"""The docs' tables of data sets, noises, networks and methods, made from their registries.
+"""The docs' tables of data sets, noises, networks and methods, generated from their registries.
 
-A table stands in a Markdown file between the lines `<!-- registry: NAME -->` and `<!-- end -->`,
-NAME being one of `TABLES`.
+A table is in a Markdown file between the lines `<!-- registry: NAME -->` and `<!-- end -->`, where
+NAME is one of `TABLES`.
 
     python -m tests.support.doc_tables            # names the files that differ from the registries
     python -m tests.support.doc_tables --write    # rewrites them
@@ -67,12 +67,12 @@ TABLES = {
 
 
 def updated(text: str) -> str:
-    """A Markdown text with its tables as the registries have them now."""
+    """Returns a Markdown text with its tables generated anew from the registries."""
     return MARKED.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], text)
 
 
 def outdated() -> dict[pathlib.Path, str]:
-    """What the files that differ from the registries should hold."""
+    """Returns the right text of each file that differs from the registries."""
     wanted = {path: updated(path.read_text()) for path in sorted(DOCS.glob("*.md"))}
     return {path: text for path, text in wanted.items() if text != path.read_text()}
 

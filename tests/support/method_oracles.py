@@ -1,4 +1,4 @@
-"""The methods' losses in float64 NumPy, written from their papers, not from the package."""
+"""The methods' losses in float64 NumPy, written from their papers and not from the package."""
 
 import math
 
@@ -8,7 +8,7 @@ from tests.support.oracles import cross_entropy, log_softmax
 
 
 def gradient(function, at, step=1e-6):
-    """The gradient of a function to a scalar, by central differences."""
+    """The gradient of a scalar function, by central differences."""
     at = np.array(at, np.float64)
     found = np.zeros_like(at)
     for place in np.ndindex(at.shape):
@@ -37,7 +37,7 @@ def s_model(labels, logits, w):
 
 
 def data_parameters(labels, logits, log_sigmas):
-    """`log_sigmas`: a list of the `[batch]` parts of σ, as logarithms."""
+    """`log_sigmas`: the logarithms of the terms of σ, a list of `[batch]`."""
     return cross_entropy(labels, logits / sum(np.exp(s) for s in log_sigmas)[:, None])
 
 
@@ -48,7 +48,7 @@ def imbalance(logits):
 
 
 class BetaMixture:
-    """Arazo et al.'s mixture of the losses of right labels (0) and of wrong ones (1)."""
+    """Arazo et al.'s mixture model of the losses of right labels (0) and of wrong labels (1)."""
 
     def __init__(self, losses):
         self.low, self.high = np.percentile(losses, 5) + 1e-5, np.percentile(losses, 95)
@@ -74,7 +74,7 @@ class BetaMixture:
         return self.share[k] * x ** (a - 1) * (1 - x) ** (b - 1) / beta
 
     def wrong(self, losses):
-        """The posterior, which stays at its highest for all losses beyond that."""
+        """The posterior of a wrong label, which stays at its maximum for all larger losses."""
 
         def posterior(x):
             return self.joint(x, 1) / (self.joint(x, 0) + self.joint(x, 1))

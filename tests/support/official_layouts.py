@@ -1,8 +1,8 @@
-"""Tiny data sets in the layouts that the official ones have, in a data_dir.
+"""Tiny data sets in the official layouts.
 
 Each function writes what a user would download by hand into `downloads/manual/` of `data_dir` (a
-`pathlib.Path`), and returns that folder. The images are JPEGs of random pixels whose mean colour
-tells the class.
+`pathlib.Path`), and returns that folder. The images are JPEGs of random pixels whose mean color
+identifies the class.
 """
 
 import io
@@ -26,13 +26,13 @@ TRAIN_LABELS = [label for label in range(CLASSES) for _ in range(PER_CLASS)]
 def write_mini_imagenet(data_dir, monkeypatch):
     """48 training and 8 test images of the first four classes, at every level, red and blue.
 
-    TFDS's downloads, the lists of Mini-ImageNet's images, are replaced with `monkeypatch`.
+    The lists of Mini-ImageNet's images, which TFDS downloads, are replaced with `monkeypatch`.
     """
     manual = _manual(data_dir)
     synsets = cnlw._IMNET_MINI_SYNSETS[:CLASSES]
     archives, names = {}, []
     for label, synset in enumerate(synsets):
-        # Mini-ImageNet counts a class's images from 1, in the order of ImageNet's numbers.
+        # Mini-ImageNet numbers the images of a class from 1, in the order of ImageNet's numbers.
         archives[f"{synset}.tar"] = _tar(
             {f"{synset}_{7 * i}.JPEG": _jpeg(label) for i in range(1, PER_CLASS + 1)}
         )
@@ -108,7 +108,7 @@ def write_imagenet2012(data_dir):
     """48 training images of the first four classes and 8 of later ones; 130 to test, 8 of them of
     the first 50 classes.
 
-    TFDS has the test labels: those of the first 130 validation images.
+    TFDS includes the labels of the validation images, of which the first 130 are used.
     """
     manual = _manual(data_dir)
     synsets = tfds.core.tfds_path("datasets/imagenet2012/labels.txt").read_text().split()
@@ -126,7 +126,7 @@ def write_imagenet2012(data_dir):
 
 
 def _write_levels(manual, folder, names, annotations):
-    """The split files of both colours, and the web images, which stand in for clean ones."""
+    """The split files of both colors, and the web images, which stand in for clean ones."""
     web = [f"{0x5922767E5677AEF4 + i:016x}.jpg" for i in range(len(names))]
     for name, label in zip(web, TRAIN_LABELS, strict=True):
         _write(manual / "noisy_images" / name, _jpeg(label + 1, 60, 60))
@@ -163,9 +163,9 @@ def _write(path, content):
 
 
 def _jpeg(label, height=48, width=48):
-    colour = np.random.RandomState(label).randint(40, 216, size=3)
+    color = np.random.RandomState(label).randint(40, 216, size=3)
     noise = PIXELS.randint(-40, 41, size=(height, width, 3))
-    return tf.io.encode_jpeg((colour + noise).clip(0, 255).astype(np.uint8)).numpy()
+    return tf.io.encode_jpeg((color + noise).clip(0, 255).astype(np.uint8)).numpy()
 
 
 def _tar(members):

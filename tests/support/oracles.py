@@ -1,4 +1,4 @@
-"""MentorMix in float64 NumPy, written from the paper's Algorithm 1, not from the package."""
+"""MentorMix in float64 NumPy, written from the paper's Algorithm 1 and not from the package."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Mentor:
 
 
 def mentornet_pd(weights, loss, difference, stage):
-    """MentorNet-PD for one example, cell by cell; weights named as in the released checkpoint."""
+    """MentorNet-PD for one example, cell by cell, with the released weight names."""
 
     def sigmoid(x):
         return 1 / (1 + np.exp(-x))
@@ -59,7 +59,7 @@ def mentornet_pd(weights, loss, difference, stage):
 class LinearMentorMix:
     """MentorMix on logits = images @ weights, trained by plain SGD, one example at a time.
 
-    The draws come from outside: raw λ before it leans, and partners.
+    The caller passes the random draws: λ before it is adjusted by the weights, and the partners.
     """
 
     def __init__(self, weights, learning_rate, train_steps, mentor, second_mentor=None):

@@ -1,4 +1,4 @@
-"""Pictures as files of many formats."""
+"""Image files in many formats."""
 
 import io
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def encode(array, kind="png", mode=None, **options):
-    """An array of pixels as the bytes of an image file."""
+    """Encodes an array of pixels as the bytes of an image file."""
     file = io.BytesIO()
     image = Image.fromarray(np.asarray(array, np.uint8).squeeze())
     (image.convert(mode) if mode else image).save(file, kind, **options)

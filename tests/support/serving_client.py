@@ -1,8 +1,9 @@
-"""Loads a SavedModel where there is only TensorFlow, and classifies with it.
+"""Classifies images with a SavedModel in a process that has TensorFlow but not this package.
 
     python client.py SAVED_MODEL IMAGES SCORES.npz
 
-IMAGES has encoded images, as TFRecords. SCORES.npz gets what each way of calling the model finds.
+IMAGES is a TFRecord file of encoded images. SCORES.npz will have the scores of each way of calling
+the model.
 """
 
 import sys

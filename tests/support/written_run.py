@@ -1,4 +1,4 @@
-"""Writes a run's folder as training leaves it, without training."""
+"""Writes the folder of a run without training."""
 
 import types
 
@@ -15,16 +15,16 @@ from mentormix_tf.training.checkpoints import Checkpoints
 
 
 def write_run(folder, data_config, **training):
-    """Writes the folder of a run whose weights were drawn, not learned, and exports it.
+    """Writes the folder of a run with random weights instead of trained ones, and exports it.
 
     Args:
-        folder: where to write it.
+        folder: the folder to write.
         data_config: `DataConfig` of the noisy split.
         training: fields of `TrainingConfig`.
 
     Returns:
-        A namespace of the model, the test images as evaluation shows them with their labels, the
-        run as it is read back, its network and its export.
+        A namespace of the model, the preprocessed test images with their labels, the run as it is
+        read back, its network and its export.
     """
     config = RunConfig(
         splits.resolve(data_config),

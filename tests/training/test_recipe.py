@@ -58,7 +58,7 @@ def test_recipes_are_flags(path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"warmup_steps": 600}, "warmup_steps=600 must not be negative, and less than"),
+        ({"warmup_steps": 600}, "warmup_steps=600 must be at least 0 and less than"),
         ({"momentum": 1.0}, "momentum=1.0 must lie in"),
         ({"label_smoothing": -0.1}, "label_smoothing=-0.1 must lie in"),
         ({"ema_decay": 1.0}, "ema_decay=1.0 must lie in"),

@@ -242,7 +242,7 @@ def test_diverging_loss_stops_the_run(tmp_path, short_run):
         ({"learning_rate": float("nan")}, "learning_rate=nan"),
         ({"seed": -1}, "seed=-1"),
         ({"steps_per_execution": 3}, "eval_every=10 must be a multiple of steps_per_execution=3"),
-        ({"precision": "float16"}, "precision=float16 needs its loss scaled, .*bfloat16"),
+        ({"precision": "float16"}, "precision=float16 needs loss scaling, .*bfloat16"),
         ({"precision": "int8"}, "precision=int8 is unknown: choose float32 or bfloat16"),
         ({"network": "big_cnn"}, "network=big_cnn is unknown"),
         ({"batch_size": 5000}, "batch_size=5000 is larger than the training data"),

@@ -1,8 +1,8 @@
-"""Sources: data sets with the labels they came with, by name.
+"""The registry of sources: data sets with their original labels, by name.
 
-To add one, write a `load` function in a module of this folder and give it an entry here. The module
-is imported when the data set is first loaded, so that this registry needs neither TensorFlow nor
-TensorFlow Datasets.
+To add one, write a `load` function in a module of this folder and add an entry here. The module is
+imported when the data set is first loaded, so this registry needs neither TensorFlow nor TensorFlow
+Datasets.
 """
 
 import dataclasses
@@ -33,13 +33,14 @@ class Entry:
 
     Attributes:
         loader: `module:function` in this package, such as `cifar:load_cifar10`. The function takes
-            (noise, noise_level, data_dir, argument) and returns a `Source`, with the labels that
-            the noise asks for if it is the data set's own, else with clean ones.
-        description: what the images are, in Markdown, for the docs.
+            (noise, noise_level, data_dir, argument) and returns a `Source`: with the noisy labels
+            if the noise is one of the data set's own, otherwise with clean labels.
+        description: the images, in Markdown, for the docs.
         needs: what the user has to provide, in Markdown, for the docs.
         own_noises: the data set's own kinds of noise by name; the first is its default.
-        synthetic: whether the kinds in `noise.NOISES` can be added, since there are clean labels.
-        argument: what follows a family's name and colon, such as "PATH"; "" for a single data set.
+        synthetic: whether the kinds in `noise.NOISES` can be added, because clean labels exist.
+        argument: placeholder of the argument after a family's name and colon, such as "PATH"; ""
+            for a single data set.
     """
 
     loader: str
@@ -58,11 +59,11 @@ class Entry:
         """Returns the name of the noise to use.
 
         Args:
-            dataset: the data set's name, for the message.
+            dataset: name of the data set, for the error message.
             chosen: the name that the user gave, or "" for the default.
 
         Raises:
-            InputError: the data set can't have this kind of noise.
+            InputError: the data set does not support this kind of noise.
         """
         kinds = list(self.noise_kinds)
         if chosen and chosen not in kinds:
@@ -73,15 +74,25 @@ class Entry:
         return chosen or kinds[0]
 
     def load(self, noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
-        """Calls the loader; see its docstring for what it raises."""
+        """Calls the loader.
+
+        Args:
+            noise: kind of noise, one of `noise_kinds`.
+            noise_level: fraction of wrong labels, in [0, 1]; None for noise without levels.
+            data_dir: the data_dir of TFDS.
+            argument: the argument of a family, "" for a single data set.
+
+        Raises:
+            InputError: the data set is missing or damaged; see the loader.
+        """
         function = pkgutil.resolve_name(f"{__name__}.{self.loader}")
         return function(noise, noise_level, data_dir, argument)
 
 
 _RED_AND_BLUE = {
     "red": NoiseKind(
-        "a fraction of the images, the level, replaced by mislabeled ones from the web; released "
-        "at 0 5 10 15 20 30 40 50 60 80 %",
+        "the fraction `noise_level` of the images replaced by mislabeled ones from the web; "
+        "released at 0, 5, 10, 15, 20, 30, 40, 50, 60 and 80 %",
         takes_level=True,
     ),
     "blue": NoiseKind(
@@ -89,10 +100,10 @@ _RED_AND_BLUE = {
         takes_level=True,
     ),
 }
-_WEB = {"web": NoiseKind("as they are: the labels of the web searches that found the images")}
-_NONE = {"none": NoiseKind("as they are: your own labels")}
+_WEB = {"web": NoiseKind("unchanged: the web searches that found the images")}
+_NONE = {"none": NoiseKind("unchanged: your own labels")}
 _CIFAR10_N = {
-    "human_worse": NoiseKind("a wrong one of three people's labels, where one of them is wrong"),
+    "human_worse": NoiseKind("a wrong label among those of three people, if there is one"),
     "human_aggre": NoiseKind("the majority of three people's labels"),
     "human_random1": NoiseKind("the first person's label"),
     "human_random2": NoiseKind("the second person's label"),
@@ -103,27 +114,29 @@ _CIFAR100_N = {"human": NoiseKind("one person's label")}
 SOURCES = {
     "digits": Entry(
         "digits:load",
-        "scikit-learn's handwritten digits: 1,797 of 8 x 8 pixels",
+        "scikit-learn's handwritten digits: 1,797 images of 8 x 8 pixels, 10 classes",
         needs="nothing",
     ),
     "fashion_mnist": Entry(
         "fashion_mnist:load",
-        "Fashion-MNIST: 70,000 gray images of clothes, 28 x 28 pixels",
+        "Fashion-MNIST: 70,000 gray images of clothes, 28 x 28 pixels, 10 classes",
         needs="nothing (TFDS downloads it), or its four official files in "
         "`downloads/manual/fashion_mnist` of the data_dir, or Debian's package "
         "dataset-fashion-mnist",
     ),
-    "cifar10": Entry("cifar:load_cifar10", "CIFAR-10: 60,000 of 32 x 32 pixels, 10 classes"),
-    "cifar100": Entry("cifar:load_cifar100", "CIFAR-100: 60,000 of 32 x 32 pixels, 100 classes"),
+    "cifar10": Entry("cifar:load_cifar10", "CIFAR-10: 60,000 images of 32 x 32 pixels, 10 classes"),
+    "cifar100": Entry(
+        "cifar:load_cifar100", "CIFAR-100: 60,000 images of 32 x 32 pixels, 100 classes"
+    ),
     "cifar10_n": Entry(
         "cifar:load_cifar10_n",
-        "CIFAR-10 with labels that people gave",
+        "CIFAR-10 with human labels",
         needs="the human labels, by hand (CC BY-NC 4.0)",
         own_noises=_CIFAR10_N,
     ),
     "cifar100_n": Entry(
         "cifar:load_cifar100_n",
-        "CIFAR-100 with labels that people gave",
+        "CIFAR-100 with human labels",
         needs="the human labels, by hand (CC BY-NC 4.0)",
         own_noises=_CIFAR100_N,
     ),
@@ -150,7 +163,7 @@ SOURCES = {
     "mini_webvision": Entry(
         "webvision:load_mini",
         "the first 50 classes of WebVision's Google images",
-        needs="WebVision 1.0, by hand; without the Flickr images",
+        needs="WebVision 1.0 without its Flickr images, by hand",
         own_noises=_WEB,
         synthetic=False,
     ),
@@ -161,32 +174,32 @@ SOURCES = {
     ),
     "imagenet2012_50": Entry(
         "imagenet2012:load_first_50",
-        "the classes of mini-WebVision: ImageNet's first 50",
+        "the first 50 classes of ImageNet, which are those of mini-WebVision",
         needs="ImageNet's two archives, by hand",
     ),
 }
 
-# Data sets that are named together with an argument, as in `folder:PATH`.
+# Data sets whose names include an argument, as in `folder:PATH`.
 FAMILIES = {
     "tfds": Entry(
         "from_tfds:load",
-        "any image classification set of TensorFlow Datasets, as in `tfds:oxford_flowers102`",
-        needs="what TFDS asks for, mostly nothing",
+        "any image classification set of TensorFlow Datasets, such as `tfds:oxford_flowers102`",
+        needs="whatever TFDS asks for, usually nothing",
         argument="NAME",
     ),
     "folder": Entry(
         "users_own:load_folder",
-        "your images, with a folder for each class",
-        needs="jpg, png, webp, bmp or gif files; `train/` and `val/` above the classes' folders, "
-        "or every fifth image is kept for testing",
+        "your images, in a folder for each class",
+        needs="jpg, png, webp, bmp or gif files; without `train/` and `val/` above the class "
+        "folders, every fifth image is kept for testing",
         own_noises=_NONE,
         argument="PATH",
     ),
     "csv": Entry(
         "users_own:load_csv",
-        "your images, with a CSV file that lists them",
-        needs="columns `path,label`, perhaps `true_label` and `split` (`test` or `val` for "
-        "testing)",
+        "your images, listed in a CSV file",
+        needs="columns `path` and `label`, optionally `true_label` and `split` (`test` or `val` "
+        "for testing)",
         own_noises=_NONE,
         argument="PATH",
     ),
@@ -200,10 +213,10 @@ def get(dataset: str) -> tuple[Entry, str]:
         dataset: one of `SOURCES`, or one of `FAMILIES` with an argument, as in `folder:PATH`.
 
     Returns:
-        Its `Entry`, and the argument ("" where there is none).
+        Its entry, and the argument ("" if it has none).
 
     Raises:
-        InputError: the name is not known.
+        InputError: the name is unknown.
     """
     family, _, argument = dataset.partition(":")
     if argument and family in FAMILIES:
@@ -214,17 +227,17 @@ def get(dataset: str) -> tuple[Entry, str]:
 
 
 def by_name() -> dict[str, Entry]:
-    """All entries, by what --dataset takes: `digits`, ..., `folder:PATH`, `csv:PATH`."""
+    """Returns all entries by the values of --dataset: `digits`, ..., `folder:PATH`, `csv:PATH`."""
     families = {f"{family}:{entry.argument}": entry for family, entry in FAMILIES.items()}
     return {**SOURCES, **families}
 
 
 def names() -> str:
-    """Lists what --dataset takes."""
+    """Lists the values of --dataset, separated by commas."""
     return ", ".join(by_name())
 
 
 def noise_names() -> str:
-    """Lists what --noise takes: the kinds for clean labels, then the data sets' own."""
+    """Lists the values of --noise: the kinds for clean labels, then the data sets' own."""
     own = dict.fromkeys(name for entry in by_name().values() for name in entry.own_noises)
     return f"{noise.names()}, or the data set's own: {', '.join(own)}"

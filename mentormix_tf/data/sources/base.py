@@ -1,7 +1,8 @@
-"""What a source is: images with the labels they came with."""
+"""Sources: images with their original labels."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,26 +11,26 @@ UNKNOWN = -1
 
 @dataclasses.dataclass(frozen=True)
 class SourceSplit:
-    """One split of a source. Labels are arrays; images are read one by one, when they are needed.
+    """One split of a source. Labels are arrays; images are read one at a time, on demand.
 
     Attributes:
-        ids: `[n]` strings, each once.
-        labels: `[n]`, int64, the classes as the source gives them.
-        images: called without arguments, gives an iterator over the n images in the order of
-            `ids`: encoded bytes as they came (JPEG, PNG, BMP or GIF), or uint8 arrays `[height,
-            width, channels]`, which are stored as PNG.
-        true_labels: `[n]`, int64, -1 where unknown; left out, the labels are true.
-        is_clean: `[n]`, int64, 1 where the label is right, 0 where it is wrong, -1 where nobody
-            knows; left out, it follows from the two kinds of labels.
+        ids: n strings, each different.
+        labels: `[n]`, int64, the labels that the source has.
+        images: function without arguments that returns an iterator over the n images in the order
+            of `ids`: encoded bytes (JPEG, PNG, BMP or GIF), or arrays `[height, width, channels]`,
+            uint8, which are stored as PNG.
+        true_labels: `[n]`, int64, -1 where unknown. Default: `labels`.
+        is_clean: `[n]`, int64, 1 where the label is right, 0 where it is wrong, -1 where unknown.
+            Default: the result of comparing `labels` with `true_labels`.
     """
 
     ids: Sequence[str]
     labels: np.ndarray
-    images: Callable[[], Iterator]
-    true_labels: np.ndarray | None = None
-    is_clean: np.ndarray | None = None
+    images: Callable[[], Iterator[Any]]
+    true_labels: np.ndarray | Any = None  # `Any` stands for None, which __post_init__ replaces
+    is_clean: np.ndarray | Any = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         labels = np.asarray(self.labels, np.int64)
         true = labels if self.true_labels is None else np.asarray(self.true_labels, np.int64)
         clean = self.is_clean
@@ -44,18 +45,20 @@ class Source:
     """A data set, before noise is added.
 
     Attributes:
-        class_names: name of each class.
+        class_names: the name of each class.
         train: training split.
-        test: split whose labels are taken to be right; None where the source has none.
-        image_shape: `(height, width, channels)`; None for sides that differ between images.
-        asymmetric: `[classes]`, the class that asymmetric noise turns each class into; left out,
-            the next class.
-        check_images: whether images may be broken, so that each is tried before it is stored.
+        test: test split, whose labels are assumed to be right; None if the source has no test
+            split.
+        image_shape: `(height, width, channels)`; None for a side that varies between images.
+        asymmetric: `[classes]`, integers, the class that asymmetric noise turns each class into.
+            Default: the next class.
+        check_images: whether images may be broken, so that each must be checked before it is
+            stored.
     """
 
     class_names: Sequence[str]
     train: SourceSplit
     test: SourceSplit | None
-    image_shape: tuple
+    image_shape: tuple[int | None, int | None, int]
     asymmetric: np.ndarray | None = None
     check_images: bool = False

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: from its four official files where they lie ready, else through TFDS."""
+"""Fashion-MNIST: from its four official files if they are present, otherwise through TFDS."""
 
 import gzip
 import pathlib
@@ -13,15 +13,20 @@ CLASS_NAMES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
-# Where Debian's package dataset-fashion-mnist puts them.
+# The folder in which Debian's package dataset-fashion-mnist installs the files.
 SYSTEM_FOLDER = "/usr/share/datasets/fashion-mnist"
 
 
-def load(noise, noise_level, data_dir, argument):
-    """60,000 training and 10,000 test images of 28 x 28 pixels, grey.
+def load(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
+    """Loads 60,000 training and 10,000 test images of 28 x 28 pixels in grayscale.
 
-    The official files (train-images-idx3-ubyte.gz and its three companions) are looked for in
-    downloads/manual/fashion_mnist of the data_dir, then where Debian installs them.
+    The official files (train-images-idx3-ubyte.gz and its three companions) are looked up in
+    downloads/manual/fashion_mnist of the data_dir, then in Debian's folder.
+
+    Args: see `Entry.load`.
+
+    Raises:
+        InputError: a file is damaged, or the data set can't be downloaded.
     """
     for folder in (pathlib.Path(data_dir, "downloads", "manual", "fashion_mnist"), SYSTEM_FOLDER):
         if (pathlib.Path(folder) / "train-images-idx3-ubyte.gz").exists():
@@ -30,19 +35,21 @@ def load(noise, noise_level, data_dir, argument):
     return from_tfds.load(noise, noise_level, data_dir, "fashion_mnist")
 
 
-def _split(folder, name):
+def _split(folder: pathlib.Path, name: str) -> SourceSplit:
     images = _read_idx(folder / f"{name}-images-idx3-ubyte.gz")[..., np.newaxis]
     labels = _read_idx(folder / f"{name}-labels-idx1-ubyte.gz")
     ids = [f"{name}_{i:05d}" for i in range(len(labels))]
     return SourceSplit(ids, labels, lambda: iter(images))
 
 
-def _read_idx(path):
-    """An array of bytes in the IDX format: a magic number, the sizes, the values."""
+def _read_idx(path: pathlib.Path) -> np.ndarray:
+    """Reads an array of bytes in the IDX format: a magic number, the sizes, the values."""
     try:
         content = gzip.decompress(path.read_bytes())
         rank = content[3]
         shape = np.frombuffer(content, ">u4", rank, offset=4)
         return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
     except (OSError, EOFError, ValueError, IndexError) as error:
-        raise InputError(f"{path} is not a whole Fashion-MNIST file: {error}.") from error
+        raise InputError(
+            f"{path} is not a complete Fashion-MNIST file ({error}): download it again."
+        ) from error

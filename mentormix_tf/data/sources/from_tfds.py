@@ -1,4 +1,7 @@
-"""Any image classification set of TensorFlow Datasets (TFDS), by `tfds:NAME`."""
+"""Any image classification data set of TensorFlow Datasets (TFDS), by `tfds:NAME`."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -9,45 +12,54 @@ from mentormix_tf.errors import InputError
 READ_CONFIG = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
 
 
-def load(noise, noise_level, data_dir, argument):
-    """The training split, and the test or validation split, of the TFDS data set `argument`."""
+def load(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
+    """Loads the training split and the test or validation split of the data set `argument`.
+
+    Args: see `Entry.load`.
+
+    Raises:
+        InputError: the data set is unknown, can't be downloaded, or lacks a training split, images
+            or labels.
+    """
     builder = prepared(argument, data_dir)
+    features: Any = builder.info.features
     test = next((s for s in ("test", "validation") if s in builder.info.splits), None)
     if "train" not in builder.info.splits:
         raise InputError(
             f"dataset=tfds:{argument} has no split train, only {', '.join(builder.info.splits)}."
         )
-    if not {"image", "label"} <= set(builder.info.features):
+    if not {"image", "label"} <= set(features):
         raise InputError(
-            f"dataset=tfds:{argument} has the features {', '.join(builder.info.features)}: "
-            "an image and a label are needed."
+            f"dataset=tfds:{argument} has the features {', '.join(features)}: an image and a label "
+            "are needed."
         )
-    return source(builder, read(builder, "train"), test and read(builder, test))
+    return source(builder, read(builder, "train"), read(builder, test) if test else None)
 
 
-def is_prepared(name, data_dir):
-    """Whether TFDS has made the data set already: what it was made of is then not needed."""
+def is_prepared(name: str, data_dir: str) -> bool:
+    """Whether TFDS has already prepared a data set, so that its original files are not needed."""
     return tfds.builder(name, data_dir=data_dir).data_path.exists()
 
 
-def prepared(name, data_dir, config_text=""):
-    """A TFDS builder whose files are there, downloaded if need be.
+def prepared(name: str, data_dir: str, config_text: str = "") -> tfds.core.DatasetBuilder:
+    """Returns the TFDS builder of a data set, which it downloads and prepares if necessary.
 
     Args:
-        name: name of the data set, with its configuration if it has some.
-        data_dir: TFDS's data_dir.
-        config_text: what to tell the user of files that must be downloaded by hand.
+        name: name of the data set, followed by its configuration if it has several.
+        data_dir: the data_dir of TFDS.
+        config_text: advice for the user on files that must be downloaded by hand, added to the
+            error message.
 
     Raises:
-        InputError: the data set is not known, or can't be downloaded.
+        InputError: the data set is unknown, or can't be downloaded or prepared.
     """
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
-        raise InputError(f"dataset={name} is no data set of TensorFlow Datasets.") from error
+        raise InputError(f"dataset={name} is not a data set of TensorFlow Datasets.") from error
     try:
         builder.download_and_prepare()
-    except Exception as error:  # whatever the network, the disk or the builder came up with
+    except Exception as error:  # the network, the disk or the builder may raise anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise InputError(
             f"dataset={name} can't be prepared in {builder.data_dir}: {reason}. {config_text}"
@@ -55,24 +67,42 @@ def prepared(name, data_dir, config_text=""):
     return builder
 
 
-def source(builder, train, test, **kwargs):
-    """A `Source` with the class names and the image shape that a TFDS builder knows."""
-    features = builder.info.features
+def source(
+    builder: tfds.core.DatasetBuilder,
+    train: SourceSplit,
+    test: SourceSplit | None,
+    **kwargs: Any,
+) -> Source:
+    """Makes a `Source` with the class names and the image shape of a TFDS builder.
+
+    Args:
+        builder: the builder of a prepared data set.
+        train: training split.
+        test: test split, if any.
+        **kwargs: other fields of `Source`.
+    """
+    features: Any = builder.info.features
     return Source(features["label"].names, train, test, features["image"].shape, **kwargs)
 
 
-def read(builder, split, label="label", true_label=None):
-    """A TFDS split as a `SourceSplit`; its images stay encoded.
+def read(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    label: str = "label",
+    true_label: str | None = None,
+) -> SourceSplit:
+    """Reads the labels of a TFDS split; its images are read on demand and stay encoded.
 
     Args:
-        builder: TFDS builder.
+        builder: the builder of a prepared data set.
         split: name of the split.
-        label: feature that holds the labels.
-        true_label: feature that holds the true labels, if others.
+        label: name of the feature with the labels.
+        true_label: name of the feature with the true labels, if it is a different one.
     """
-    columns = {label, *({true_label} if true_label else ()), *({"id"} & set(builder.info.features))}
+    features: Any = builder.info.features
+    columns = {label, *({true_label} if true_label else ()), *({"id"} & set(features))}
     rows = builder.as_dataset(
-        split=split,
+        split=split,  # pyright: ignore[reportCallIssue]  # hidden by a decorator of TFDS
         decoders=tfds.decode.PartialDecoding({name: True for name in columns}),
         read_config=READ_CONFIG,
     )
@@ -83,9 +113,9 @@ def read(builder, split, label="label", true_label=None):
     else:
         ids = [f"{split}_{i:07d}" for i in range(len(values[label]))]
 
-    def images():
+    def images() -> Iterator[bytes]:
         encoded = builder.as_dataset(
-            split=split,
+            split=split,  # pyright: ignore[reportCallIssue]
             decoders=tfds.decode.PartialDecoding(
                 {"image": True}, decoders={"image": tfds.decode.SkipDecoding()}
             ),

@@ -1,4 +1,6 @@
-"""Files that a user downloads by hand: where they lie, whether they are there, lists of them."""
+"""Files that must be downloaded by hand: finds them, checks them, and reads lists of images."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from etils import epath
@@ -6,51 +8,58 @@ from etils import epath
 from mentormix_tf.errors import InputError
 
 
-def manual_dir(data_dir):
-    """The folder where TFDS looks for files that were downloaded by hand."""
+def manual_dir(data_dir: str) -> epath.Path:
+    """Returns the folder in which TFDS looks for files that were downloaded by hand."""
     return epath.Path(data_dir).expanduser() / "downloads" / "manual"
 
 
-def require(dataset, folder, names, page):
-    """Checks that files or folders are there, and whole where their sizes are known.
+def require(
+    dataset: str,
+    folder: epath.Path,
+    names: Collection[str] | Mapping[str, int | None],
+    page: str,
+) -> None:
+    """Checks that files or folders exist and, if their sizes are known, that they are complete.
 
     Args:
-        dataset: name of the data set, for the message.
-        folder: `epath.Path` of the folder they should lie in.
-        names: their paths in it; or a dict from path to size in bytes, None for any size.
-        page: where they come from, and what to do with them.
+        dataset: name of the data set, for the error message.
+        folder: the folder that must have them.
+        names: their paths in the folder, or a mapping from path to size in bytes, None for any
+            size.
+        page: where to download them, and what to do with them, for the error message.
 
     Raises:
-        InputError: some are missing, of which it names up to three; or one has another size.
+        InputError: some are missing (the message names up to three), or one has another size.
     """
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise InputError(
-            f"dataset={dataset} needs {', '.join(missing[:3])}{more} in {folder}: get what is "
-            f"missing by hand from {page}."
+            f"dataset={dataset} needs {', '.join(missing[:3])}{more} in {folder}: download what "
+            f"is missing by hand from {page}."
         )
-    for name, size in names.items() if isinstance(names, dict) else ():
+    for name, size in names.items() if isinstance(names, Mapping) else ():
         found = (folder / name).stat().length
         if size is not None and found != size:
             raise InputError(
-                f"dataset={dataset}: {folder / name} has {found} bytes instead of {size}: get it "
-                f"again from {page}."
+                f"dataset={dataset}: {folder / name} has {found} bytes instead of {size}: "
+                f"download it again from {page}."
             )
 
 
-def read_list(path, classes):
-    """Reads a list of images, each line `name label`.
+def read_list(path: epath.Path, classes: int) -> tuple[list[str], np.ndarray]:
+    """Reads a list of images that has a line `name label` for each.
 
     Args:
-        path: `epath.Path` of the list.
+        path: the list.
         classes: number of classes.
 
     Returns:
-        Names, a list of n strings, each once; and labels, `[n]` int64.
+        The n names, each different, and their labels, `[n]`, int64.
 
     Raises:
-        InputError: a line is something else, its label is no class, or its name came before.
+        InputError: a line has another format, a label that is not a class, or a name that is
+            already listed.
     """
     labels = {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
@@ -60,23 +69,22 @@ def read_list(path, classes):
         if not (label.isascii() and label.isdigit()) or int(label) >= classes:
             raise InputError(
                 f"{path} has {line.strip()!r} in line {number}: a file name and a label from 0 to "
-                f"{classes - 1} are expected, so get the list again."
+                f"{classes - 1} are expected, so download the list again."
             )
         if name in labels:
-            raise InputError(f"{path} lists {name} again in line {number}: get the list again.")
+            raise InputError(
+                f"{path} lists {name} again in line {number}: download the list again."
+            )
         labels[name] = int(label)
     return list(labels), np.array(list(labels.values()), np.int64)
 
 
-def missing_files(folder, names):
-    """Says which files are not in a folder, with one look into each of its folders.
+def missing_files(folder: epath.Path, names: Collection[str]) -> set[str]:
+    """Returns the names that are not in a folder, listing each of its subfolders only once.
 
     Args:
-        folder: `epath.Path`.
+        folder: the folder that should have the files.
         names: paths in it.
-
-    Returns:
-        The set of names that are missing.
     """
     missing = set(names)
     for parent in {name.rpartition("/")[0] for name in names}:
@@ -86,14 +94,14 @@ def missing_files(folder, names):
     return missing
 
 
-def read_bytes(folder, names):
-    """Reads files one by one.
+def read_bytes(folder: epath.Path, names: Sequence[str]) -> Callable[[], Iterator[bytes]]:
+    """Returns a function without arguments that reads files one by one.
 
     Args:
-        folder: `epath.Path`.
+        folder: the folder of the files.
         names: paths in it.
 
     Returns:
-        A function without arguments that gives an iterator over their bytes.
+        A function that returns an iterator over the files' contents.
     """
     return lambda: ((folder / name).read_bytes() for name in names)

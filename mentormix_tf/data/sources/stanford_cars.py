@@ -1,16 +1,20 @@
 """Red and Blue Stanford Cars (Jiang et al., "Beyond Synthetic Noise", ICML 2020).
 
-TFDS has no builder. The files are downloaded by hand into `downloads/manual/` of the data_dir:
+TFDS has no builder for them. The files must be downloaded by hand into `downloads/manual/` of the
+data_dir:
 
     dataset_no_images/stanford_cars/split/    the labels: {red,blue}_noise_nl_{level} and
                                               clean_validation, each line `name label`
-    dataset_no_images/stanford_cars/class_name.txt    a name in each line, if it is there
+    dataset_no_images/stanford_cars/class_name.txt    optional; a name in each line
     stanford_cars/cars_train/, cars_test/     Stanford Cars (Krause et al., 2013); all images may
-                                              also lie in stanford_cars/ or stanford_cars/car_ims/
-    noisy_images/                             the web images of Red, named as the labels name them
+                                              also be in stanford_cars/ or stanford_cars/car_ims/
+    noisy_images/                             the web images of Red, with the names in the labels
 """
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
+from etils import epath
 
 from mentormix_tf.data.sources.base import UNKNOWN, Source, SourceSplit
 from mentormix_tf.data.sources.manual_files import (
@@ -25,25 +29,25 @@ from mentormix_tf.errors import InputError
 
 CLASSES = 196
 WEB_FOLDERS = ["noisy_images"]
-# Both original folders have a 00001.jpg, so neither split may take an image from the other's.
+# Both original folders have a 00001.jpg, so each split must take images only from its own.
 TRAIN_FOLDERS = ["stanford_cars/cars_train", "stanford_cars", "stanford_cars/car_ims"]
 TEST_FOLDERS = ["stanford_cars/cars_test", "stanford_cars", "stanford_cars/car_ims"]
 
 
-def load(noise, noise_level, data_dir, argument):
-    """Red, Blue or clean Stanford Cars: 196 classes, 8,144 training and 8,041 test images.
+def load(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
+    """Loads Red, Blue or clean Stanford Cars: 196 classes, 8,144 training and 8,041 test images.
 
-    In Red the web images are the wrong ones, and their true classes are not known; in Blue the
+    In Red the web images are the mislabeled ones, and their true classes are unknown; in Blue the
     true class of an image is its label at level 0.
 
     Args:
-        noise: "red" (web noise) or "blue" (symmetric noise); anything else gives the clean labels.
+        noise: "red" (web noise) or "blue" (symmetric noise); anything else loads the clean labels.
         noise_level: one of `noise.LEVELS`, for red and blue.
-        data_dir: TFDS's data_dir.
-        argument: not used.
+        data_dir: the data_dir of TFDS.
+        argument: unused.
 
     Raises:
-        InputError: there is no such level, a file is missing, or a label is out of range.
+        InputError: the level was not released, a file is missing, or a label is out of range.
     """
     color, level = released(noise, noise_level)
     manual = manual_dir(data_dir)
@@ -71,8 +75,14 @@ def load(noise, noise_level, data_dir, argument):
     )
 
 
-def _locate(manual, listed_in, names, web, clean_folders):
-    """Paths of the images in the manual folder."""
+def _locate(
+    manual: epath.Path,
+    listed_in: str,
+    names: Sequence[str],
+    web: Iterable[bool],
+    clean_folders: Sequence[str],
+) -> list[str]:
+    """Returns the paths of the images in the manual folder."""
     paths = {}
     for is_web, folders in [(True, WEB_FOLDERS), (False, clean_folders)]:
         wanted = [name for name, w in zip(names, web, strict=True) if w == is_web]
@@ -90,13 +100,13 @@ def _locate(manual, listed_in, names, web, clean_folders):
         )
         raise InputError(
             f"dataset=stanford_cars lacks {len(missing)} of the {len(names)} images that "
-            f"{listed_in} lists, the first is {manual / folder / missing[0]}: get it by hand from "
-            f"{page}."
+            f"{listed_in} lists, the first is {manual / folder / missing[0]}: download it by hand "
+            f"from {page}."
         )
     return [paths[name] for name in names]
 
 
-def _class_names(path):
+def _class_names(path: epath.Path) -> list[str]:
     names = path.read_text().splitlines() if path.exists() else []
-    # A name for each class, or numbers: a file of another length says nothing about which is which.
+    # In a file of another length it is unknown which name belongs to which class.
     return names if len(names) == CLASSES else [str(label) for label in range(CLASSES)]

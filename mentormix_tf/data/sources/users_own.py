@@ -1,9 +1,11 @@
-"""The user's own images: `folder:PATH` with a folder for each class, or `csv:PATH` with rows."""
+"""The user's own images: `folder:PATH`, a folder per class, or `csv:PATH`, a row per image."""
 
 import csv
 import hashlib
 import os
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn import model_selection
@@ -14,17 +16,24 @@ from mentormix_tf.errors import InputError
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
 TRAIN_NAMES, TEST_NAMES = ("train",), ("test", "val", "validation")
 TEST_SHARE = 0.2
+Item = tuple[pathlib.Path, int]  # an image and its label
 
 
-def load_folder(noise, noise_level, data_dir, argument):
-    """Images in `PATH/CLASS/`, or in `PATH/train/CLASS/` and `PATH/val/CLASS/`.
+def load_folder(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
+    """Loads images from `PATH/CLASS/`, or from `PATH/train/CLASS/` and `PATH/val/CLASS/`.
 
-    Where there is no val (or test) folder, every fifth image, drawn with a fixed seed from each
-    class, is kept for testing; its label counts as right, which it may not be.
+    Without a val (or test) folder, a fifth of the images of each class, drawn with a fixed seed, is
+    kept for testing. Test labels are assumed to be right, although they may not be.
+
+    Args: see `Entry.load`; argument is PATH.
+
+    Raises:
+        InputError: a folder is missing, a class has too few images, or a class of the test images
+            has no training images.
     """
     root = pathlib.Path(argument).expanduser()
     if not root.is_dir():
-        raise InputError(f"dataset=folder:{argument} is no folder.")
+        raise InputError(f"dataset=folder:{argument} is not a folder: name one with your images.")
     train_root = next((root / n for n in TRAIN_NAMES if (root / n).is_dir()), root)
     test_root = next((root / n for n in TEST_NAMES if (root / n).is_dir()), None)
     if train_root == root:
@@ -37,7 +46,10 @@ def load_folder(noise, noise_level, data_dir, argument):
         return _source(root, names, *_cut(train, root))
     foreign = {path.name for path in test_root.iterdir() if path.is_dir()} - set(names)
     if foreign:
-        raise InputError(f"{test_root} has the class {min(foreign)}, which {train_root} has not.")
+        raise InputError(
+            f"{test_root} has the class {min(foreign)}, which {train_root} does not have: add "
+            "training images or remove the class."
+        )
     test = [
         (path, names.index(name))
         for name in names
@@ -47,11 +59,17 @@ def load_folder(noise, noise_level, data_dir, argument):
     return _source(root, names, train, test)
 
 
-def load_csv(noise, noise_level, data_dir, argument):
-    """Rows of a CSV file with the columns path, label and perhaps true_label and split.
+def load_csv(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
+    """Loads the images in a CSV file with the columns path, label, [true_label] and [split].
 
-    Paths count from the file's folder. Labels are names, or numbers. Rows whose split is test or
-    val are for testing; without such rows every fifth one of each class is.
+    Paths are relative to the file's folder. Labels are names or numbers. Rows whose split is test
+    or val are for testing; without such rows, a fifth of the images of each class is.
+
+    Args: see `Entry.load`; argument is the path of the CSV file.
+
+    Raises:
+        InputError: the file can't be read, lacks a column, or has a row without a label or without
+            an existing image; or a class has too few images.
     """
     path = pathlib.Path(argument).expanduser()
     try:
@@ -66,7 +84,7 @@ def load_csv(noise, noise_level, data_dir, argument):
                 f"dataset=csv:{argument} has no column {column}: it has {', '.join(columns)}."
             )
     if not rows:
-        raise InputError(f"dataset=csv:{argument} has no rows.")
+        raise InputError(f"dataset=csv:{argument} has no rows: add one for each image.")
     for number, row in enumerate(rows, start=2):
         if not row["path"] or not row["label"] or not (path.parent / row["path"]).is_file():
             raise InputError(
@@ -89,34 +107,43 @@ def load_csv(noise, noise_level, data_dir, argument):
     return _source(path.parent, names, train, test, truth)
 
 
-def _numbers_first(name):
-    """Sorts class names so that 10 comes after 9, and words after numbers."""
+def _numbers_first(name: str) -> tuple[bool, int, str]:
+    """Sort key of class names: 10 comes after 9, and words after numbers."""
     return (not name.isdigit(), int(name) if name.isdigit() else 0, name)
 
 
-def _images(folder):
+def _images(folder: pathlib.Path) -> list[pathlib.Path]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
-        raise InputError(f"{folder} has no images ({', '.join(sorted(SUFFIXES))}).")
+        raise InputError(
+            f"{folder} has no images ({', '.join(sorted(SUFFIXES))}): add some, or remove it."
+        )
     return paths
 
 
-def _cut(items, origin):
+def _cut(items: Sequence[Item], origin: pathlib.Path) -> tuple[list[Item], list[Item]]:
     labels = [label for _, label in items]
     smallest = min(np.bincount(labels))
     if smallest < 2:
         raise InputError(
-            f"{origin} has a class with fewer than 2 images, which can't be shared between "
-            "training and testing: add images, or give a test split of your own."
+            f"{origin} has a class with fewer than 2 images, which can't be split into training "
+            "and test images: add images, or make a test split of your own."
         )
     count = max(round(TEST_SHARE * len(items)), len(set(labels)))
-    train, test = model_selection.train_test_split(
+    parts: Any = model_selection.train_test_split(
         items, test_size=count, stratify=labels, random_state=0
     )
+    train, test = parts
     return train, test
 
 
-def _source(root, names, train, test, truth=None):
+def _source(
+    root: pathlib.Path,
+    names: Sequence[str],
+    train: Sequence[Item],
+    test: Sequence[Item],
+    truth: Mapping[pathlib.Path, int] | None = None,
+) -> Source:
     return Source(
         class_names=names,
         train=_split(root, train, truth or {}, UNKNOWN),
@@ -126,8 +153,13 @@ def _source(root, names, train, test, truth=None):
     )
 
 
-def _split(root, items, truth, otherwise):
-    """Training labels are the user's word only: true where he says so, else unknown."""
+def _split(
+    root: pathlib.Path,
+    items: Sequence[Item],
+    truth: Mapping[pathlib.Path, int],
+    otherwise: int | None,
+) -> SourceSplit:
+    """Makes a split; true labels missing in `truth` are `otherwise`, or the labels if None."""
     paths = [path for path, _ in items]
     labels = np.array([label for _, label in items], np.int64)
     true = [truth.get(path, UNKNOWN) for path in paths]
@@ -137,11 +169,14 @@ def _split(root, items, truth, otherwise):
     return SourceSplit(ids, labels, lambda: (path.read_bytes() for path in paths), np.array(true))
 
 
-def fingerprint(argument):
-    """A hash that changes with the files of a folder or a CSV: their names and sizes.
+def fingerprint(argument: str) -> str:
+    """Hashes the names and sizes of a folder's files and, for a CSV file, its contents.
 
     Args:
-        argument: PATH of `folder:PATH` or `csv:PATH`.
+        argument: PATH of `folder:PATH` or `csv:PATH`; a CSV file's folder is hashed, too.
+
+    Returns:
+        The first 8 hexadecimal digits of the SHA-256.
     """
     root = pathlib.Path(argument).expanduser().resolve()
     folder = root if root.is_dir() else root.parent

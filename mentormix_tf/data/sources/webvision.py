@@ -1,17 +1,20 @@
-"""WebVision 1.0 (Li et al., arXiv:1708.02862), downloaded by hand: images that 1,631 queries for
-the 1000 classes of ILSVRC found on Google and Flickr.
+"""WebVision 1.0 (Li et al., arXiv:1708.02862): images that 1,631 queries for the 1000 classes of
+ILSVRC found on Google and Flickr.
 
-Lies in `downloads/manual/webvision/` of the data_dir as its archives unpack:
+It must be downloaded by hand and unpacked into `downloads/manual/webvision/` of the data_dir:
 
     info/                     synsets.txt, train_filelist_google.txt, train_filelist_flickr.txt,
                               val_filelist.txt; a line of a list is `path label`, labels from 0
-    google/, flickr/          the training images, at the paths that the lists give
+    google/, flickr/          the training images, at the paths in the lists
     val_images_256/           the validation images; or val_images/
 
-The resized (256 pixels) and the original archives are both fine: whichever is found is read.
+Either the resized (256 pixels) or the original archives can be used.
 """
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
+from etils import epath
 
 from mentormix_tf.data.sources.base import UNKNOWN, Source, SourceSplit
 from mentormix_tf.data.sources.manual_files import (
@@ -27,19 +30,23 @@ PAGE = "https://data.vision.ee.ethz.ch/cvl/webvision/download.html and unpack it
 CLASSES = 1000
 
 
-def load_full(noise, noise_level, data_dir, argument):
-    """2.4 million training images of 1000 classes; 50,000 validation images are the test split.
+def load_full(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
+    """Loads 2.4 million training images of 1000 classes; 50,000 validation images are for testing.
 
-    The labels are those of the queries, and nobody knows which are right.
+    The labels are those of the queries, and it is unknown which are right.
+
+    Args: see `Entry.load`.
 
     Raises:
-        InputError: a file is missing, or a list can't be understood.
+        InputError: a file is missing, or a list has another format.
     """
     return _load("webvision", data_dir, ["google", "flickr"], CLASSES)
 
 
-def load_mini(noise, noise_level, data_dir, argument):
-    """Mini-WebVision (Jiang et al., ICML 2018): the first 50 classes of the Google images.
+def load_mini(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
+    """Loads mini-WebVision (Jiang et al., ICML 2018): the first 50 classes of the Google images.
+
+    Args: see `Entry.load`.
 
     Raises:
         InputError: as `load_full`.
@@ -47,18 +54,19 @@ def load_mini(noise, noise_level, data_dir, argument):
     return _load("mini_webvision", data_dir, ["google"], 50)
 
 
-def _load(dataset, data_dir, websites, classes):
+def _load(dataset: str, data_dir: str, websites: Sequence[str], classes: int) -> Source:
     folder = manual_dir(data_dir) / "webvision"
     lists = [f"info/train_filelist_{website}.txt" for website in websites]
     require(dataset, folder, ["info/synsets.txt", *lists, "info/val_filelist.txt"], PAGE)
     synsets = (folder / "info/synsets.txt").read_text().splitlines()
     if len(synsets) != CLASSES:
         raise InputError(
-            f"{folder / 'info/synsets.txt'} has {len(synsets)} lines, one for each of {CLASSES} "
-            f"classes are expected: get it again from {PAGE}."
+            f"{folder / 'info/synsets.txt'} has {len(synsets)} lines instead of one for each of "
+            f"{CLASSES} classes: download it again from {PAGE}."
         )
-    val = next((v for v in ("val_images_256", "val_images") if (folder / v).is_dir()), None)
-    require(dataset, folder, [val or "val_images_256"], PAGE)
+    names = ("val_images_256", "val_images")
+    val = next((name for name in names if (folder / name).is_dir()), names[0])
+    require(dataset, folder, [val], PAGE)
     ids, labels = [], []
     for name in lists:
         more_ids, more_labels = _read(folder / name, classes)
@@ -69,7 +77,7 @@ def _load(dataset, data_dir, websites, classes):
     _require_images(dataset, folder, ids)
     _require_images(dataset, folder / val, test_ids)
     return Source(
-        # Named as ImageNet's classes are in TFDS, since a network is measured on both (Table 4).
+        # The names of ImageNet's classes in TFDS, since a network is tested on both (Table 4).
         class_names=[line.partition(" ")[0] for line in synsets[:classes]],
         train=SourceSplit(ids, labels, read_bytes(folder, ids), np.full_like(labels, UNKNOWN)),
         test=SourceSplit(test_ids, test_labels, read_bytes(folder / val, test_ids)),
@@ -77,17 +85,17 @@ def _load(dataset, data_dir, websites, classes):
     )
 
 
-def _read(path, classes):
+def _read(path: epath.Path, classes: int) -> tuple[list[str], np.ndarray]:
     names, labels = read_list(path, CLASSES)
     kept = labels < classes
     return [name for name, keep in zip(names, kept, strict=True) if keep], labels[kept]
 
 
-def _require_images(dataset, folder, names):
+def _require_images(dataset: str, folder: epath.Path, names: Collection[str]) -> None:
     missing = missing_files(folder, names)
     if missing:
         first = next(name for name in names if name in missing)
         raise InputError(
             f"dataset={dataset} lacks {len(missing)} of {len(names)} images in {folder}, the first "
-            f"is {first}: get the rest by hand from {PAGE}."
+            f"is {first}: download the rest by hand from {PAGE}."
         )

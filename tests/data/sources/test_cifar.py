@@ -1,4 +1,4 @@
-"""The four CIFAR sets, from tiny ones in the official binary layout through TFDS's own builders."""
+"""The four CIFAR sets from tiny files in the official binary layout through TFDS's own builders."""
 
 import csv
 
@@ -15,7 +15,7 @@ TRAIN, TEST = 500, 40
 
 @pytest.fixture
 def official(tmp_path, monkeypatch):
-    """Makes what the official archives unpack to; gives the true labels of both."""
+    """Writes the unpacked official archives of both sets; returns their true labels."""
     random = np.random.RandomState(0)
     fine = random.randint(100, size=TRAIN + TEST).astype(np.uint8)
     coarse = (fine % 20).astype(np.uint8)  # five classes in each of twenty superclasses
@@ -52,7 +52,7 @@ def prepare(tmp_path, dataset, **settings):
 
 
 def write_human_labels(tmp_path, name, columns, workers):
-    """The files of CIFAR-N, with the annotations in an order of their own."""
+    """Writes the files of CIFAR-N, whose annotations are in another order."""
     manual = tmp_path / "data" / "downloads" / "manual"
     manual.mkdir(parents=True)
     order = np.random.RandomState(1).permutation(TRAIN)
@@ -77,7 +77,7 @@ def test_cifar10_pairs(official, tmp_path):
 def test_cifar100_stays_in_its_superclass(official, tmp_path):
     made, rows = prepare(tmp_path, "cifar100", noise="asymmetric", noise_level=1.0)
     for row in rows:
-        following = (row["true_label"] + 20) % 100  # the next of the same remainder
+        following = (row["true_label"] + 20) % 100  # the next class with the same remainder
         assert row["label"] == following
     assert made.num_examples("test") == TEST and len(made.class_names) == 100
 

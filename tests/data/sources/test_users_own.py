@@ -1,4 +1,4 @@
-"""Folders and CSV files of the user's own images: what is read, and what is refused."""
+"""Folders and CSV files of the user's own images: what is read, and what is rejected."""
 
 import io
 
@@ -20,7 +20,7 @@ def image(seed, kind="png", size=(9, 7)):
 
 
 def write(root, names, start=0, kinds=("png", "jpeg", "bmp", "webp")):
-    """Five images of each class, of several formats and sizes."""
+    """Writes five images of each class, in several formats and sizes."""
     for i, name in enumerate(names):
         (root / name).mkdir(parents=True)
         for j in range(5):
@@ -54,7 +54,7 @@ def test_folder_of_classes(tmp_path):
     for identifier, row in {**train, **test}.items():
         assert identifier.split("/")[0] == made.class_names[row["label"]]
         original = (tmp_path / "pets" / identifier).read_bytes()
-        if identifier.endswith("webp"):  # TensorFlow can't decode it: the same pixels as PNG
+        if identifier.endswith("webp"):  # TensorFlow can't decode it, so it is stored as PNG
             assert np.array_equal(pixels(row["image"]), pixels(original))
         else:
             assert row["image"] == original
@@ -121,7 +121,7 @@ ROWS = (
 
 def test_csv(tmp_path):
     made = prepare(write_csv(tmp_path, "path,label,true_label\n" + ROWS), tmp_path)
-    assert made.class_names == ["9", "10"]  # numbers in their order
+    assert made.class_names == ["9", "10"]  # in numeric order
     rows = {**stored(made, "train"), **stored(made, "test")}
     assert len(rows) == 7
     wrong = rows["images/a/1.JPG"]
@@ -151,7 +151,7 @@ def test_bad_images_are_named_counted_and_left_out_on_request(tmp_path, caplog):
 
 class TestBadInput:
     def test_no_such_folder(self, tmp_path):
-        with pytest.raises(InputError, match="gone is no folder"):
+        with pytest.raises(InputError, match="gone is not a folder"):
             prepare(f"folder:{tmp_path}/gone", tmp_path)
 
     def test_folder_without_classes(self, tmp_path):
@@ -173,7 +173,7 @@ class TestBadInput:
         with pytest.raises(InputError, match="fewer than 2 images"):
             prepare(f"folder:{tmp_path}/pets", tmp_path)
 
-    def test_test_class_that_training_has_not(self, tmp_path):
+    def test_test_class_without_training_images(self, tmp_path):
         write(tmp_path / "pets" / "train", ["cat", "dog"])
         write(tmp_path / "pets" / "val", ["eel"])
         with pytest.raises(InputError, match="has the class eel"):

@@ -31,6 +31,7 @@ stacks: $(VENV)/installed-dev
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
 format: $(VENV)/installed-test
 	$(VENV)/bin/ruff check --fix .

@@ -9,6 +9,8 @@ from mentormix_tf.command import Given, Section
 from mentormix_tf.config import RunConfig, TrainingConfig
 from mentormix_tf.errors import InputError
 
+__all__ = ["SECTIONS", "StepConfig", "TargetConfig", "main"]
+
 
 @dataclasses.dataclass(frozen=True)
 class StepConfig:

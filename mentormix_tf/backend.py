@@ -6,6 +6,8 @@ import sys
 
 from mentormix_tf.errors import BackendError
 
+__all__ = ["check", "choose", "is_loaded"]
+
 
 def choose() -> None:
     """Selects TensorFlow as Keras's backend, overriding the user's settings; imports neither."""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from mentormix_tf import version
 
+__all__ = ["COMMANDS", "RENAMED", "main"]
+
 COMMANDS = {
     "train": "train a network on noisy labels and measure it on clean ones",
     "prepare": "make a noisy split as TFRecords",

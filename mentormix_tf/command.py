@@ -22,6 +22,8 @@ from mentormix_tf.config.flags import FlagSet
 from mentormix_tf.data import sources
 from mentormix_tf.errors import InputError
 
+__all__ = ["ABSL", "HELP", "REGISTRIES", "Given", "Section", "merged", "renamed", "run"]
+
 HELP = r"--?(h|\?|help(short|full)?(=true)?)"
 # Names in braces in help texts, and functions that return their replacements.
 REGISTRIES = {

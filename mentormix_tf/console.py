@@ -10,6 +10,8 @@ from tqdm import tqdm
 
 from mentormix_tf.errors import BackendError, InputError, Preempted
 
+__all__ = ["exit_status", "show_log"]
+
 
 def show_log() -> None:
     """Prints the package's log: progress to stdout, warnings to stderr."""

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from mentormix_tf import command, verify
 
+__all__ = ["main"]
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `verify` after a note about its new name."""

@@ -1,5 +1,7 @@
 """The exceptions that end a command."""
 
+__all__ = ["BackendError", "InputError", "Preempted"]
+
 
 class InputError(ValueError):
     """A user's mistake, described in one sentence.

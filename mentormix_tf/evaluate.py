@@ -10,6 +10,8 @@ from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig
 from mentormix_tf.errors import InputError
 
+__all__ = ["SECTIONS", "EvaluateConfig", "main"]
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:

@@ -13,6 +13,8 @@ from etils import epath
 
 from mentormix_tf.errors import InputError
 
+__all__ = ["csv_text", "lock", "new_folder", "read_csv", "read_json", "write", "write_csv"]
+
 
 def write(path: epath.PathLike, contents: str | bytes) -> None:
     """Replaces a file atomically: the contents go to a file beside it, which is then renamed.

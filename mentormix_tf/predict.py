@@ -11,6 +11,8 @@ from mentormix_tf import command
 from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
 
+__all__ = ["PredictConfig", "main"]
+
 
 @dataclasses.dataclass(frozen=True)
 class PredictConfig:

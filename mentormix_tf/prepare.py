@@ -10,6 +10,8 @@ from mentormix_tf.config import DataConfig
 from mentormix_tf.data.noise import LEVELS
 from mentormix_tf.errors import InputError
 
+__all__ = ["SECTIONS", "PrepareConfig", "main"]
+
 
 @dataclasses.dataclass(frozen=True)
 class PrepareConfig:

@@ -10,6 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+__all__ = ["Seed", "Shape", "fold_in", "uniform"]
+
 Seed = tf.Tensor | Sequence[int]
 Shape = tf.Tensor | Sequence[int | tf.Tensor]
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from mentormix_tf import command, train_mentor
 
+__all__ = ["main"]
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `train_mentor` after a note about its new name."""

@@ -15,6 +15,8 @@ from mentormix_tf.config import (
     TrainingConfig,
 )
 
+__all__ = ["SECTIONS", "InsteadConfig", "MethodConfig", "main"]
+
 
 @dataclasses.dataclass(frozen=True)
 class MethodConfig:

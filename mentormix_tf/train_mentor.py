@@ -9,6 +9,8 @@ from mentormix_tf import command
 from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
 
+__all__ = ["TrainMentorConfig", "main"]
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainMentorConfig:

@@ -7,6 +7,8 @@ from mentormix_tf import command
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig
 
+__all__ = ["main"]
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the verify command; returns its exit status, 1 if the split is damaged.

@@ -2,5 +2,7 @@
 
 from typing import Literal
 
+__all__ = ["Interpolation", "MentorKind"]
+
 Interpolation = Literal["nearest", "linear", "lower", "higher", "midpoint"]
 MentorKind = Literal["threshold", "mentornet_pd"]

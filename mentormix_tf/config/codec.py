@@ -17,6 +17,21 @@ import docstring_parser
 
 from mentormix_tf.errors import InputError
 
+__all__ = [
+    "BOOLEANS",
+    "EXPECTED",
+    "RENAMED",
+    "Field",
+    "argument_helps",
+    "build",
+    "fields",
+    "from_yaml",
+    "is_optional",
+    "parse",
+    "serialize",
+    "without_none",
+]
+
 EXPECTED = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
 BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}  # absl's
 # Former name of a flag -> its name. Flagfiles, flags.txt and saved models may have the former.

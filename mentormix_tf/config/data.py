@@ -4,6 +4,8 @@ import dataclasses
 
 from mentormix_tf.errors import InputError
 
+__all__ = ["DataConfig"]
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:

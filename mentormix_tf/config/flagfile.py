@@ -11,6 +11,8 @@ from mentormix_tf import shipped
 from mentormix_tf.config import codec
 from mentormix_tf.errors import InputError
 
+__all__ = ["COMMENTS", "expand", "read", "write"]
+
 COMMENTS = ("#", "//")
 
 

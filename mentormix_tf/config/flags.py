@@ -11,6 +11,8 @@ from mentormix_tf.config import codec, flagfile
 from mentormix_tf.config.codec import Field
 from mentormix_tf.errors import InputError
 
+__all__ = ["FlagSet"]
+
 
 class FlagSet:
     """The flags of a command, or of a run's flags.txt.

@@ -14,6 +14,8 @@ from mentormix_tf.config.flags import FlagSet
 from mentormix_tf.config.training import TrainingConfig
 from mentormix_tf.errors import InputError
 
+__all__ = ["RunConfig", "read"]
+
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:

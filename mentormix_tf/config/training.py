@@ -5,6 +5,8 @@ from typing import Literal
 
 from mentormix_tf.errors import InputError
 
+__all__ = ["TrainingConfig"]
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:

@@ -13,6 +13,24 @@ import tensorflow as tf
 from mentormix_tf import randomness
 from mentormix_tf.errors import InputError
 
+__all__ = [
+    "AUGMENTATIONS",
+    "Augmentation",
+    "crop_and_flip",
+    "decode",
+    "decode_center_crop",
+    "decode_random_crop",
+    "decode_whole",
+    "distort_color",
+    "for_evaluation",
+    "get",
+    "keep",
+    "released_cifar",
+    "resize_center",
+    "resize_whole",
+    "shown_shape",
+]
+
 
 def keep(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Returns images unchanged."""

@@ -13,6 +13,8 @@ from mentormix_tf.data import augment
 from mentormix_tf.data.sources.base import SourceSplit
 from mentormix_tf.errors import InputError
 
+__all__ = ["as_png", "check", "storable"]
+
 _log = logging.getLogger(__name__)
 
 

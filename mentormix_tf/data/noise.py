@@ -21,6 +21,22 @@ import numpy.typing as npt
 
 from mentormix_tf.errors import InputError
 
+__all__ = [
+    "LEVELS",
+    "NOISES",
+    "NoiseInputs",
+    "NoiseKind",
+    "asymmetric",
+    "from_matrix",
+    "names",
+    "read_labels",
+    "read_matrix",
+    "realized_rate",
+    "symmetric",
+    "transition_matrix",
+    "uniform",
+]
+
 # The noise levels of the paper's data sets (Table 1).
 LEVELS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 

@@ -30,6 +30,20 @@ from mentormix_tf.errors import InputError
 if TYPE_CHECKING:
     from mentormix_tf.data.splits import NoisySplits
 
+__all__ = [
+    "ALONE",
+    "AUTOTUNE",
+    "COLUMNS",
+    "MEMORY",
+    "WINDOW",
+    "batch_spec",
+    "damage",
+    "eval_batches",
+    "num_eval_batches",
+    "steps_per_epoch",
+    "train_batches",
+]
+
 MEMORY = 2**31  # most bytes of images to hold in memory
 WINDOW = 4096  # streamed records that are shuffled together
 COLUMNS = ("image", "label", "true_label", "is_clean")

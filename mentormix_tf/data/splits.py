@@ -24,6 +24,8 @@ from mentormix_tf.data.sources.users_own import fingerprint
 from mentormix_tf.data.writer import MANIFEST, NoisyLabels, NoisyLabelsConfig, SplitPlan
 from mentormix_tf.errors import InputError
 
+__all__ = ["DEFAULT_LEVEL", "NoisySplits", "folder", "load", "load_split", "prepare", "resolve"]
+
 _log = logging.getLogger(__name__)
 
 DEFAULT_LEVEL = 0.4

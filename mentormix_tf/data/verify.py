@@ -17,6 +17,8 @@ from mentormix_tf.data import splits
 from mentormix_tf.data.writer import MANIFEST, labels_sha256, realized_noise_rate
 from mentormix_tf.errors import InputError
 
+__all__ = ["COLUMNS", "MOST_CLASSES", "SHOWN", "Verification", "examine", "verify"]
+
 COLUMNS = ("id", "label", "true_label", "is_clean")
 SHOWN = 5  # most duplicate ids to list
 MOST_CLASSES = 20  # most classes to show a histogram for

@@ -16,6 +16,15 @@ from mentormix_tf import version
 from mentormix_tf.data import noise
 from mentormix_tf.data.sources.base import SourceSplit
 
+__all__ = [
+    "MANIFEST",
+    "NoisyLabels",
+    "NoisyLabelsConfig",
+    "SplitPlan",
+    "labels_sha256",
+    "realized_noise_rate",
+]
+
 MANIFEST = "manifest.json"
 
 

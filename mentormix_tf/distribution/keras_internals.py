@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+__all__ = ["BuildableModel", "flatten_layers", "kernels", "optimizer_argument", "seed_states"]
+
 
 def flatten_layers(layer: keras.Layer) -> list[keras.Layer]:
     """Lists a layer (or model) and all layers inside it, at any depth, each once."""

@@ -10,6 +10,17 @@ import tensorflow as tf
 
 from mentormix_tf.distribution import keras_internals
 
+__all__ = [
+    "CLIPPING",
+    "NO_PART",
+    "apply_gradients",
+    "average",
+    "check_part",
+    "count",
+    "gather",
+    "global_size",
+]
+
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")  # arguments of Keras's optimizers
 NO_PART = (
     "A batch has fewer examples than there are replicas: drop it with batch(..., "

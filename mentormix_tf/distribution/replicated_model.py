@@ -15,6 +15,8 @@ from mentormix_tf.distribution import keras_internals
 from mentormix_tf.distribution.replicas import NO_PART
 from mentormix_tf.errors import InputError
 
+__all__ = ["ReplicatedModel"]
+
 
 class ReplicatedModel(keras_internals.BuildableModel):
     """A Keras model whose `fit` and `evaluate` run under every `tf.distribute` strategy.

@@ -10,6 +10,18 @@ import tensorflow as tf
 from mentormix_tf.config.devices import StrategyConfig
 from mentormix_tf.errors import InputError
 
+__all__ = [
+    "TPU_REMEDY",
+    "all_agree",
+    "any_worker",
+    "choose",
+    "describe",
+    "get",
+    "is_chief",
+    "is_multi_worker",
+    "wait_for_all",
+]
+
 TPU_REMEDY = (
     "run on a TPU VM with --tpu=local, or name a TPU of this project and zone; "
     "tpu/README.md shows how to create one"

@@ -9,6 +9,8 @@ from mentormix_tf.config.choices import Interpolation
 from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
 
+__all__ = ["Mentor"]
+
 
 class Mentor(keras.layers.Layer):
     """Turns the losses of a batch into example weights v (Algorithm 1, steps 2 to 4).

@@ -10,6 +10,26 @@ from tqdm import tqdm
 
 from mentormix_tf.mentors.mentornet_pd import WEIGHTS, mentor_logits
 
+__all__ = [
+    "BATCH_SIZE",
+    "CLIP",
+    "DECAY",
+    "DIFFERENCES",
+    "LOSSES",
+    "RAMP_FROM",
+    "SAMPLES",
+    "STAGES",
+    "STEPS_PER_DECAY",
+    "THRESHOLD",
+    "agreement",
+    "answers",
+    "grid",
+    "initial_weights",
+    "step_positions",
+    "target",
+    "teach",
+]
+
 # The grid of examples: google/mentornet, training_mentornet/data_generator.py.
 LOSSES = np.concatenate([np.arange(100) / 10, np.arange(10, 30)])
 DIFFERENCES = np.arange(-50, 50) / 10

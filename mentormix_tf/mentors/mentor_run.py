@@ -14,6 +14,8 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.mentors import curriculum
 from mentormix_tf.mentors.mentornet_pd import read_weights
 
+__all__ = ["table", "train_mentor"]
+
 
 def train_mentor(
     output: str, steps: int, learning_rate: float, seed: int, checkpoint: str = ""

@@ -17,6 +17,17 @@ import tensorflow as tf
 from mentormix_tf.errors import InputError
 from mentormix_tf.mentors.base import Mentor
 
+__all__ = [
+    "LARGEST_DIFFERENCE",
+    "LARGEST_LOSS",
+    "SHIPPED",
+    "WEIGHTS",
+    "MentorNetPD",
+    "if_there",
+    "mentor_logits",
+    "read_weights",
+]
+
 SHIPPED = pathlib.Path(__file__).with_suffix(".npz")
 
 # The range of the training data (google/mentornet, training_mentornet/data_generator.py).

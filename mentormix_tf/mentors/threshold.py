@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from mentormix_tf.mentors.base import Mentor
 
+__all__ = ["ThresholdMentor"]
+
 
 @keras.saving.register_keras_serializable("mentormix_tf")
 class ThresholdMentor(Mentor):

@@ -141,7 +141,7 @@ def load_model(path: str | os.PathLike, **kwargs: Any) -> "keras.Model":
     import_all()
     import keras
 
-    return keras.models.load_model(path, **kwargs)
+    return keras.models.load_model(path, **kwargs)  # pyright: ignore[reportReturnType]
 
 
 def build(

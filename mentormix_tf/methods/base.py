@@ -25,6 +25,8 @@ from mentormix_tf.methods.training_length import TrainingLength
 from mentormix_tf.methods.watch import Watch
 from mentormix_tf.methods.weight_average import WeightAverage
 
+__all__ = ["NoisyLabelModel"]
+
 
 class NoisyLabelModel(MeasuredModel):
     """A Keras model whose `fit` trains a network on noisy labels.

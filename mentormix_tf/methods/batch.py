@@ -8,6 +8,8 @@ import tensorflow as tf
 from mentormix_tf import mixing
 from mentormix_tf.errors import InputError
 
+__all__ = ["Batch", "StepData"]
+
 # A batch as Keras hands it to a step: `(images, labels)` or a dict.
 StepData = dict[str, tf.Tensor] | tuple[tf.Tensor, ...]
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+__all__ = ["EDGE", "EM_STEPS", "fit", "wrong_label_probability"]
+
 EM_STEPS = 10
 EDGE = 1e-3  # a beta density may be 0 or infinite at 0 and at 1
 

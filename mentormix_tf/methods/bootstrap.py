@@ -9,6 +9,8 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.batch import Batch
 
+__all__ = ["BETAS", "Bootstrap", "Mode"]
+
 Mode = Literal["soft", "hard"]
 BETAS = {"soft": 0.95, "hard": 0.8}
 

@@ -12,6 +12,8 @@ from mentormix_tf.methods.batch import Batch
 from mentormix_tf.methods.example_table import ExampleTable, sum_by_example
 from mentormix_tf.methods.indexed import IndexedModel
 
+__all__ = ["LARGEST", "MOMENTUM", "DataParameters", "Temperatures"]
+
 Temperatures = Literal["instance", "class", "both"]
 LARGEST = math.log(20.0)  # temperatures stay between 1/20 and 20, as published
 MOMENTUM = 0.9

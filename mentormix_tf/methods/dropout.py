@@ -8,6 +8,8 @@ import tensorflow as tf
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 
+__all__ = ["FeatureDropout"]
+
 
 @keras.saving.register_keras_serializable("mentormix_tf")
 class FeatureDropout(NoisyLabelModel):

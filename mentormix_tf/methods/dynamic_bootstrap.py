@@ -14,6 +14,8 @@ from mentormix_tf.methods import beta_mixture
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.batch import Batch
 
+__all__ = ["DynamicBootstrap"]
+
 
 @keras.saving.register_keras_serializable("mentormix_tf")
 class DynamicBootstrap(NoisyLabelModel):

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+__all__ = ["ExampleTable", "sum_by_example"]
+
 
 class ExampleTable:
     """A float32 row for each training example, with a copy of the whole table on every replica.

@@ -10,6 +10,8 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.batch import Batch
 
+__all__ = ["GCE"]
+
 
 # Saved models refer to the class by its former name.
 @keras.saving.register_keras_serializable("mentormix_tf", name="GeneralizedCrossEntropy")

@@ -15,6 +15,8 @@ from typing import Any
 from mentormix_tf.config import choices, codec
 from mentormix_tf.config.codec import Field
 
+__all__ = ["FOLDER", "declared", "names"]
+
 FOLDER = pathlib.Path(__file__).parent
 
 

@@ -7,6 +7,8 @@ import keras
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 
+__all__ = ["IndexedModel"]
+
 
 class IndexedModel(NoisyLabelModel):
     """A method that keeps values for each training example, see `ExampleTable`.

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from mentormix_tf.errors import InputError
 
+__all__ = ["check", "is_one_hot", "of", "one_hot", "smoothed"]
+
 
 def is_one_hot(labels: tf.Tensor | np.ndarray) -> bool:
     """Whether labels are `[batch, classes]`; `[batch]` and `[batch, 1]` are class numbers."""

@@ -6,6 +6,8 @@ import tensorflow as tf
 from mentormix_tf import randomness
 from mentormix_tf.distribution import keras_internals
 
+__all__ = ["seed_layers"]
+
 
 def seed_layers(model: keras.Model, seed: tf.Tensor) -> None:
     """Sets the state of each layer's seed generator, so that its draws depend only on the seed.

@@ -8,6 +8,8 @@ from mentormix_tf.distribution.replicated_model import ReplicatedModel
 from mentormix_tf.methods import labels as label_forms
 from mentormix_tf.methods.watch import Watch
 
+__all__ = ["MeasuredModel"]
+
 
 class MeasuredModel(ReplicatedModel):
     """A Keras model that reports the mean loss, the metrics of `compile`, and those of its `watch`.

@@ -13,6 +13,8 @@ from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.batch import Batch
 from mentormix_tf.methods.watch import WEIGHT_METRICS
 
+__all__ = ["MentorMix"]
+
 
 @keras.saving.register_keras_serializable("mentormix_tf")
 class MentorMix(NoisyLabelModel):

@@ -11,6 +11,8 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.batch import Batch
 
+__all__ = ["Mixup"]
+
 
 @keras.saving.register_keras_serializable("mentormix_tf")
 class Mixup(NoisyLabelModel):

@@ -6,6 +6,8 @@ import keras
 
 from mentormix_tf.errors import InputError
 
+__all__ = ["check_no_softmax", "check_output_shape"]
+
 
 def check_output_shape(shape: Sequence[int | None], num_classes: int) -> None:
     """Refuses a network whose output is not one row of logits for each image.

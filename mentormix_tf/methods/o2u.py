@@ -11,6 +11,8 @@ from mentormix_tf.methods.batch import Batch
 from mentormix_tf.methods.example_table import ExampleTable
 from mentormix_tf.methods.indexed import IndexedModel
 
+__all__ = ["LOWEST", "O2UNet", "O2USchedule"]
+
 LOWEST = 0.1  # factor of the learning rate at the end of a cycle
 
 

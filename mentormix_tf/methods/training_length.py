@@ -6,6 +6,8 @@ import keras
 
 from mentormix_tf.errors import InputError
 
+__all__ = ["TrainingLength"]
+
 
 class TrainingLength(keras.callbacks.Callback):
     """Tells a `NoisyLabelModel` the number of steps of `fit`, of which `burn_in` is a fraction.

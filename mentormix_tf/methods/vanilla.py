@@ -4,6 +4,8 @@ import keras
 
 from mentormix_tf.methods.base import NoisyLabelModel
 
+__all__ = ["Vanilla"]
+
 
 @keras.saving.register_keras_serializable("mentormix_tf")
 class Vanilla(NoisyLabelModel):

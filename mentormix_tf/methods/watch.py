@@ -8,6 +8,8 @@ import tensorflow as tf
 from mentormix_tf.distribution import replicas
 from mentormix_tf.methods.batch import Batch
 
+__all__ = ["NEEDS_TRUTH", "WEIGHT_METRICS", "Watch"]
+
 WEIGHT_METRICS = ("mean_v", "mean_v_clean", "mean_v_wrong", "v_precision", "v_recall")
 NEEDS_TRUTH = WEIGHT_METRICS[1:]
 

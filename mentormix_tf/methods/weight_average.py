@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+__all__ = ["WeightAverage"]
+
 
 class WeightAverage(keras.layers.Layer):
     """w̄ ← d·w̄ + (1 - d)·w after each step t = 0, 1, ..., with d = min(decay, (1 + t) / (10 + t)).

@@ -9,6 +9,8 @@ import tensorflow as tf
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 
+__all__ = ["WeightDecay"]
+
 
 @keras.saving.register_keras_serializable("mentormix_tf")
 class WeightDecay(NoisyLabelModel):

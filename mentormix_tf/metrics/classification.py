@@ -14,6 +14,16 @@ import numpy as np
 import sklearn.metrics
 from numpy.typing import ArrayLike
 
+__all__ = [
+    "accuracy",
+    "class_accuracies",
+    "confusion_matrix",
+    "confusion_rows",
+    "expected_calibration_error",
+    "label_rank",
+    "top_k_accuracy",
+]
+
 
 def label_rank(scores: ArrayLike, label: ArrayLike) -> np.ndarray:
     """Counts the classes that score higher than the label; of equal scores the first is higher.

@@ -6,6 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+__all__ = [
+    "MIXED_COLUMNS",
+    "MOST_NAMED",
+    "MOST_NUMBERED",
+    "draw_confusion_matrix",
+    "draw_mixed",
+    "png",
+]
+
 MOST_NUMBERED = 20  # the most classes for which each cell shows its count
 MOST_NAMED = 100  # the most classes for which rows and columns show their names
 MIXED_COLUMNS = 4  # columns, and rows, of the figure of mixed images

@@ -6,6 +6,8 @@ import numpy as np
 
 from mentormix_tf.metrics import classification
 
+__all__ = ["Predictions"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:

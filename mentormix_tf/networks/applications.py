@@ -13,6 +13,8 @@ from keras import layers, models, ops
 
 from mentormix_tf.errors import InputError
 
+__all__ = ["APPLICATIONS", "DOWNLOAD_TIMEOUT", "MIN_SIZE", "MIN_SIZES", "application"]
+
 DOWNLOAD_TIMEOUT = 30.0  # seconds without a byte; Keras would wait forever
 # Smallest height and width that Keras accepts. Source: the docstrings of keras.applications.
 MIN_SIZES = {"xception": 71, "inception_v3": 75, "inception_resnet_v2": 75}

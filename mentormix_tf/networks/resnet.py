@@ -11,6 +11,8 @@ from typing import Any
 import keras
 from keras import initializers, layers, models, ops
 
+__all__ = ["Tensor", "preact_resnet18", "resnet32", "resnet32_thin", "wide_resnet_28_10"]
+
 Tensor = Any  # a symbolic tensor, whose operators Keras annotates imprecisely
 
 

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import layers, models
 
+__all__ = ["small_cnn"]
+
 
 def small_cnn(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """Builds two stages of two 3x3 convolutions and a dense layer of 128 units.

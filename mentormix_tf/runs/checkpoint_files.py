@@ -5,6 +5,8 @@ from typing import Any
 import tensorflow as tf
 from etils import epath
 
+__all__ = ["UNREADABLE", "read", "saved", "step_of"]
+
 # What TensorFlow raises for files that are missing, damaged or cut short.
 UNREADABLE = (tf.errors.OpError, IndexError, ValueError)
 

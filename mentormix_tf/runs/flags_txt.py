@@ -6,6 +6,8 @@ from mentormix_tf import methods
 from mentormix_tf.config import RunConfig
 from mentormix_tf.config import run as run_config
 
+__all__ = ["read"]
+
 
 def read(path: epath.Path) -> RunConfig:
     """Reads the run that a flags.txt repeats.

@@ -1,5 +1,20 @@
 """Names of the files and folders in a run's folder."""
 
+__all__ = [
+    "BEST",
+    "CHECKPOINTS",
+    "CONFUSION_MATRIX",
+    "CONFUSION_PICTURE",
+    "EVALUATION",
+    "EVALUATIONS",
+    "EXPORTS",
+    "FLAGS",
+    "METRICS",
+    "MODEL",
+    "RESULT",
+    "TENSORBOARD",
+]
+
 FLAGS = "flags.txt"  # a flagfile that repeats the run
 MODEL = "model.json"  # what is needed to use the network without the data
 METRICS = "metrics.csv"  # a row for each evaluation

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from mentormix_tf import version
 
+__all__ = ["git_revision", "versions"]
+
 
 def versions() -> dict[str, str]:
     """The versions of this package and of the packages that its numbers depend on, by name."""

@@ -6,6 +6,8 @@ from typing import Any
 from mentormix_tf.config import RunConfig
 from mentormix_tf.runs import provenance
 
+__all__ = ["SPLIT_FACTS", "summarize"]
+
 # Entries copied from the split's manifest.
 SPLIT_FACTS = (
     "dataset",

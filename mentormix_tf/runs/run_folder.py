@@ -15,6 +15,8 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.metrics import classification
 from mentormix_tf.runs import flags_txt, layout, result
 
+__all__ = ["AT_THE_END", "HARMLESS", "WRITTEN", "RunFolder", "write_confusion_matrix"]
+
 AT_THE_END = (layout.RESULT, layout.CONFUSION_MATRIX, layout.CONFUSION_PICTURE)
 WRITTEN = (layout.METRICS, *AT_THE_END, layout.CHECKPOINTS, layout.TENSORBOARD)
 # Flags that may change when a run resumes: where the data is, how steps run, how many there are.

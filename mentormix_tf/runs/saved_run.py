@@ -13,6 +13,8 @@ from mentormix_tf.data import augment
 from mentormix_tf.errors import InputError
 from mentormix_tf.runs import checkpoint_files, flags_txt, layout
 
+__all__ = ["WEIGHTS", "SavedRun", "TrainedNetwork", "load_network", "read"]
+
 WEIGHTS = ("auto", "last", "best", "averaged")
 
 

@@ -8,6 +8,8 @@ import tensorflow as tf
 from mentormix_tf.data.augment import Augmentation
 from mentormix_tf.runs.saved_run import SavedRun, TrainedNetwork
 
+__all__ = ["TOP", "Classifier", "of_run"]
+
 TOP = 5  # classes named for each image
 
 

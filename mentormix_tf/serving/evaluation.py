@@ -19,6 +19,8 @@ from mentormix_tf.runs.saved_run import SavedRun
 from mentormix_tf.serving import classifier, scoring
 from mentormix_tf.serving.saved_model import Loaded
 
+__all__ = ["MOST_CLASSES", "WRITTEN", "Evaluated", "data_config", "evaluate"]
+
 WRITTEN = (layout.EVALUATION, layout.CONFUSION_MATRIX, layout.CONFUSION_PICTURE)
 MOST_CLASSES = 20  # rows of the table; with more classes, those with the lowest accuracy
 

@@ -14,6 +14,8 @@ from PIL import UnidentifiedImageError
 from mentormix_tf.data import images
 from mentormix_tf.serving.classifier import Classifier
 
+__all__ = ["Row", "classify", "find"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:

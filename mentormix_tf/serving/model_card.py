@@ -5,6 +5,8 @@ It follows Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, as far
 
 from mentormix_tf.runs.saved_run import SavedRun, TrainedNetwork
 
+__all__ = ["UNKNOWN", "write"]
+
 UNKNOWN = "unknown"
 
 

@@ -12,6 +12,8 @@ from mentormix_tf import files
 from mentormix_tf.errors import InputError
 from mentormix_tf.serving.image_files import Row
 
+__all__ = ["open_output", "write"]
+
 
 def open_output(path: str) -> contextlib.AbstractContextManager[TextIO]:
     """A context manager for the output: a new file, or standard output if `path` is empty.

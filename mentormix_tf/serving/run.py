@@ -13,6 +13,8 @@ from mentormix_tf.serving import classifier, evaluation, image_files, saved_mode
 from mentormix_tf.serving.evaluation import Evaluated
 from mentormix_tf.serving.image_files import Row
 
+__all__ = ["Run", "open_run"]
+
 
 def open_run(model_dir: epath.PathLike) -> "Run":
     """Opens a run's folder, as `python -m mentormix_tf.train` writes it.

@@ -14,6 +14,8 @@ from mentormix_tf.runs import flags_txt, layout
 from mentormix_tf.runs.saved_run import SavedRun, TrainedNetwork
 from mentormix_tf.serving import classifier, model_card, warmup
 
+__all__ = ["ARRAYS", "CLASS_NAMES", "ENCODED", "WARMUP_BATCH_SIZES", "Loaded", "export", "load"]
+
 ENCODED, ARRAYS = "serving_default", "arrays"  # the signatures
 CLASS_NAMES = "class_names.txt"
 WARMUP_BATCH_SIZES = (1, 8)

@@ -13,6 +13,8 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.metrics import classification
 from mentormix_tf.metrics.predictions import Predictions
 
+__all__ = ["score"]
+
 
 def score(
     classify_encoded: Callable[[tf.Tensor], Mapping[str, tf.Tensor]],

@@ -12,6 +12,8 @@ import tensorflow as tf
 from etils import epath
 from numpy.typing import ArrayLike
 
+__all__ = ["FILE", "FOLDER", "prediction_log", "write"]
+
 FOLDER, FILE = "assets.extra", "tf_serving_warmup_requests"
 
 

@@ -3,6 +3,8 @@
 import os
 import pathlib
 
+__all__ = ["find"]
+
 _HERE = pathlib.Path(__file__).parent
 
 

@@ -9,6 +9,16 @@ from matplotlib.figure import Figure
 
 from mentormix_tf.studies import published
 
+__all__ = [
+    "COLORS",
+    "MARKERS",
+    "accuracy_by_kind",
+    "accuracy_by_level",
+    "accuracy_over_training",
+    "drop_from_peak",
+    "encode",
+]
+
 # Okabe and Ito's colors, which color-blind readers can tell apart; MentorMix is black.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#882255")
 MARKERS = "osD^v<>Pd*"

@@ -3,6 +3,8 @@
 import csv
 import pathlib
 
+__all__ = ["FILE", "table_2", "table_3"]
+
 FILE = pathlib.Path(__file__).with_name("published.csv")
 
 

@@ -9,6 +9,8 @@ from etils import epath
 from mentormix_tf import files, methods
 from mentormix_tf.studies import figures, published, results, summaries
 
+__all__ = ["REPORT", "published_table_2", "table_2", "table_3", "write"]
+
 REPORT = "report.md"
 
 

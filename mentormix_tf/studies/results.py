@@ -13,6 +13,19 @@ from mentormix_tf.runs.run_folder import RunFolder
 if TYPE_CHECKING:
     from mentormix_tf.studies.study_file import StudyRun
 
+__all__ = [
+    "CURVES",
+    "INTEGERS",
+    "OLD_COLUMNS",
+    "RUNS",
+    "TEXTS",
+    "Rows",
+    "collect",
+    "kind",
+    "read",
+    "write",
+]
+
 Rows = list[dict[str, Any]]
 
 RUNS, CURVES = "runs.csv", "curves.csv"

@@ -24,6 +24,8 @@ from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.studies.study_file import StudyRun
 from mentormix_tf.training import comparison
 
+__all__ = ["LOG", "SECONDS_BETWEEN_LOOKS", "train", "unfinished"]
+
 _log = logging.getLogger(__name__)
 
 LOG = "log.txt"

@@ -6,6 +6,8 @@ from typing import Any
 
 from mentormix_tf.errors import InputError
 
+__all__ = ["Settings"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:

@@ -19,6 +19,8 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.studies import results
 from mentormix_tf.studies.settings import Settings
 
+__all__ = ["KEYS", "TUNE_KEYS", "Point", "Study", "StudyRun", "Trials", "read"]
+
 KEYS = ("title", "training", "data", "methods", "seeds", "tune")
 TUNE_KEYS = ("levels", "seeds", "validation_fraction", "settings")
 
@@ -284,11 +286,11 @@ def _place(point):
     return re.sub(r"[^\w.-]+", "_", "-".join(parts))
 
 
-def _fields(config_class, given):
+def _fields(config_class: type, given: Any) -> dict[str, Any]:
     """Converts values from YAML to the types of a dataclass's fields."""
     kinds = {field.name: field.kind for field in codec.fields(config_class)}
     what = "training" if config_class is TrainingConfig else "data"
-    given = {codec.RENAMED.get(name, name): value for name, value in _mapping(what, given).items()}
+    given = {codec.RENAMED.get(str(k), k): value for k, value in _mapping(what, given).items()}
     _check_keys(what, given, tuple(kinds))
     return {name: codec.from_yaml(kinds[name], value, name) for name, value in given.items()}
 

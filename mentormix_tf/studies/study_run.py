@@ -9,6 +9,8 @@ from etils import epath
 from mentormix_tf.errors import InputError
 from mentormix_tf.studies import report, results, runner, study_file, tuning
 
+__all__ = ["Outcome", "run"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:

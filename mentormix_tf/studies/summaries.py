@@ -8,6 +8,8 @@ from typing import Any
 
 from scipy import stats
 
+__all__ = ["by_level", "over_levels", "over_training"]
+
 
 def by_level(runs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Table 3: the accuracy at each noise level.

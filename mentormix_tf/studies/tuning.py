@@ -12,6 +12,8 @@ from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.studies.settings import Settings
 from mentormix_tf.studies.study_file import Study
 
+__all__ = ["CHOSEN", "TRIED", "choose", "chosen"]
+
 CHOSEN = "chosen.json"
 TRIED = "trials.csv"
 

@@ -13,6 +13,8 @@ from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.training import tpu_compiler
 
+__all__ = ["compile_run", "table"]
+
 _log = logging.getLogger(__name__)
 
 

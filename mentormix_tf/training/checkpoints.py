@@ -21,6 +21,8 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.runs import checkpoint_files, layout
 
+__all__ = ["Checkpoints", "variables"]
+
 _log = logging.getLogger(__name__)
 
 

@@ -15,6 +15,8 @@ from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import dry_run
 from mentormix_tf.training.run import run
 
+__all__ = ["describe", "folders", "table", "train", "try_out"]
+
 _log = logging.getLogger(__name__)
 
 

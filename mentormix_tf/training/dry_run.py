@@ -13,6 +13,8 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.training import checkpoints
 from mentormix_tf.training.run import Setup, check, resolve, short_errors
 
+__all__ = ["TIMED", "describe", "dry_run", "human_time"]
+
 TIMED = 5  # executions that are timed, after the first, which waits for the compiler
 
 

@@ -12,6 +12,16 @@ from mentormix_tf.distribution import replicas
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.metrics.predictions import Predictions
 
+__all__ = [
+    "BATCH_SIZE",
+    "COLUMNS",
+    "INTEGERS",
+    "MANY_CLASSES",
+    "MEMORIZATION_EXAMPLES",
+    "TOP",
+    "Evaluation",
+]
+
 BATCH_SIZE = 500
 MEMORIZATION_EXAMPLES = 5000
 INTEGERS = ("label", "true_label", "is_clean", "predicted", "rank")

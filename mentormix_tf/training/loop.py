@@ -18,6 +18,8 @@ from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.training.checkpoints import Checkpoints
 from mentormix_tf.training.tensorboard import Profile
 
+__all__ = ["Loop", "Progress"]
+
 
 @dataclasses.dataclass
 class Progress:

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from mentormix_tf.config import TrainingConfig
 
+__all__ = ["LearningRateSchedule", "WarmUp", "learning_rate"]
+
 LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
 
 

@@ -13,6 +13,8 @@ from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.loop import Progress
 from mentormix_tf.training.tensorboard import TensorBoard
 
+__all__ = ["LINE", "Report"]
+
 _log = logging.getLogger(__name__)
 
 # What the log shows of an evaluation, if it has the column: column, text, format.

@@ -25,6 +25,8 @@ from mentormix_tf.training.loop import Loop, Progress
 from mentormix_tf.training.report import Report
 from mentormix_tf.training.tensorboard import Profile
 
+__all__ = ["LOST_WORKER", "Setup", "build_model", "check", "resolve", "run", "short_errors"]
+
 _log = logging.getLogger(__name__)
 
 # What TensorFlow raises when the connection to a worker breaks, or its host stops answering.

@@ -11,6 +11,8 @@ from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.metrics.predictions import Predictions
 
+__all__ = ["GROUPS", "SPLITS", "Profile", "TensorBoard", "tag"]
+
 # TensorBoard groups curves by the part of their names before the slash.
 GROUPS = {
     "loss": "train/loss",

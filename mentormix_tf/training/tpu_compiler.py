@@ -22,6 +22,8 @@ from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.training.run import build_model
 
+__all__ = ["ENVIRONMENT", "HBM", "UNITS", "Compiled", "compile_step", "core", "lower", "versions"]
+
 # Memory of a chip in GiB. Source: the pages of the TPU versions in
 # https://cloud.google.com/tpu/docs/system-architecture-tpu-vm
 HBM = {"v4": 32, "v5e": 16, "v5p": 95, "v6e": 32}

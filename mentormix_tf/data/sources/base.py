@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["UNKNOWN", "Source", "SourceSplit"]
+
 UNKNOWN = -1
 
 

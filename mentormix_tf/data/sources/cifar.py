@@ -11,6 +11,16 @@ from mentormix_tf.data.sources import from_tfds
 from mentormix_tf.data.sources.base import Source, SourceSplit
 from mentormix_tf.data.sources.manual_files import manual_dir, require
 
+__all__ = [
+    "CIFAR10_N",
+    "CIFAR10_PAIRS",
+    "CIFAR100_N",
+    "load_cifar10",
+    "load_cifar10_n",
+    "load_cifar100",
+    "load_cifar100_n",
+]
+
 # truck → automobile, bird → airplane, deer → horse, cat ↔ dog: the pairs of Patrini et al.,
 # "Making Deep Neural Networks Robust to Label Noise", CVPR 2017.
 CIFAR10_PAIRS = {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}

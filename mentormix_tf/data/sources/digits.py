@@ -7,6 +7,8 @@ from sklearn import datasets, model_selection
 
 from mentormix_tf.data.sources.base import Source, SourceSplit
 
+__all__ = ["load"]
+
 
 def load(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
     """Loads 1,437 training and 360 test images, split in proportion to the classes.

@@ -9,6 +9,8 @@ from mentormix_tf.data.sources import from_tfds
 from mentormix_tf.data.sources.base import Source, SourceSplit
 from mentormix_tf.errors import InputError
 
+__all__ = ["CLASS_NAMES", "SYSTEM_FOLDER", "load"]
+
 CLASS_NAMES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),

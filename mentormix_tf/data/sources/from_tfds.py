@@ -9,6 +9,8 @@ import tensorflow_datasets as tfds
 from mentormix_tf.data.sources.base import Source, SourceSplit
 from mentormix_tf.errors import InputError
 
+__all__ = ["READ_CONFIG", "is_prepared", "load", "prepared", "read", "source"]
+
 READ_CONFIG = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
 
 

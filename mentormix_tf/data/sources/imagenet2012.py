@@ -13,6 +13,8 @@ from mentormix_tf.data.sources.base import Source, SourceSplit
 from mentormix_tf.data.sources.manual_files import manual_dir, require
 from mentormix_tf.errors import InputError
 
+__all__ = ["IMAGENET_PAGE", "TARS", "load_first_50", "load_full"]
+
 IMAGENET_PAGE = "https://image-net.org/download-images (after registration)"
 # The archives and their sizes in bytes.
 TARS = {"ILSVRC2012_img_train.tar": 147_897_477_120, "ILSVRC2012_img_val.tar": 6_744_924_160}

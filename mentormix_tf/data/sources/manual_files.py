@@ -7,6 +7,8 @@ from etils import epath
 
 from mentormix_tf.errors import InputError
 
+__all__ = ["manual_dir", "missing_files", "read_bytes", "read_list", "require"]
+
 
 def manual_dir(data_dir: str) -> epath.Path:
     """Returns the folder in which TFDS looks for files that were downloaded by hand."""

@@ -21,6 +21,8 @@ from mentormix_tf.data.sources.imagenet2012 import IMAGENET_PAGE, TARS
 from mentormix_tf.data.sources.manual_files import manual_dir, missing_files, read_list, require
 from mentormix_tf.errors import InputError
 
+__all__ = ["LABELS_PAGE", "WEB_IMAGE", "load", "released"]
+
 LABELS_PAGE = "https://storage.googleapis.com/cnlw/dataset_no_images.zip and extract it there"
 WEB_IMAGE = re.compile(r"[0-9a-f]{16}\.jpg")
 _REASONS = (

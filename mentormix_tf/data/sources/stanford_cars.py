@@ -27,6 +27,8 @@ from mentormix_tf.data.sources.manual_files import (
 from mentormix_tf.data.sources.mini_imagenet import LABELS_PAGE, WEB_IMAGE, released
 from mentormix_tf.errors import InputError
 
+__all__ = ["CLASSES", "TEST_FOLDERS", "TRAIN_FOLDERS", "WEB_FOLDERS", "load"]
+
 CLASSES = 196
 WEB_FOLDERS = ["noisy_images"]
 # Both original folders have a 00001.jpg, so each split must take images only from its own.

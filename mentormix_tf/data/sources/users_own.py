@@ -13,6 +13,17 @@ from sklearn import model_selection
 from mentormix_tf.data.sources.base import UNKNOWN, Source, SourceSplit
 from mentormix_tf.errors import InputError
 
+__all__ = [
+    "SUFFIXES",
+    "TEST_NAMES",
+    "TEST_SHARE",
+    "TRAIN_NAMES",
+    "Item",
+    "fingerprint",
+    "load_csv",
+    "load_folder",
+]
+
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
 TRAIN_NAMES, TEST_NAMES = ("train",), ("test", "val", "validation")
 TEST_SHARE = 0.2

@@ -26,6 +26,8 @@ from mentormix_tf.data.sources.manual_files import (
 )
 from mentormix_tf.errors import InputError
 
+__all__ = ["CLASSES", "PAGE", "load_full", "load_mini"]
+
 PAGE = "https://data.vision.ee.ethz.ch/cvl/webvision/download.html and unpack it there"
 CLASSES = 1000
 

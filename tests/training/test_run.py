@@ -185,7 +185,7 @@ def test_confusion_matrix(finished):
 
 
 def test_profile(tmp_path, short_run):
-    short_run(tmp_path, output={"profile_steps": ("2", "3")}, method="vanilla", train_steps=5)
+    short_run(tmp_path, output={"profile_steps": (2, 3)}, method="vanilla", train_steps=5)
     assert list((tmp_path / "tensorboard").rglob("*.xplane.pb"))
 
 

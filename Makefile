@@ -3,7 +3,7 @@
 # make test    runs all tests but those marked slow
 # make nightly runs those that are marked slow, too
 # make stacks  runs a core of the tests on the oldest and the newest supported versions
-# make lint    checks style; make format repairs it
+# make lint    checks style and types; make format repairs the style
 # Each makes the virtual environment it needs, and again when pyproject.toml has changed.
 
 PYTHON ?= python3

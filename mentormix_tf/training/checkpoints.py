@@ -162,13 +162,17 @@ def _is_whole(path):
 def _manager(checkpoint, folder, keep):
     """A manager of a folder's checkpoints, after deleting what an interrupted save left there."""
     paths = checkpoint_files.saved(folder)
-    for file in folder.glob("step-*") if folder.exists() else ():
-        if not any(file.name.startswith(f"{epath.Path(path).name}.") for path in paths):
-            file.rmtree() if file.is_dir() else file.unlink()
+    for file in checkpoint_files.leftovers(folder):
+        file.rmtree() if file.is_dir() else file.unlink()
     if paths:  # the manager trusts a file that lists them, which may be lost or out of date
-        names = [epath.Path(path).name for path in paths]
-        listed = "".join(f'all_model_checkpoint_paths: "{name}"\n' for name in names)
-        (folder / "checkpoint").write_text(f'model_checkpoint_path: "{names[-1]}"\n{listed}')
+        tf.compat.v1.train.update_checkpoint_state(
+            str(folder),
+            paths[-1],
+            paths,
+            # It deletes only those that are newer than the last one to be preserved.
+            all_model_checkpoint_timestamps=[float(checkpoint_files.step_of(p)) for p in paths],
+            last_preserved_timestamp=-1.0,
+        )
     return tf.train.CheckpointManager(checkpoint, str(folder), keep, checkpoint_name="step")
 
 

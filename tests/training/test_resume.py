@@ -135,6 +135,30 @@ def test_more_steps(copy, finished, train):
     assert before == {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
 
 
+def test_restarts_keep_as_many_checkpoints_and_delete_nothing_else(copy, train):
+    folder = copy / "checkpoints"
+    own = {folder / "step-notes.txt", folder / "step-best.index", folder / "step-4-backup" / "a"}
+    cut = {
+        folder / "step-14.data-00000-of-00001",  # saves that were killed half-way
+        folder / "step-8.index.tempstate123",
+        folder / "step-14_temp" / "part-00000-of-00001.data-00000-of-00001",
+    }
+    for path in own | cut:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    for steps in (16, 20):
+        train(copy, train_steps=steps)
+    there = {path for path in folder.rglob("*") if path.is_file()} - own
+    kept = {f"step-{step}" for step in (12, 16, 20)}
+    assert {path.name.split(".")[0] for path in there if path.parent == folder} == {
+        *kept,
+        "checkpoint",
+    }
+    assert not there & cut
+    assert all(path.read_text() == "mine" for path in own)
+    assert len(list((folder / "best").glob("*.index"))) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

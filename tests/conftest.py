@@ -11,7 +11,7 @@ from tests.support.picture_files import encode
 from tests.support.written_run import write_run
 
 TESTS = pathlib.Path(__file__).parent
-LONG = (  # folders and files that train, build large networks or write many splits
+LONG = (  # folders and files that train, build large networks, write many splits or draw
     "data/sources",
     "data/test_hand_downloads.py",
     "data/test_official_sources.py",
@@ -24,6 +24,7 @@ LONG = (  # folders and files that train, build large networks or write many spl
     "networks",
     "runs",
     "serving",
+    "studies/test_report.py",
     "training",
     "test_docs.py",
     "test_public.py",

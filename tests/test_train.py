@@ -72,7 +72,7 @@ BAD = {
     "method=mentormax is unknown: choose one of": ["--compare=mentormax"],
     "noise=blue is unknown for dataset=digits": ["--noise=blue"],
     "gamma_p=1.5 must lie in [0, 1]": ["--gamma_p=1.5"],
-    "--alpha=much": ["--alpha=much"],
+    "alpha=much must be a number": ["--alpha=much"],
     "gamma_p can't be set: vanilla has": ["--method=vanilla", "--gamma_p=0.5"],
     "gama_p": ["--gama_p=0.5"],
     "model_dir=used/vanilla holds another run's": ["--model_dir=used", "--compare=vanilla"],

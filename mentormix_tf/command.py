@@ -112,7 +112,6 @@ def run(
     if any(re.fullmatch(HELP, word) for word in words):
         print(_help(summary, sections, arguments))
         return 0
-    console.show_log()
     return console.exit_status(lambda: action(_parse(words, sections, arguments)))
 
 

@@ -1,5 +1,6 @@
 """Prints the progress of a command or its child process, and turns errors into exit statuses."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -10,20 +11,13 @@ from tqdm import tqdm
 
 from mentormix_tf.errors import BackendError, InputError, Preempted
 
-__all__ = ["exit_status", "show_log"]
-
-
-def show_log() -> None:
-    """Prints the package's log: progress to stdout, warnings to stderr."""
-    log = logging.getLogger("mentormix_tf")
-    if not any(isinstance(handler, _Console) for handler in log.handlers):
-        log.addHandler(_Console())
-        log.setLevel(logging.INFO)
-        log.propagate = False
+__all__ = ["exit_status"]
 
 
 def exit_status(action: Callable[[], int | None]) -> int:
-    """Runs an action, and prints a user's mistake as one sentence without a traceback.
+    """Runs an action, prints its log, and prints a user's mistake as one sentence.
+
+    Of the package's log, progress goes to stdout and warnings to stderr.
 
     Args:
         action: the action; it may return a status of its own.
@@ -34,7 +28,8 @@ def exit_status(action: Callable[[], int | None]) -> int:
         can be resumed.
     """
     try:
-        return action() or 0
+        with _shown_log():
+            return action() or 0
     except (InputError, BackendError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -46,6 +41,23 @@ def exit_status(action: Callable[[], int | None]) -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+@contextlib.contextmanager
+def _shown_log():
+    """Lets the package's log be printed for a while, which a caller may have arranged already."""
+    log, handler = logging.getLogger("mentormix_tf"), _Console()
+    level = log.level
+    if any(isinstance(other, _Console) for other in log.handlers):
+        yield
+        return
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 class _Console(logging.Handler):

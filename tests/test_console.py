@@ -40,15 +40,16 @@ def test_an_action_may_say_its_status():
     assert console.exit_status(lambda: 1) == 1
 
 
-def test_progress_goes_to_stdout_and_warnings_to_stderr(capsys):
+def test_the_log_is_printed_while_an_action_runs(capsys, caplog):
     package = logging.getLogger("mentormix_tf")
-    before = package.handlers[:], package.level, package.propagate
-    try:
-        console.show_log()
-        console.show_log()  # once is enough
+    before = package.handlers[:], package.level
+
+    def action():
         logging.getLogger("mentormix_tf.training").info("step %d", 3)
         logging.getLogger("mentormix_tf.data").warning("a.png is left out")
-    finally:
-        package.handlers[:], package.level, package.propagate = before
+
+    assert console.exit_status(lambda: console.exit_status(action)) == 0
     printed = capsys.readouterr()
     assert printed.out == "step 3\n" and printed.err == "warning: a.png is left out\n"
+    assert (package.handlers, package.level) == before
+    assert caplog.messages == ["step 3", "a.png is left out"]  # other handlers see it, too

@@ -35,7 +35,6 @@ def train_mentor(
     Raises:
         InputError: the output exists or can't be written, or the checkpoint can't be read.
     """
-    tf.config.experimental.enable_op_determinism()
     folder = pathlib.Path(output)
     if folder.exists():
         raise InputError(f"output={folder} exists already: name a new folder.")

@@ -145,7 +145,6 @@ def _train(config, path, gpu):
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # runs may share a GPU's memory
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    console.show_log()
     sys.exit(console.exit_status(lambda: _train_one(config, path)))
 
 

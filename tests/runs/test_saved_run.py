@@ -77,7 +77,7 @@ def test_damaged_runs(digits_run, tmp_path):
     path = tmp_path / "run"
     shutil.copytree(digits_run.path, path)
     (path / "model.json").write_text("{")
-    with pytest.raises(InputError, match=r"model.json can't be read"):
+    with pytest.raises(InputError, match=r"model.json is not valid JSON"):
         saved_run.read(path)
     (path / "model.json").unlink()
     with pytest.raises(InputError, match=r"is not a run's folder: no model.json"):

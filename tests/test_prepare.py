@@ -9,6 +9,7 @@ import sys
 import time
 
 import numpy as np
+import pytest
 
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import splits
@@ -25,6 +26,7 @@ def manifests(cwd):
     }
 
 
+@pytest.mark.slow
 def test_all_ten_levels(tmp_path):
     command = ["prepare", f"--data_dir={tmp_path / 'data'}", "--noise_level=all"]
     (status, output, errors), (_, again, _) = commands.run(command, command, cwd=tmp_path)

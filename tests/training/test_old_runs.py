@@ -68,7 +68,9 @@ def test_an_old_run_is_evaluated_and_exported(old_run, data_dir, tmp_path):
     "code",
     [
         "import keras, mentormix_tf; model = keras.models.load_model({path!r})",
-        "import mentormix_tf as mm; model = mm.load_model({path!r})",
+        pytest.param(
+            "import mentormix_tf as mm; model = mm.load_model({path!r})", marks=pytest.mark.slow
+        ),
     ],
     ids=["by Keras", "by mentormix_tf"],
 )

@@ -77,8 +77,8 @@ def messages(caplog):
 @pytest.mark.parametrize(
     ("method", "replicas", "kills"),
     [
-        ("mentormix", 2, 2),
         ("s_model", 1, 3),
+        pytest.param("mentormix", 2, 2, marks=pytest.mark.slow),
         *(
             pytest.param(method, replicas, 20, marks=pytest.mark.slow)
             for method in ("mentormix", "s_model", "data_parameters")

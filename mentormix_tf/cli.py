@@ -5,7 +5,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from mentormix_tf import version
+from mentormix_tf import console, version
 
 __all__ = ["COMMANDS", "RENAMED", "main"]
 
@@ -34,8 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else list(argv)
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_help())
-        return 0
+        return console.exit_status(lambda: print(_help(), flush=True))
     if words[0] == "--version":
         print(f"mentormix_tf {version.__version__}")
         return 0

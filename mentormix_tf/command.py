@@ -110,8 +110,8 @@ def run(
     """
     words = sys.argv[1:] if argv is None else list(argv)
     if any(re.fullmatch(HELP, word) for word in words):
-        print(_help(summary, sections, arguments))
-        return 0
+        text = _help(summary, sections, arguments)
+        return console.exit_status(lambda: print(text, flush=True))
     return console.exit_status(lambda: action(_parse(words, sections, arguments)))
 
 

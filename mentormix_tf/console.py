@@ -47,17 +47,19 @@ def exit_status(action: Callable[[], int | None]) -> int:
 def _shown_log():
     """Lets the package's log be printed for a while, which a caller may have arranged already."""
     log, handler = logging.getLogger("mentormix_tf"), _Console()
-    level = log.level
+    before = log.level, log.propagate
     if any(isinstance(other, _Console) for other in log.handlers):
         yield
         return
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+    log.propagate = False  # else a handler of the root logger, such as TFDS makes, prints it again
     try:
         yield
     finally:
         log.removeHandler(handler)
-        log.setLevel(level)
+        log.setLevel(before[0])
+        log.propagate = before[1]
 
 
 class _Console(logging.Handler):

@@ -82,6 +82,8 @@ def read(model_dir: epath.PathLike) -> SavedRun:
     path = epath.Path(model_dir).expanduser()
     if not path.exists():
         raise InputError(f"model_dir={model_dir} does not exist.")
+    if not path.is_dir():
+        raise InputError(f"model_dir={model_dir} is not a folder: name a run's folder.")
     for name in (layout.FLAGS, layout.MODEL):
         if not (path / name).exists():
             inside = sorted(child.name for child in path.iterdir() if (child / name).exists())

@@ -98,3 +98,9 @@ def test_damaged_runs(digits_run, tmp_path):
     shutil.rmtree(path / "checkpoints")
     with pytest.raises(InputError, match="has no checkpoint yet"):
         saved_run.load_network(saved_run.read(path), "last")
+
+
+def test_a_file_is_no_run(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match=r"model_dir=.*file is not a folder: name a run's folder"):
+        saved_run.read(tmp_path / "file")

@@ -1,0 +1,1 @@
+"""Bad input from lists: each ends in a result or in one sentence, in bounded time and memory."""

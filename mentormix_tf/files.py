@@ -6,6 +6,7 @@ import fcntl
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,16 @@ from etils import epath
 
 from mentormix_tf.errors import InputError
 
-__all__ = ["csv_text", "lock", "new_folder", "read_csv", "read_json", "write", "write_csv"]
+__all__ = [
+    "csv_text",
+    "is_hidden",
+    "lock",
+    "new_folder",
+    "read_csv",
+    "read_json",
+    "write",
+    "write_csv",
+]
 
 
 def write(path: epath.PathLike, contents: str | bytes) -> None:
@@ -58,10 +68,32 @@ def new_folder(path: epath.PathLike) -> Iterator[epath.Path]:
 
 
 def csv_text(rows: Iterable[Sequence[Any]], line_end: str = "\n") -> str:
-    """Returns the text of a CSV file with these rows; None becomes an empty cell."""
+    """Returns the text of a CSV file with these rows; None becomes an empty cell.
+
+    Names of files and classes may begin as a formula does, which a spreadsheet would run: such a
+    cell gets a quotation mark (') before it, which `read_csv` removes.
+    """
     table = io.StringIO()
-    csv.writer(table, lineterminator=line_end).writerows(rows)
+    csv.writer(table, lineterminator=line_end).writerows([_shown(c) for c in row] for row in rows)
     return table.getvalue()
+
+
+def _shown(cell: Any) -> Any:
+    is_formula = isinstance(cell, str) and re.match(r"'*[=+\-@\t\r＝＋－＠]", cell)
+    return f"'{cell}" if is_formula and not _is_number(cell) else cell
+
+
+def _stored(cell: str) -> str:
+    """The inverse of `_shown`."""
+    return cell[1:] if re.match(r"'+[=+\-@\t\r＝＋－＠]", cell) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def write_csv(
@@ -79,24 +111,29 @@ def write_csv(
         InputError: the file can't be written.
         ValueError: a row has a column that the first row does not have.
     """
-    table = io.StringIO()
-    writer = csv.DictWriter(table, list(rows[0]) if rows else [], lineterminator=line_end)
-    writer.writeheader()
-    writer.writerows(rows)
-    write(path, table.getvalue())
+    columns = list(rows[0]) if rows else []
+    unknown = {column for row in rows for column in row} - set(columns)
+    if unknown:
+        raise ValueError(f"columns {sorted(unknown)} are not in the first row")
+    cells = [columns, *([row.get(column, "") for column in columns] for row in rows)]
+    write(path, csv_text(cells, line_end))
 
 
 def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
     """Reads the rows of a CSV file with a header, as dicts from column to text.
 
     Raises:
-        InputError: the file can't be read, or is not UTF-8 text.
+        InputError: the file can't be read, is not UTF-8 text, or has rows of several lengths.
     """
     try:
         text = epath.Path(path).read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} can't be read: {_reason(error)}.") from error
-    return list(csv.DictReader(io.StringIO(text, newline="")))
+    header, *rows = [[_stored(cell) for cell in row] for row in rows if row] or [[]]
+    if any(len(row) != len(header) for row in rows):
+        raise InputError(f"{path} has rows with more or fewer cells than its header: restore it.")
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def read_json(path: epath.PathLike) -> Any:
@@ -109,8 +146,16 @@ def read_json(path: epath.PathLike) -> Any:
         return json.loads(epath.Path(path).read_bytes())
     except OSError as error:
         raise InputError(f"{path} can't be read: {_reason(error)}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}): restore it.") from error
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is one that programs keep for themselves, by its name.
+
+    These begin with a dot, or are the folder `__MACOSX` that archives made on macOS have.
+    """
+    return name.startswith(".") or name == "__MACOSX"
 
 
 @contextlib.contextmanager

@@ -145,3 +145,37 @@ def test_nothing_is_locked_where_there_are_no_locks(tmp_path, monkeypatch):
     for folder in (tmp_path, "gs://bucket/run"):
         with files.lock(folder, "in use"):
             pass
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+x", "-a.png", "@x", "\t=1", "'=1+1", "''-x", "＝1"])
+def test_a_formula_is_shown_as_text_and_read_as_it_was(tmp_path, cell):
+    files.write_csv(tmp_path / "a.csv", [{cell: cell, "n": -0.5}])
+    with (tmp_path / "a.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert [text[0] for text in cells] == ["'", "n", "'", "-"]
+    assert files.read_csv(tmp_path / "a.csv") == [{cell: cell, "n": "-0.5"}]
+
+
+@pytest.mark.parametrize("cell", ["-0.5", "+1", "-inf", "'quoted'", "a=b", "-1e-9"])
+def test_numbers_and_other_text_stay_as_they_are(cell):
+    assert files.csv_text([[cell]]) == f"{cell}\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b\n1\n", "a,b\n1,2,3\n", 'a,b\n"1' + "x" * 200_000, "a\0\n1\n"]
+)
+def test_damaged_csv_files(tmp_path, text):
+    (tmp_path / "a.csv").write_text(text)
+    try:
+        rows = files.read_csv(tmp_path / "a.csv")
+    except InputError as error:
+        assert "a.csv" in str(error)
+    else:
+        assert rows == [{"a\0": "1"}]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "\ud800"])
+def test_damaged_json_files(tmp_path, text):
+    (tmp_path / "a.json").write_bytes(text.encode(errors="surrogatepass"))
+    with pytest.raises(InputError, match=r"a.json is not valid JSON"):
+        files.read_json(tmp_path / "a.json")

@@ -20,7 +20,7 @@ from etils import epath
 from mentormix_tf import files
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import augment, images, noise, pipeline, sources
-from mentormix_tf.data.sources.users_own import fingerprint
+from mentormix_tf.data.sources import users_csv, users_folder, users_own
 from mentormix_tf.data.writer import MANIFEST, NoisyLabels, NoisyLabelsConfig, SplitPlan
 from mentormix_tf.errors import InputError
 
@@ -29,6 +29,7 @@ __all__ = ["DEFAULT_LEVEL", "NoisySplits", "folder", "load", "load_split", "prep
 _log = logging.getLogger(__name__)
 
 DEFAULT_LEVEL = 0.4
+_USERS_OWN = {"folder": users_folder.listing, "csv": users_csv.listing}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,11 +191,12 @@ def folder(config: DataConfig) -> epath.Path:
     Args:
         config: the settings, as `resolve` returns them.
     """
-    entry, argument = sources.get(config.dataset)
+    _, argument = sources.get(config.dataset)
     name = config.dataset
-    if entry in (sources.FAMILIES["folder"], sources.FAMILIES["csv"]):
-        kind = config.dataset.partition(":")[0]
-        name = f"{kind}_{pathlib.Path(argument).resolve().name}_{fingerprint(argument)}"
+    family = config.dataset.partition(":")[0]
+    if argument and family in _USERS_OWN:
+        contents = users_own.fingerprint(_USERS_OWN[family](argument))
+        name = f"{family}_{pathlib.Path(argument).expanduser().resolve().name}_{contents}"
     parts = [re.sub(r"\W+", "_", name), config.noise]
     if config.noise_level is not None:
         parts.append(f"{config.noise_level:g}")
@@ -287,6 +289,7 @@ def _write(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
     if source.check_images:
         train = images.check(train, "train", skip_bad_images)
         test = test and images.check(test, "test", skip_bad_images)
+        _check_none_lost(source, train)
     labels = _noisy_labels(config, source, train)
     taken, held_out = _cut(config, len(labels))
     plans = {"train": SplitPlan(train, labels, taken)}
@@ -318,6 +321,15 @@ def _write(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
             raise
         reason = "the disk is full" if full else getattr(error, "strerror", None)
         raise InputError(f"{path} can't be written: {reason}.") from error
+
+
+def _check_none_lost(source: sources.Source, train: sources.SourceSplit) -> None:
+    """Raises an InputError if no image of a class can be decoded."""
+    for label in np.setdiff1d(source.train.labels, train.labels):
+        raise InputError(
+            f"None of the training images of class {source.class_names[label]} can be decoded: "
+            "replace them or remove the class."
+        )
 
 
 def _noisy_labels(

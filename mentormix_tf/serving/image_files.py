@@ -1,20 +1,25 @@
 """Classifies image files: each gets a class, or the reason why it could not be classified."""
 
+import contextlib
 import dataclasses
 import glob
 import itertools
+import os
 import pathlib
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
-from PIL import UnidentifiedImageError
 
+from mentormix_tf.config import DataConfig
 from mentormix_tf.data import images
 from mentormix_tf.serving.classifier import Classifier
 
-__all__ = ["Row", "classify", "find"]
+__all__ = ["AT_ONCE", "Row", "classify", "find"]
+
+AT_ONCE = 50_000_000  # pixels that are decoded at the same time, in about 20 bytes each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,15 +52,21 @@ def find(names: Iterable[str]) -> list[Row]:
 
 
 def _files(name):
-    path = pathlib.Path(name).expanduser()
-    if path.is_dir():
-        files = sorted(
-            file for file in path.rglob("*") if file.is_file() and not _hidden(file, path)
-        )
-        return [Row(str(file)) for file in files] or [Row(name, reason="the folder has no files")]
-    if path.exists() or not glob.has_magic(name):
-        return [Row(name)]
-    matches = sorted(glob.glob(str(path), recursive=True))
+    try:
+        path = pathlib.Path(os.path.expanduser(name))
+        if path.is_dir():
+            # All but folders, since what can't be read is to get a row as well.
+            files = sorted(
+                file for file in path.rglob("*") if not file.is_dir() and not _hidden(file, path)
+            )
+            return [Row(str(file)) for file in files] or [
+                Row(name, reason="the folder has no files")
+            ]
+        if os.path.lexists(path) or not glob.has_magic(name):
+            return [Row(name)]
+        matches = sorted(glob.glob(str(path), recursive=True))
+    except (OSError, ValueError) as error:  # such as a name that is too long
+        return [Row(name, reason=getattr(error, "strerror", None) or str(error))]
     return find(matches) if matches else [Row(name, reason="no file matches")]
 
 
@@ -64,26 +75,32 @@ def _hidden(file, folder):
 
 
 def classify(
-    rows: Sequence[Row], classifier: Classifier, top_k: int = 1, batch_size: int = 64
+    rows: Sequence[Row],
+    classifier: Classifier,
+    top_k: int = 1,
+    batch_size: int = 64,
+    max_pixels: int = DataConfig.max_image_pixels,
 ) -> Iterator[Row]:
     """Reads and classifies image files.
 
-    TensorFlow decodes JPEG, PNG, GIF (its first frame) and BMP, as in evaluation; Pillow decodes
-    its other formats.
+    TensorFlow decodes JPEG, PNG and BMP, as in evaluation; Pillow decodes GIF (its first frame),
+    WebP and TIFF.
 
     Args:
         rows: the files, as returned by `find`.
         classifier: the classifier.
         top_k: how many classes to name for each image.
         batch_size: images per batch.
+        max_pixels: most pixels of an image; a larger one is not decoded.
 
     Yields:
         A `Row` for each of `rows`, in the same order.
     """
+    budget = _Budget(AT_ONCE)
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(rows), batch_size):
             chunk = rows[start : start + batch_size]
-            read = list(threads.map(lambda row: _read(row, classifier), chunk))
+            read = list(threads.map(lambda row: _read(row, classifier, max_pixels, budget), chunk))
             batch = [image for image, _ in read if image is not None]
             scores = iter(classifier.classify(np.stack(batch))["scores"].numpy() if batch else [])
             for row, (image, reason) in zip(chunk, read, strict=True):
@@ -98,21 +115,36 @@ def _top(scores, class_names, top_k):
     return tuple((class_names[i], float(scores[i])) for i in order)
 
 
-def _read(row, classifier):
+class _Budget:
+    """Lets threads work while the sum of what they take is within a limit, or one works alone."""
+
+    def __init__(self, limit):
+        self.limit, self.taken, self.change = limit, 0, threading.Condition()
+
+    @contextlib.contextmanager
+    def take(self, amount):
+        with self.change:
+            self.change.wait_for(lambda: not self.taken or self.taken + amount <= self.limit)
+            self.taken += amount
+        try:
+            yield
+        finally:
+            with self.change:
+                self.taken -= amount
+                self.change.notify_all()
+
+
+def _read(row, classifier, max_pixels, budget):
     """`(image, None)`, decoded for the network, or `(None, reason)`."""
     if row.reason:
         return None, row.reason
     try:
-        encoded = pathlib.Path(row.image).expanduser().read_bytes()
-        if not encoded:
-            return None, "the file is empty"
-        try:
-            return classifier.decode(images.storable(encoded)).numpy(), None
-        except tf.errors.InvalidArgumentError:  # such as a CMYK JPEG for a grayscale network
-            return classifier.decode(images.as_png(encoded)).numpy(), None
-    except UnidentifiedImageError:
-        return None, "not an image that can be read"
-    except Exception as error:  # Pillow's parsers raise errors of any type on broken files
-        if isinstance(error, OSError) and error.strerror:
-            return None, error.strerror
-        return None, f"the image can't be decoded: {error}"
+        encoded = images.read(row.image, max_pixels)
+        with budget.take(images.num_pixels(encoded)):
+            stored = images.storable(encoded, max_pixels)
+            try:
+                return classifier.decode(stored).numpy(), None
+            except tf.errors.InvalidArgumentError:  # such as a CMYK JPEG for a grayscale network
+                return classifier.decode(images.as_png(encoded)).numpy(), None
+    except Exception as error:  # one bad file must not cost the other rows
+        return None, images.reason(error)

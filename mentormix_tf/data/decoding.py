@@ -3,7 +3,8 @@
 Training, evaluation, the predict command and exported models all decode by these functions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,7 +29,9 @@ def stored(encoded: tf.Tensor, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
 
     def special():
         image = tf.cond(
-            headers.is_png(encoded), lambda: _png_on_white(encoded, channels), lambda: plain()[0]
+            headers.may_be_transparent(encoded),
+            lambda: _png_on_white(encoded, channels),
+            lambda: plain()[0],
         )
         return image, headers.orientation(encoded)
 
@@ -99,14 +102,14 @@ def turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """
 
     def turned():
-        axes = tf.where(orientation >= 5, [1, 0, 2], [0, 1, 2])
+        axes: Any = tf.where(orientation >= 5, [1, 0, 2], [0, 1, 2])
         return tf.reverse(tf.transpose(image, axes), tf.boolean_mask([0, 1], _flips(orientation)))
 
     upright = tf.cond(orientation > 1, turned, lambda: tf.identity(image))
     return tf.ensure_shape(upright, [None, None, image.shape[-1]])
 
 
-def upright_sides(sides: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+def upright_sides(sides: tf.Tensor | Sequence[int], orientation: tf.Tensor) -> tf.Tensor:
     """Exchanges height and width, `[2]`, if `turn` does; also turns those of an upright image back.
 
     Args:

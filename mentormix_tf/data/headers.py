@@ -11,6 +11,7 @@ __all__ = [
     "MOST_CHUNKS",
     "MOST_SEGMENTS",
     "is_plain",
+    "may_be_transparent",
     "is_png",
     "num_pixels",
     "orientation",
@@ -20,6 +21,8 @@ MOST_SEGMENTS = 256  # of a JPEG, that are searched for EXIF
 MOST_CHUNKS = 10_000  # of a PNG, likewise; an encoder makes one for each 8 KB or more of pixels
 _MOST_EXIF = 2**16  # bytes; a JPEG's segment can't be longer
 _ORIENTATION, _SHORT = 0x0112, 3  # tag and type of the entry in the EXIF block
+# A PNG with a color type that has an alpha channel, or with certain chunks. \C is any byte.
+_SPECIAL = rb"\CPNG(\C{21}[\x04\x06]|\C*(%b))\C*"
 _LITTLE, _BIG = [1, 256, 256**2, 256**3], [256**3, 256**2, 256, 1]
 
 
@@ -35,9 +38,12 @@ def is_plain(encoded: tf.Tensor) -> tf.Tensor:
     # A JPEG's tables, 0xDB, follow the segment of JFIF, and so no EXIF does.
     is_jfif = tf.strings.substr(encoded, 0, 6) == b"\xff\xd8\xff\xe0\0\x10"
     has_exif = tf.io.is_jpeg(encoded) & ~(is_jfif & (_part(encoded, 20, 2) == b"\xff\xdb"))
-    # \C is any byte. The color types 4 and 6 have an alpha channel.
-    word = rb"\CPNG(\C{21}[\x04\x06]|\C*(tRNS|eXIf))\C*"
-    return ~(has_exif | tf.strings.regex_full_match(encoded, word))
+    return ~(has_exif | tf.strings.regex_full_match(encoded, _SPECIAL % b"tRNS|eXIf"))
+
+
+def may_be_transparent(encoded: tf.Tensor) -> tf.Tensor:
+    """Whether an image, a scalar string, is a PNG that may have transparent pixels: scalar bool."""
+    return tf.strings.regex_full_match(encoded, _SPECIAL % b"tRNS")
 
 
 def is_png(encoded: tf.Tensor) -> tf.Tensor:

@@ -33,8 +33,9 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Sizes are checked here, so Pillow need not warn of those that it finds suspicious.
+# Sizes are checked here, and damaged EXIF is ignored: Pillow need not warn of them.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module="PIL.TiffImagePlugin")
 
 
 class BadImage(Exception):
@@ -122,7 +123,7 @@ def check(split: SourceSplit, name: str, skip_bad_images: bool, max_pixels: int)
 
 def _why_bad(image: bytes, max_pixels: int) -> str | None:
     try:
-        _try(storable(image, max_pixels))
+        _try(tf.constant(storable(image, max_pixels)))
         return None
     except Exception as error:
         return reason(error)
@@ -143,9 +144,13 @@ def reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, UnidentifiedImageError):
         return "not an image that can be read"
-    text = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    text = re.sub(r"\{\{.*?\}\}", "", text).strip().split("\n")[0]
-    return f"the image can't be decoded: {text or type(error).__name__}"
+    if isinstance(error, Image.DecompressionBombError):
+        return "it has too many pixels"
+    text = str(getattr(error, "message", error))  # of TensorFlow, or of others
+    # TensorFlow puts the nodes of its graph before and after its message.
+    lines = re.sub(r"\{\{[^{}]*\}\}", "", text).strip().splitlines()
+    told = [line.strip() for line in lines if line.strip() and "[[" not in line]
+    return f"the image can't be decoded: {told[-1] if told else type(error).__name__}"
 
 
 def num_pixels(image: bytes) -> int:
@@ -218,8 +223,9 @@ def as_png(image: bytes) -> bytes:
             shown = _on_white(opened)
             turned = _UPRIGHT.get(_orientation(opened))
             shown = shown if turned is None else shown.transpose(turned)
-        png = io.BytesIO()
-        shown.save(png, "png")
+            png = io.BytesIO()
+            # What else the file says of itself was for the pixels as they were stored.
+            shown.save(png, "png", exif=b"", icc_profile=None)
     except BadImage:
         raise
     except Exception as error:  # Pillow's parsers raise errors of any type on broken files
@@ -238,7 +244,8 @@ def _on_white(image: Image.Image) -> Image.Image:
         colors = image.convert("RGBA")
         image = Image.new("RGBA", image.size, "white")
         image.alpha_composite(colors)
-    return image.convert("L" if is_gray else "RGB")
+    mode = "L" if is_gray else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _orientation(image: Image.Image) -> int:

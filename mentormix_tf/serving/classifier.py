@@ -97,5 +97,7 @@ def of_run(run: SavedRun, trained: TrainedNetwork, max_pixels: int | None = None
 def _assert_size(encoded, max_pixels):
     if max_pixels is None:
         return []
-    message = f"An image has more than max_image_pixels={max_pixels} pixels."
-    return [tf.debugging.Assert(headers.num_pixels(encoded) <= max_pixels, [message])]
+    # TensorFlow may know other formats, whose sizes and EXIF this graph can't read.
+    message = f"An image is no JPEG, PNG, BMP or GIF of 1 to {max_pixels} pixels."
+    pixels = headers.num_pixels(encoded)
+    return [tf.debugging.Assert((pixels >= 1) & (pixels <= max_pixels), [message])]

@@ -19,7 +19,7 @@ from mentormix_tf.serving.classifier import Classifier
 
 __all__ = ["AT_ONCE", "Row", "classify", "find"]
 
-AT_ONCE = 50_000_000  # pixels that are decoded at the same time, in about 20 bytes each
+AT_ONCE = 50_000_000  # pixels that are decoded at the same time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,11 +96,11 @@ def classify(
     Yields:
         A `Row` for each of `rows`, in the same order.
     """
-    budget = _Budget(AT_ONCE)
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor() as threads, ThreadPoolExecutor(1) as single:
+        decode = _Decode(classifier, max_pixels, single)
         for start in range(0, len(rows), batch_size):
             chunk = rows[start : start + batch_size]
-            read = list(threads.map(lambda row: _read(row, classifier, max_pixels, budget), chunk))
+            read = list(threads.map(decode, chunk))
             batch = [image for image, _ in read if image is not None]
             scores = iter(classifier.classify(np.stack(batch))["scores"].numpy() if batch else [])
             for row, (image, reason) in zip(chunk, read, strict=True):
@@ -115,36 +115,49 @@ def _top(scores, class_names, top_k):
     return tuple((class_names[i], float(scores[i])) for i in order)
 
 
-class _Budget:
-    """Lets threads work while the sum of what they take is within a limit, or one works alone."""
+class _Decode:
+    """Reads and decodes images in many threads, but few pixels at a time.
 
-    def __init__(self, limit):
-        self.limit, self.taken, self.change = limit, 0, threading.Condition()
+    Args:
+        classifier: decodes the images.
+        max_pixels: most pixels of an image.
+        single: one thread for large images, since memory that was freed stays with its thread.
+    """
+
+    def __init__(self, classifier, max_pixels, single):
+        self.classifier, self.max_pixels, self.single = classifier, max_pixels, single
+        self.pixels, self.change = 0, threading.Condition()
+
+    def __call__(self, row):
+        """`(image, None)`, decoded for the network, or `(None, reason)`."""
+        if row.reason:
+            return None, row.reason
+        try:
+            encoded = images.read(row.image, self.max_pixels)
+            pixels = images.num_pixels(encoded)
+            with self._turn(pixels):
+                if pixels <= AT_ONCE // 4:
+                    return self._decoded(encoded), None
+                return self.single.submit(self._decoded, encoded).result(), None
+        except Exception as error:  # one bad file must not cost the other rows
+            return None, images.reason(error)
 
     @contextlib.contextmanager
-    def take(self, amount):
+    def _turn(self, pixels):
+        """A context that waits until all that is decoded has few enough pixels, or is alone."""
         with self.change:
-            self.change.wait_for(lambda: not self.taken or self.taken + amount <= self.limit)
-            self.taken += amount
+            self.change.wait_for(lambda: not self.pixels or self.pixels + pixels <= AT_ONCE)
+            self.pixels += pixels
         try:
             yield
         finally:
             with self.change:
-                self.taken -= amount
+                self.pixels -= pixels
                 self.change.notify_all()
 
-
-def _read(row, classifier, max_pixels, budget):
-    """`(image, None)`, decoded for the network, or `(None, reason)`."""
-    if row.reason:
-        return None, row.reason
-    try:
-        encoded = images.read(row.image, max_pixels)
-        with budget.take(images.num_pixels(encoded)):
-            stored = images.storable(encoded, max_pixels)
-            try:
-                return classifier.decode(stored).numpy(), None
-            except tf.errors.InvalidArgumentError:  # such as a CMYK JPEG for a grayscale network
-                return classifier.decode(images.as_png(encoded)).numpy(), None
-    except Exception as error:  # one bad file must not cost the other rows
-        return None, images.reason(error)
+    def _decoded(self, encoded):
+        stored = images.storable(encoded, self.max_pixels)
+        try:
+            return self.classifier.decode(stored).numpy()
+        except tf.errors.InvalidArgumentError:  # such as a CMYK JPEG for a grayscale network
+            return self.classifier.decode(images.as_png(encoded)).numpy()

@@ -12,7 +12,6 @@ __all__ = [
     "MOST_SEGMENTS",
     "is_plain",
     "may_be_transparent",
-    "is_png",
     "num_pixels",
     "orientation",
 ]
@@ -46,7 +45,7 @@ def may_be_transparent(encoded: tf.Tensor) -> tf.Tensor:
     return tf.strings.regex_full_match(encoded, _SPECIAL % b"tRNS")
 
 
-def is_png(encoded: tf.Tensor) -> tf.Tensor:
+def _is_png(encoded: tf.Tensor) -> tf.Tensor:
     """Whether an image, a scalar string, is a PNG: a scalar bool."""
     return tf.strings.substr(encoded, 0, 4) == b"\x89PNG"
 
@@ -74,7 +73,7 @@ def num_pixels(encoded: tf.Tensor) -> tf.Tensor:
 
     kinds = [
         (tf.io.is_jpeg(encoded), lambda: tf.io.extract_jpeg_shape(encoded)[:2]),
-        (is_png(encoded), lambda: sides(16, _BIG)),
+        (_is_png(encoded), lambda: sides(16, _BIG)),
         (is_(b"BM"), lambda: sides(18, _LITTLE)),  # a negative height: rows from top to bottom
         (is_(b"GIF"), lambda: sides(6, _LITTLE[:2])),
     ]
@@ -101,7 +100,7 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
     Returns:
         Scalar int32 in 1..8; 1 (upright) without an EXIF block, or if it is damaged.
     """
-    start, size = tf.cond(is_png(encoded), lambda: _png_exif(encoded), lambda: _jpeg_exif(encoded))
+    start, size = tf.cond(_is_png(encoded), lambda: _png_exif(encoded), lambda: _jpeg_exif(encoded))
     return _orientation_in(_part(encoded, start, size))
 
 

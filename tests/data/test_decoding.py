@@ -65,7 +65,7 @@ def test_orientations_of_files_that_pillow_converts_are_applied_once(kind, orien
     assert_same(color(images.storable(encoded, 10_000)), color(converted))
 
 
-@pytest.mark.parametrize("name", augment.AUGMENTATIONS)
+@pytest.mark.parametrize("name", ["none", "imagenet"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_training_and_evaluation_see_an_upright_image(name, orientation):
     how, shape = augment.AUGMENTATIONS[name], (18, 22, 3)

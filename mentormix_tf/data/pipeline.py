@@ -24,7 +24,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from mentormix_tf import randomness
-from mentormix_tf.data import augment
+from mentormix_tf.data import augment, headers
 from mentormix_tf.errors import InputError
 
 if TYPE_CHECKING:
@@ -344,20 +344,11 @@ class _Examples:
 
     def _read(self) -> dict[str, np.ndarray]:
         """All columns as arrays, after checking that every record that was written is there."""
-        records = self._records(tf.range(len(self.files)))
-        if self.is_decoded:
-            channels = self.data.image_shape[-1]
-
-            def decode(example):
-                image = tf.io.decode_image(example["image"], channels, expand_animations=False)
-                return {**example, "image": tf.ensure_shape(image, self.data.image_shape)}
-
-            records = records.map(decode, num_parallel_calls=AUTOTUNE)
-        try:
-            batches = list(records.batch(1000).prefetch(AUTOTUNE).as_numpy_iterator())
-        except tf.errors.DataLossError as error:
-            raise damage(self.data) from error
-        columns = {name: np.concatenate([batch[name] for batch in batches]) for name in self.names}
+        columns = self._collected(
+            self._decoded_quickly if self.is_decoded else lambda record: record
+        )
+        if not columns.pop("is_plain", np.array([])).all():
+            columns = self._collected(self._decoded)
         expected = self.data.num_examples(self.split)
         if len(columns["label"]) != expected:
             raise InputError(
@@ -365,6 +356,26 @@ class _Examples:
                 f"{expected}: delete the folder and prepare it again."
             )
         return columns
+
+    def _collected(self, decode: Callable[[Any], Any]) -> dict[str, np.ndarray]:
+        records = self._records(tf.range(len(self.files))).map(decode, num_parallel_calls=AUTOTUNE)
+        try:
+            batches = list(records.batch(1000).prefetch(AUTOTUNE).as_numpy_iterator())
+        except tf.errors.DataLossError as error:
+            raise damage(self.data) from error
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+    def _decoded_quickly(self, example: Any) -> Any:
+        """Decodes an image, and says whether it could do without `_decoded`, which takes longer."""
+        shape: Any = self.data.image_shape
+        image = tf.io.decode_image(example["image"], shape[-1], expand_animations=False)
+        is_plain = headers.is_plain(example["image"])
+        return {**example, "image": tf.ensure_shape(image, shape), "is_plain": is_plain}
+
+    def _decoded(self, example: Any) -> Any:
+        shape: Any = self.data.image_shape
+        image = augment.decode_whole(example["image"], shape)
+        return {**example, "image": tf.cast(tf.round(image), tf.uint8)}
 
 
 def _order(size: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

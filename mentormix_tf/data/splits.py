@@ -287,8 +287,9 @@ def _write(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
     source = entry.load(config.noise, config.noise_level, str(data_dir), argument)
     train, test = source.train, source.test
     if source.check_images:
-        train = images.check(train, "train", skip_bad_images)
-        test = test and images.check(test, "test", skip_bad_images)
+        most = config.max_image_pixels
+        train = images.check(train, "train", skip_bad_images, most)
+        test = test and images.check(test, "test", skip_bad_images, most)
         _check_none_lost(source, train)
     labels = _noisy_labels(config, source, train)
     taken, held_out = _cut(config, len(labels))

@@ -66,7 +66,7 @@ def export(
 
 
 def _write(run, trained, license, path):
-    classify = classifier.of_run(run, trained)
+    classify = classifier.of_run(run, trained, run.config.data.max_image_pixels)
     # Not the Keras network itself: loading must need only TensorFlow's variables and functions.
     module = tf.Module()
     variables = [variable.value for variable in trained.network.variables]

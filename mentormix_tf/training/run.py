@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -105,6 +106,12 @@ def check(config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strat
         raise InputError(
             f"batch_size={training.batch_size} can't be divided among {replicas} replicas: "
             f"choose a multiple of {replicas}."
+        )
+    batch_bytes = 3 * 4 * training.batch_size * training.image_size**2
+    if batch_bytes > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+        raise InputError(
+            f"image_size={training.image_size}: a batch of {training.batch_size} images takes "
+            f"{batch_bytes / 2**30:,.0f} GB, more than this machine's memory: choose a smaller one."
         )
     if output.checkpoint_every % training.steps_per_execution:
         raise InputError(
@@ -254,8 +261,8 @@ def short_errors(config: RunConfig, strategy: tf.distribute.Strategy) -> Iterato
         strategy: the devices to train on.
 
     Raises:
-        InputError: a file of the split is damaged, XLA lacks a kernel for the network, or a worker
-            is lost.
+        InputError: a file of the split is damaged, XLA lacks a kernel for the network, memory is
+            too small, or a worker is lost.
     """
     try:
         yield
@@ -268,6 +275,11 @@ def short_errors(config: RunConfig, strategy: tf.distribute.Strategy) -> Iterato
         raise InputError(
             f"jit_compile={config.training.jit_compile}: XLA has no kernel for {lacking[1]}, which "
             f"network={config.training.network} uses: train with --jit_compile=false."
+        ) from error
+    except tf.errors.ResourceExhaustedError as error:
+        raise InputError(
+            f"network={config.training.network} needs more memory than there is: choose a smaller "
+            "--batch_size or --image_size."
         ) from error
     except LOST_WORKER as error:
         if not strategies.is_multi_worker(strategy):

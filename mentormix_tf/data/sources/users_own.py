@@ -19,6 +19,7 @@ __all__ = ["HASHED_BYTES", "SPLIT_WORDS", "Item", "Listing", "fingerprint", "loa
 _log = logging.getLogger(__name__)
 
 HASHED_BYTES = 2**30  # files of larger sets are compared by size and time of change
+_MOST_BYTES = 2**30
 SPLIT_WORDS = {
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation", "dev"),
@@ -213,6 +214,8 @@ def _reader(paths: Sequence[pathlib.Path]) -> Callable[[], Iterator[bytes]]:
 
 def _read(path: pathlib.Path) -> bytes:
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{path} has more than {_MOST_BYTES:,} bytes, as no image has.")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}.") from error

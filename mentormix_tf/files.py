@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import fcntl
 import io
 import json
@@ -15,10 +16,13 @@ from etils import epath
 from mentormix_tf.errors import InputError
 
 __all__ = [
+    "contents",
     "csv_text",
     "is_hidden",
+    "is_number",
     "lock",
     "new_folder",
+    "partial",
     "read_csv",
     "read_json",
     "write",
@@ -37,13 +41,19 @@ def write(path: epath.PathLike, contents: str | bytes) -> None:
         InputError: the file can't be written.
     """
     path = epath.Path(path)
-    partial = path.with_name(f"{path.name}.partial")
+    beside = partial(path)
     encoded = contents.encode() if isinstance(contents, str) else bytes(contents)
     try:
-        partial.write_bytes(encoded)
-        partial.replace(path)
+        beside.write_bytes(encoded)
+        beside.replace(path)
     except Exception as error:  # remote file systems raise errors other than OSError
         raise InputError(f"{path} can't be written: {_reason(error)}.") from error
+
+
+def partial(path: epath.PathLike) -> epath.Path:
+    """The file that `write` writes to, which it leaves if it is killed."""
+    path = epath.Path(path)
+    return path.with_name(f"{path.name}.partial")
 
 
 @contextlib.contextmanager
@@ -58,13 +68,13 @@ def new_folder(path: epath.PathLike) -> Iterator[epath.Path]:
         the end, or deleted if the context raises.
     """
     path = epath.Path(path)
-    partial = path.with_name(f"partial-{path.name}-{os.getpid()}")
+    temporary = path.with_name(f"partial-{path.name}-{os.getpid()}")
     try:
-        yield partial
-        partial.rename(path)
+        yield temporary
+        temporary.rename(path)
     finally:
-        if partial.exists():
-            partial.rmtree()
+        if temporary.exists():
+            temporary.rmtree()
 
 
 def csv_text(rows: Iterable[Sequence[Any]], line_end: str = "\n") -> str:
@@ -80,7 +90,7 @@ def csv_text(rows: Iterable[Sequence[Any]], line_end: str = "\n") -> str:
 
 def _shown(cell: Any) -> Any:
     is_formula = isinstance(cell, str) and re.match(r"'*[=+\-@\t\r＝＋－＠]", cell)
-    return f"'{cell}" if is_formula and not _is_number(cell) else cell
+    return f"'{cell}" if is_formula and not is_number(cell) else cell
 
 
 def _stored(cell: str) -> str:
@@ -88,7 +98,8 @@ def _stored(cell: str) -> str:
     return cell[1:] if re.match(r"'+[=+\-@\t\r＝＋－＠]", cell) else cell
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text is a number, or inf or nan."""
     try:
         float(text)
     except ValueError:
@@ -119,6 +130,17 @@ def write_csv(
     write(path, csv_text(cells, line_end))
 
 
+def contents(path: epath.PathLike) -> bytes:
+    """Reads a file, but not a pipe or a device, which may have no end.
+
+    Raises:
+        OSError: it can't be read, or is none of the regular files.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "It is not a regular file", str(path))
+    return epath.Path(path).read_bytes()
+
+
 def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
     """Reads the rows of a CSV file with a header, as dicts from column to text.
 
@@ -126,7 +148,7 @@ def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
         InputError: the file can't be read, is not UTF-8 text, or has rows of several lengths.
     """
     try:
-        text = epath.Path(path).read_bytes().decode()
+        text = contents(path).decode()
         rows = list(csv.reader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} can't be read: {_reason(error)}.") from error
@@ -143,7 +165,7 @@ def read_json(path: epath.PathLike) -> Any:
         InputError: the file can't be read, or is not valid JSON.
     """
     try:
-        return json.loads(epath.Path(path).read_bytes())
+        return json.loads(contents(path))
     except OSError as error:
         raise InputError(f"{path} can't be read: {_reason(error)}.") from error
     except (ValueError, RecursionError) as error:

@@ -89,7 +89,7 @@ def table(compiled: tpu_compiler.Compiled) -> str:
 
 def _free_folder(output):
     """The folder to write to, which must hold no other result."""
-    folder = pathlib.Path(output or f"runs/aot-{datetime.datetime.now():%Y-%m-%d-%H-%M-%S}")
+    folder = pathlib.Path(output or f"runs/aot-{datetime.datetime.now():%Y-%m-%d-%H-%M-%S-%f}")
     folder = folder.expanduser()
     for name in ("aot.json", "step.mlir"):
         if (folder / name).exists():

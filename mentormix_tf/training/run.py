@@ -118,6 +118,11 @@ def check(config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strat
             f"checkpoint_every={output.checkpoint_every} must be a multiple of steps_per_execution="
             f"{training.steps_per_execution}."
         )
+    if output.profile_steps and output.profile_steps[0] > training.train_steps:
+        raise InputError(
+            f"profile_steps={','.join(map(str, output.profile_steps))} begin after train_steps="
+            f"{training.train_steps}: choose earlier ones."
+        )
     folder = RunFolder(output.model_dir, config)
     folder.check(output.resume)
     return folder

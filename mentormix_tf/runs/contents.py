@@ -79,24 +79,39 @@ def model(path: epath.Path) -> dict[str, Any]:
     Raises:
         InputError: it can't be read, or an entry is missing or of another kind.
     """
-    return _checked(path, _MODEL)
+    found = _read(path, _MODEL)
+    _check_whole(path, found, _MODEL)
+    return found
 
 
-def result(path: epath.Path) -> dict[str, Any]:
+def result(path: epath.Path, is_whole: bool = True) -> dict[str, Any]:
     """Reads a result.json.
+
+    Args:
+        path: the file.
+        is_whole: whether all entries must be there that a run writes today.
 
     Raises:
         InputError: see `model`.
     """
-    return _checked(path, _RESULT)
+    found = _read(path, _RESULT)
+    if is_whole:
+        _check_whole(path, found, _RESULT)
+    return found
 
 
-def _checked(path: epath.Path, kinds: Mapping[str, Callable[[Any], bool]]) -> dict[str, Any]:
+def _read(path: epath.Path, kinds: Mapping[str, Callable[[Any], bool]]) -> dict[str, Any]:
     found = files.read_json(path)
     if not isinstance(found, dict):
         raise InputError(f"{path} is not an object in JSON, as a run writes it: restore it.")
     for name, is_right in kinds.items():
-        if not is_right(found.get(name)):
-            state = f"has {name}={found[name]!r}"[:200] if name in found else f"lacks {name}"
-            raise InputError(f"{path} {state}, which is not as a run writes it: restore it.")
+        if name in found and not is_right(found[name]):
+            value = repr(found[name])[:100]
+            raise InputError(f"{path} has {name}={value}, as no run writes it: restore it.")
     return found
+
+
+def _check_whole(path: epath.Path, found: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
+    for name in kinds:
+        if name not in found:
+            raise InputError(f"{path} lacks {name}, which each run writes: restore it.")

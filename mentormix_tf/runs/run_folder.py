@@ -174,10 +174,11 @@ class RunFolder:
     def result(self) -> dict[str, Any] | None:
         """Reads result.json if all steps of the run are done; returns None otherwise."""
         try:
-            found = contents.result(self.path / layout.RESULT)
+            found = files.read_json(self.path / layout.RESULT)
         except InputError:
             return None
-        return found if found["steps"] == self.config.training.train_steps else None
+        is_done = isinstance(found, dict) and found.get("steps") == self.config.training.train_steps
+        return found if is_done else None
 
 
 def write_confusion_matrix(

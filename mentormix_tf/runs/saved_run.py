@@ -94,7 +94,7 @@ def read(model_dir: epath.PathLike) -> SavedRun:
         path,
         flags_txt.read(path / layout.FLAGS),
         contents.model(path / layout.MODEL),
-        contents.result(result) if result.exists() else {},
+        contents.result(result, is_whole=False) if result.exists() else {},
     )
 
 

@@ -17,7 +17,7 @@ from mentormix_tf.data import augment, pipeline, splits
 from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
-from mentormix_tf.runs import layout
+from mentormix_tf.runs import contents, layout
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import recipe
 from mentormix_tf.training.checkpoints import Checkpoints
@@ -66,7 +66,7 @@ def run(
     strategy = strategy or tf.distribute.get_strategy()
     folder = check(config, output, strategy)
     if folder.result():
-        return folder.result()
+        return contents.result(folder.path / layout.RESULT)
     with short_errors(config, strategy):
         result = _train(Setup(config, strategy), output, folder)
         strategies.wait_for_all(strategy)

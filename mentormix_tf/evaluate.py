@@ -42,8 +42,8 @@ class EvaluateConfig:
     def __post_init__(self):
         if bool(self.model_dir) == bool(self.saved_model):
             raise InputError("Name either a run, like --model_dir=runs/..., or a --saved_model.")
-        if self.batch_size < 1:
-            raise InputError(f"batch_size={self.batch_size} must be at least 1.")
+        if not 1 <= self.batch_size < 2**31:
+            raise InputError(f"batch_size={self.batch_size} must lie in [1, 2**31).")
 
 
 SECTIONS = (

@@ -40,6 +40,7 @@ ELSEWHERE = {
 WHOLE = (
     "networks/test_networks.py",
     "training/test_old_runs.py",
+    "training/test_restarts.py",
     "test_annotations.py",
     "test_docs.py",
     "test_flags.py",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from etils import epath
 
 from mentormix_tf import files, methods
@@ -47,8 +48,9 @@ class RunFolder:
         """
         try:
             held = sorted(file.name for file in self.path.iterdir()) if self.path.exists() else []
-        except OSError as error:
-            raise InputError(f"model_dir={self.path} can't be used: {error.strerror}.") from error
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+            raise InputError(f"model_dir={self.path} can't be used: {reason}.") from error
         if held and resume == "never":
             raise InputError(
                 f"model_dir={self.path} is not empty, and resume=never: name a new folder, or "

@@ -79,8 +79,13 @@ def read(model_dir: epath.PathLike) -> SavedRun:
     Raises:
         InputError: it is not a run's folder, or one of its files can't be read.
     """
-    path = epath.Path(model_dir).expanduser()
-    if not path.exists():
+    try:
+        path = epath.Path(model_dir).expanduser()
+        exists = path.exists()
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+        raise InputError(f"model_dir={model_dir} can't be read: {reason}.") from error
+    if not exists:
         raise InputError(f"model_dir={model_dir} does not exist.")
     if not path.is_dir():
         raise InputError(f"model_dir={model_dir} is not a folder: name a run's folder.")
@@ -156,8 +161,8 @@ def _assign(variables, path):
         for key, variable in variables.items():
             variable.assign(reader.get_tensor(f"{key}/.ATTRIBUTES/VARIABLE_VALUE"))
     except (ValueError, LookupError, RuntimeError, tf.errors.OpError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path} can't be read as this run's weights: {reason}") from error
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise InputError(f"{path} can't be read as this run's weights: {reason}.") from error
 
 
 def _measured(run, step):

@@ -105,7 +105,8 @@ def test_some(run, tmp_path):
     (tmp_path / "copies").mkdir()
     damaged = list(copies(run, tmp_path / "copies"))[::25]
     some = [asked(path)[i % 2] for i, path in enumerate(damaged)]
-    assert not bounded.faults(*some, cwd=tmp_path)
+    found = bounded.faults(*some, cwd=tmp_path)
+    assert not found, "\n\n".join(found)
 
 
 @pytest.mark.slow
@@ -113,7 +114,8 @@ def test_all(run, tmp_path):
     (tmp_path / "copies").mkdir()
     damaged = list(copies(run, tmp_path / "copies"))
     some = [asked(path)[i % 3] for i, path in enumerate(damaged)]
-    assert not bounded.faults(*some, cwd=tmp_path)
+    found = bounded.faults(*some, cwd=tmp_path)
+    assert not found, "\n\n".join(found)
 
 
 VERSIONS = ["0", "-1", "1.5", "", "abc", "\uff10", "9223372036854775808", "99999999999999999999999"]
@@ -131,4 +133,5 @@ def test_flags_of_commands_that_read_runs(run, tmp_path):
         ["evaluate", "--model_dir=s3://bucket/run"],
         ["evaluate", "--model_dir=~nobody-has-this-name/run"],
     ]
-    assert not bounded.faults(*some, cwd=tmp_path)
+    found = bounded.faults(*some, cwd=tmp_path)
+    assert not found, "\n\n".join(found)

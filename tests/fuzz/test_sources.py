@@ -138,13 +138,15 @@ def test_the_good_ones_are_prepared(pets):
 
 def test_some(pets):
     labels = list(label_files(pets))[::20]
-    assert not bounded.faults(*labels, *(prepare(n) for n in NAMES[::4]), cwd=pets)
+    found = bounded.faults(*labels, *(prepare(n) for n in NAMES[::4]), cwd=pets)
+    assert not found, "\n\n".join(found)
 
 
 @pytest.mark.slow
 def test_all(pets):
     asked = [*label_files(pets), *split_folders(pets), *map(prepare, NAMES)]
-    assert not bounded.faults(*asked, cwd=pets, seconds=60)
+    found = bounded.faults(*asked, cwd=pets, seconds=60)
+    assert not found, "\n\n".join(found)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -236,7 +236,7 @@ def test_diverging_loss_stops_the_run(tmp_path, short_run):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"batch_size": 0}, "batch_size=0 must be at least 1"),
+        ({"batch_size": 0}, "batch_size=0 must lie in"),
         ({"train_steps": 25}, "train_steps=25 must be a multiple of eval_every=10"),
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),
         ({"learning_rate": float("nan")}, "learning_rate=nan"),

@@ -104,33 +104,12 @@ def test_a_remote_file_system(digits, data_dir):
     assert done.returncode == 0, done.stderr
 
 
-CLUSTER = {"cluster": {"worker": ["localhost:1", "localhost:2"]}}
-
-
-@pytest.mark.parametrize(
-    ("tf_config", "message"),
-    [
-        (None, "strategy=multi_worker needs TF_CONFIG like"),
-        ("{bad", "TF_CONFIG={bad can't be read"),
-        ("[]", "can't be read"),
-        (
-            '{"cluster": {"worker": ["a:99999", "b:1"]}, "task": {"type": "worker", "index": 0}}',
-            "can't be read",
-        ),
-        (json.dumps(CLUSTER), "can't be read"),
-        (json.dumps({**CLUSTER, "task": {"type": "worker", "index": 2}}), "task index 2 with 2"),
-        (json.dumps({**CLUSTER, "task": {"type": "ps", "index": 0}}), "tasks other than workers"),
-        (
-            json.dumps({"cluster": {"worker": ["host"]}, "task": {"type": "worker", "index": 0}}),
-            "can't be read",
-        ),
-    ],
-)
-def test_bad_tf_config(monkeypatch, tf_config, message):
+@pytest.mark.parametrize("tf_config", [None, "", "{}", '{"cluster": {"worker": ["a:1"]}}'])
+def test_several_hosts_that_nothing_names(monkeypatch, tf_config):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if tf_config is not None:
         monkeypatch.setenv("TF_CONFIG", tf_config)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match="needs at least two workers: give TF_CONFIG like"):
         strategies.get(StrategyConfig(strategy="multi_worker"))
 
 
@@ -140,19 +119,8 @@ def test_absent_worker(monkeypatch):
     config = StrategyConfig(
         strategy="multi_worker", worker_hosts=(first, second), task_index=1, worker_timeout=1
     )
-    with pytest.raises(InputError, match=f"worker_timeout=1: no answer from {first} in"):
+    with pytest.raises(InputError, match=f"worker_timeout=1: no answer in that time from {first}"):
         strategies.get(config)
-
-
-def test_port_in_use(monkeypatch):
-    import socket
-
-    monkeypatch.setenv("TF_CONFIG", "")
-    with socket.create_server(("", 0)) as server:
-        mine = f"localhost:{server.getsockname()[1]}"
-        config = StrategyConfig(strategy="multi_worker", worker_hosts=(mine, "localhost:1"))
-        with pytest.raises(InputError, match=f"can't listen on {mine}: Address already in use"):
-            strategies.get(config)
 
 
 @pytest.mark.parametrize(
@@ -178,22 +146,13 @@ def test_no_tpu(monkeypatch, name, error, reason):
     assert message.startswith(f"tpu={name}:" if name else "strategy=tpu:")
 
 
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        (
-            {"strategy": "mirrored", "num_virtual_devices": 10000},
-            "num_virtual_devices=10000 is more",
-        ),
-        ({"strategy": "cpu", "num_virtual_devices": 2}, "num_virtual_devices=2 .* strategy=cpu"),
-        ({"num_virtual_devices": -1}, "num_virtual_devices=-1 must not be negative"),
-        ({"task_index": -1}, "task_index=-1 must not be negative"),
-        ({"worker_timeout": 0}, "worker_timeout=0 must be at least 1"),
-    ],
-)
-def test_bad_devices(config, message):
-    with pytest.raises(InputError, match=message):
-        strategies.get(StrategyConfig(**config))
+def test_too_many_virtual_devices():
+    with pytest.raises(InputError, match="num_virtual_devices=10000 is more"):
+        strategies.get(StrategyConfig(strategy="mirrored", num_virtual_devices=10000))
+
+
+TWO = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}'
+LONE_CHIEF = '{"cluster": {"chief": ["a:1"]}, "task": {"type": "chief", "index": 0}}'
 
 
 @pytest.mark.parametrize(
@@ -205,9 +164,15 @@ def test_bad_devices(config, message):
         ({}, {"GPU": 8, "TPU": 4}, {}, "tpu"),
         ({"TPU_NAME": "mine"}, {}, {}, "tpu"),
         ({}, {}, {"tpu": "local"}, "tpu"),
-        ({"TF_CONFIG": "{}"}, {"GPU": 8}, {}, "multi_worker"),
+        ({"TF_CONFIG": TWO}, {"GPU": 8}, {}, "multi_worker"),
+        ({"TF_CONFIG": "{}"}, {"GPU": 8}, {}, "mirrored"),
+        ({"TF_CONFIG": LONE_CHIEF}, {}, {}, "cpu"),
+        ({"TF_CONFIG": LONE_CHIEF}, {"GPU": 1}, {}, "one_device"),
+        ({"TF_CONFIG": "{bad"}, {}, {"tpu": "local"}, "tpu"),
         ({}, {}, {"worker_hosts": ("a:1", "b:1")}, "multi_worker"),
         ({}, {}, {"num_virtual_devices": 2}, "mirrored"),
+        ({}, {}, {"num_virtual_devices": 1}, "mirrored"),
+        ({"TF_CONFIG": TWO}, {}, {"num_virtual_devices": 2}, "mirrored"),
     ],
 )
 def test_auto(monkeypatch, environment, devices, config, expected):

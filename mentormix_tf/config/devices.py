@@ -13,11 +13,11 @@ __all__ = ["StrategyConfig", "check_addresses", "split_address"]
 _LONGEST_WAIT = (
     7 * 24 * 3600
 )  # seconds; the clocks that enforce it count no further than some weeks
-# A flag that chooses devices -> the strategies that use it. Two such flags contradict each other.
-_STRATEGIES_OF = {
-    "tpu": ("tpu",),
-    "worker_hosts": ("multi_worker",),
-    "num_virtual_devices": ("mirrored",),
+# A flag that chooses devices -> the strategy that uses it. Two such flags contradict each other.
+_STRATEGY_OF = {
+    "tpu": "tpu",
+    "worker_hosts": "multi_worker",
+    "num_virtual_devices": "mirrored",
 }
 
 
@@ -57,11 +57,11 @@ class StrategyConfig:
         self._check_workers()
 
     def _check_contradictions(self):
-        given = [name for name in _STRATEGIES_OF if getattr(self, name)]
+        given = [name for name in _STRATEGY_OF if getattr(self, name)]
         for name in given:
-            if self.strategy not in ("auto", *_STRATEGIES_OF[name]):
+            if self.strategy not in ("auto", _STRATEGY_OF[name]):
                 raise InputError(
-                    f"{self._shown(name)} is for --strategy={_STRATEGIES_OF[name][0]}, but strategy="
+                    f"{self._shown(name)} is for --strategy={_STRATEGY_OF[name]}, but strategy="
                     f"{self.strategy}: omit one of them."
                 )
         if len(given) > 1:

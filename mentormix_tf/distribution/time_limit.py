@@ -24,6 +24,7 @@ def time_limit(seconds: int, sentence: str) -> Iterator[None]:
     script = 'read -r line && printf "%s\\n" "$0" >&2'
     shell = subprocess.Popen(["sh", "-c", script, f"error: {sentence}"], stdin=subprocess.PIPE)
     with shell:
+        assert shell.stdin is not None  # a pipe
         faulthandler.dump_traceback_later(seconds, exit=True, file=shell.stdin)
         try:
             yield

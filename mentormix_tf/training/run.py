@@ -280,9 +280,10 @@ def short_errors(config: RunConfig, strategy: tf.distribute.Strategy) -> Iterato
     except LOST_WORKER as error:
         if not strategies.is_multi_worker(strategy):
             raise
-        reason = str(error).strip().splitlines()[0]
+        cause = re.search(r"Collective ops is aborted by: (.*\w)", str(error))
+        reason = f" ({cause[1]})" if cause else ""
         raise InputError(
-            f"Another worker has stopped ({reason}): see its output, and start all workers again."
+            f"Another worker has stopped{reason}: see its output, and start all workers again."
         ) from error
 
 

@@ -1,5 +1,6 @@
 """Strategies as users start them: training, refused settings, and a worker that dies."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -8,10 +9,11 @@ import subprocess
 import sys
 import time
 
+import keras
 import pytest
 import tensorflow as tf
 
-from mentormix_tf import InputError, networks
+from mentormix_tf import InputError, networks, version
 from mentormix_tf.config import (
     DataConfig,
     OutputConfig,
@@ -19,7 +21,8 @@ from mentormix_tf.config import (
     StrategyConfig,
     TrainingConfig,
 )
-from mentormix_tf.distribution import strategies
+from mentormix_tf.distribution import rendezvous, strategies
+from mentormix_tf.distribution.cluster import Cluster
 from mentormix_tf.training.run import run
 from tests.distribution.test_replicas import free_ports
 
@@ -79,22 +82,86 @@ def test_two_workers_write_one_set_of_results(tmp_path, digits, data_dir):
     assert result["final_accuracy"] > 0.85 and result["device"].startswith("2 hosts, 2 replicas")
 
 
-@pytest.mark.slow
-def test_when_the_first_worker_dies_the_other_reports_it_and_ends(tmp_path, digits, data_dir):
+@contextlib.contextmanager
+def endless_workers(tmp_path, data_dir):
+    """Two workers in the middle of a run, and the flags that both were started with."""
     model_dir = tmp_path / "run"
-    endless = ("--train_steps=1000000", "--eval_every=10")
-    workers = start_workers(f"--data_dir={data_dir}", f"--model_dir={model_dir}", *endless)
+    hosts = ",".join(f"localhost:{port}" for port in free_ports(2))
+    flags = [f"--worker_hosts={hosts}", f"--data_dir={data_dir}", f"--model_dir={model_dir}"]
+    flags += ["--train_steps=1000000", "--eval_every=10", "--worker_timeout=20"]
+    workers = [start(*flags, f"--task_index={i}") for i in range(2)]
     try:
         deadline = time.monotonic() + 150
         while not (model_dir / "metrics.csv").exists() and time.monotonic() < deadline:
             time.sleep(0.2)
-        workers[0].send_signal(signal.SIGKILL)
-        _, errors = workers[1].communicate(timeout=60)
+        yield workers, flags
     finally:
         for worker in workers:
             worker.kill()
-    assert workers[1].returncode == 1
-    assert "error: Another worker has stopped (" in errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("lost", [0, 1])
+def test_when_a_worker_is_lost_the_other_reports_it_and_ends(tmp_path, digits, data_dir, lost, how):
+    with endless_workers(tmp_path, data_dir) as (workers, _):
+        workers[lost].send_signal(how)
+        _, errors = workers[1 - lost].communicate(timeout=90)
+    assert workers[1 - lost].returncode == 1
+    assert errors.splitlines()[-1].startswith("error: Another worker has stopped")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_worker_that_is_started_again_alone_ends(tmp_path, digits, data_dir, lost):
+    with endless_workers(tmp_path, data_dir) as (workers, flags):
+        workers[lost].kill()
+        workers[lost].wait()
+        again = start(*flags, f"--task_index={lost}")
+        try:
+            _, errors = again.communicate(timeout=150)
+        finally:
+            again.kill()
+        workers[1 - lost].wait(timeout=90)
+    assert again.returncode == workers[1 - lost].returncode == 1
+    assert "error: worker_timeout=20: no answer in that time from localhost:" in errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--noise_seed=1", "--learning_rate=0.01"], "noise_seed=0, but worker 1 has noise_seed=1"),
+        (["--dry_run"], "dry_run=false, but worker 1 has dry_run=true"),
+        (["--compare=vanilla"], "methods=mentormix, but worker 1 has methods=vanilla,mentormix"),
+    ],
+)
+def test_workers_with_different_flags(tmp_path, digits, data_dir, flags, message):
+    hosts = ",".join(f"localhost:{port}" for port in free_ports(2))
+    common = (f"--worker_hosts={hosts}", f"--data_dir={data_dir}", f"--model_dir={tmp_path}/run")
+    workers = [start(*common), start(*common, "--task_index=1", *flags)]
+    for worker in workers:
+        _, errors = worker.communicate(timeout=200)
+        assert worker.returncode == 1
+        assert errors.splitlines()[-1].startswith(f"error: Worker 0 has {message}: start all")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_tensorflows_start_is_limited(tmp_path, digits, data_dir):
+    first, second = (f"localhost:{port}" for port in free_ports(2))
+    flags = (f"--worker_hosts={first},{second}", f"--data_dir={data_dir}", "--worker_timeout=60")
+    worker = start(*flags, f"--model_dir={tmp_path}/run")
+    versions = {"mentormix_tf": version.__version__, "tensorflow": tf.__version__}
+    versions["keras"] = keras.__version__
+    try:
+        rendezvous.meet(Cluster((first, second), 1), 100, versions)  # and no more than that
+        _, errors = worker.communicate(timeout=150)
+    finally:
+        worker.kill()
+    assert worker.returncode == 1
+    sentence = "error: TensorFlow could not connect worker 0 to the others within 60 s: see"
+    assert errors.splitlines()[-1].startswith(sentence)
 
 
 @pytest.mark.slow
@@ -194,8 +261,6 @@ def test_one_device_is_plain_tensorflow():
 
 
 def test_an_operation_that_xla_lacks(tmp_path, monkeypatch, data_dir):
-    import keras
-
     @keras.saving.register_keras_serializable("tests")
     class Gamma(keras.layers.Layer):
         def call(self, inputs):

@@ -1,6 +1,6 @@
 """The exceptions that end a command."""
 
-__all__ = ["BackendError", "InputError", "Preempted"]
+__all__ = ["BackendError", "InputError", "Preempted", "excerpt"]
 
 
 class InputError(ValueError):
@@ -24,3 +24,9 @@ class Preempted(Exception):
 
     def __init__(self, when: str):
         super().__init__(f"Stopped {when}, as requested: run the same command again to resume.")
+
+
+def excerpt(text: str, longest: int = 200) -> str:
+    """Returns a text as an error shows it: printable, on one line, and not too long."""
+    text = "".join(c if c.isprintable() else " " for c in " ".join(text[: 2 * longest].split()))
+    return text if len(text) <= longest else f"{text[:longest]}..."

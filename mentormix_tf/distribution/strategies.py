@@ -1,19 +1,25 @@
 """The devices to train on, as a `tf.distribute` strategy chosen by name."""
 
 import json
+import logging
 import os
-import socket
-import time
+from collections.abc import Mapping
 
+import keras
+import numpy as np
 import tensorflow as tf
 
+from mentormix_tf import version
 from mentormix_tf.config.devices import StrategyConfig
+from mentormix_tf.distribution import agreement, cluster, rendezvous
+from mentormix_tf.distribution.time_limit import time_limit
 from mentormix_tf.errors import InputError
 
 __all__ = [
     "TPU_REMEDY",
     "all_agree",
     "any_worker",
+    "check_same",
     "choose",
     "describe",
     "get",
@@ -26,6 +32,9 @@ TPU_REMEDY = (
     "run on a TPU VM with --tpu=local, or name a TPU of this project and zone; "
     "tpu/README.md shows how to create one"
 )
+_SHORTEST_START = 60  # seconds; a healthy start of TensorFlow takes less, even on a busy machine
+
+_log = logging.getLogger(__name__)
 
 
 def get(config: StrategyConfig) -> tf.distribute.Strategy:
@@ -41,7 +50,7 @@ def get(config: StrategyConfig) -> tf.distribute.Strategy:
         InputError: the device does not exist, or another worker can't be reached.
     """
     name = choose(config) if config.strategy == "auto" else config.strategy
-    _split_cpu(config.num_virtual_devices, name)
+    _split_cpu(config.num_virtual_devices)
     if name == "tpu":
         return _tpu(config.tpu)
     if name == "multi_worker":
@@ -58,21 +67,30 @@ def get(config: StrategyConfig) -> tf.distribute.Strategy:
 def choose(config: StrategyConfig) -> str:
     """Returns the strategy that `auto` stands for on this machine.
 
-    A TPU, else several hosts if TF_CONFIG or worker_hosts names them, else all GPUs, else the CPU.
+    What a flag names, else a TPU, else several hosts if TF_CONFIG names them, else all GPUs, else
+    the CPU.
 
     Args:
         config: the devices; its `strategy` is ignored.
 
     Returns:
         The name of a strategy.
+
+    Raises:
+        InputError: TF_CONFIG can't be read.
     """
-    if config.tpu or os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU"):
+    if config.tpu:
         return "tpu"
-    if config.worker_hosts or os.environ.get("TF_CONFIG"):
+    if config.worker_hosts:
         return "multi_worker"
-    if len(tf.config.list_physical_devices("GPU")) > 1 or config.num_virtual_devices > 1:
+    if config.num_virtual_devices:
         return "mirrored"
-    return "one_device" if tf.config.list_physical_devices("GPU") else "cpu"
+    if os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU"):
+        return "tpu"
+    if cluster.find(config):
+        return "multi_worker"
+    gpus = tf.config.list_physical_devices("GPU")
+    return "mirrored" if len(gpus) > 1 else "one_device" if gpus else "cpu"
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:
@@ -124,9 +142,21 @@ def all_agree(strategy: tf.distribute.Strategy, number: int) -> bool:
     """
     if not is_multi_worker(strategy):
         return True
-    chief = float(is_chief(strategy))
-    of_chief = _sum(strategy, chief * number) / _sum(strategy, chief)
-    return not any_worker(strategy, number != of_chief)
+    return len(np.unique(_rows(strategy, [number]))) == 1
+
+
+def check_same(strategy: tf.distribute.Strategy, facts: Mapping[str, str]) -> None:
+    """Checks that all workers train the same; every worker must call this.
+
+    Args:
+        strategy: the strategy.
+        facts: what must be the same on all workers, by name.
+
+    Raises:
+        InputError: a fact differs, on every worker.
+    """
+    if is_multi_worker(strategy):
+        agreement.check([json.loads(text) for text in _texts(strategy, json.dumps(facts))])
 
 
 def is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
@@ -134,21 +164,34 @@ def is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
+def _texts(strategy, text):
+    """A text from each worker, in their order."""
+    own = list(text.encode())
+    sizes = _rows(strategy, [len(own)])[:, 0]
+    rows = _rows(strategy, own + [0] * (sizes.max() - len(own)))
+    return [bytes(row[:size]).decode() for row, size in zip(rows.tolist(), sizes, strict=True)]
+
+
+def _rows(strategy, row):
+    """A row of integers from each worker, of one length and exact in float32, in their order."""
+    resolver = strategy.cluster_resolver
+    hosts = len(resolver.cluster_spec().as_dict()["worker"])
+    rows = np.zeros((hosts, 1 + len(row)), np.float32)
+    rows[resolver.task_id] = [1, *row]
+    sums = _sum(strategy, rows)
+    return (sums[:, 1:] / sums[:, :1]).astype(int)  # the first column counts a worker's replicas
+
+
 def _sum(strategy, value):
-    """Sums a float over all replicas of all workers."""
+    """Sums floats over all replicas of all workers."""
     values = strategy.run(tf.constant, args=(value,))
     return strategy.reduce("SUM", values, axis=None).numpy()
 
 
-def _split_cpu(number, name):
+def _split_cpu(number):
     if number == 0:
         return
     cores = os.cpu_count() or 1
-    if name != "mirrored":
-        raise InputError(
-            f"num_virtual_devices={number} splits the CPU for --strategy=mirrored, but strategy="
-            f"{name}: omit one of them."
-        )
     if number > 8 * cores:
         raise InputError(
             f"num_virtual_devices={number} is more than a machine with {cores} cores can use: "
@@ -173,74 +216,25 @@ def _tpu(name):
 
 
 def _multi_worker(config):
-    if config.worker_hosts:
-        task = {"type": "worker", "index": config.task_index}
-        cluster = {"worker": list(config.worker_hosts)}
-        os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
-    _meet(*_read_tf_config(), config.worker_timeout)
-    return tf.distribute.MultiWorkerMirroredStrategy()
-
-
-def _meet(workers, index, seconds):
-    """Waits until every worker listens; TensorFlow would wait for an absent one forever."""
-    port = int(workers[index].rsplit(":", 1)[1])
-    absent = [host for i, host in enumerate(workers) if i != index]
-    deadline = time.monotonic() + seconds
-    try:
-        with socket.create_server(("", port)):  # answers the others until TensorFlow's server does
-            while absent and time.monotonic() < deadline:
-                absent = [host for host in absent if not _answers(host)]
-                time.sleep(0.2)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error
+    found = cluster.find(config)
+    if found is None:
         raise InputError(
-            f"task_index={index} can't listen on {workers[index]}: {reason}: name a free port in "
-            "the addresses that all workers are given."
-        ) from error
-    if absent:
-        raise InputError(
-            f"worker_timeout={seconds}: no answer from {', '.join(absent)} in that time: start "
-            "every worker with the same hosts and its own task_index, and make sure that they can "
-            "reach each other's ports."
+            f"strategy=multi_worker needs at least two workers: give {cluster.LIKE}, or omit "
+            "--strategy to train on this machine alone."
         )
-
-
-def _read_tf_config():
-    """Reads the workers' addresses and the position of this worker from TF_CONFIG."""
-    text = os.environ.get("TF_CONFIG", "")
-    like = (
-        'TF_CONFIG like {"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": '
-        '"worker", "index": 0}}, or --worker_hosts=host0:2222,host1:2222 --task_index=0'
-    )
-    if not text:
-        raise InputError(f"strategy=multi_worker needs {like}.")
-    try:
-        config = json.loads(text)
-        workers, task = config["cluster"]["worker"], config["task"]
-        kind, index = task["type"], int(task["index"])
-        ports = [int(host.rsplit(":", 1)[1]) for host in workers]
-        if not all(0 < port < 2**16 for port in ports):
-            raise ValueError(ports)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise InputError(
-            f"TF_CONFIG={text} can't be read: strategy=multi_worker needs {like}."
-        ) from error
-    if kind != "worker" or set(config["cluster"]) != {"worker"}:
-        raise InputError(
-            f"TF_CONFIG={text} has tasks other than workers: strategy=multi_worker needs {like}."
-        )
-    if not 0 <= index < len(workers) or len(ports) < 2:
-        raise InputError(
-            f"TF_CONFIG has task index {index} with {len(workers)} workers: strategy=multi_worker "
-            "needs at least two workers and an index below their number."
-        )
-    return workers, index
-
-
-def _answers(host):
-    name, port = host.rsplit(":", 1)
-    try:
-        socket.create_connection((name, int(port)), timeout=2).close()
-    except OSError:
-        return False
-    return True
+    seconds = config.worker_timeout
+    _log.info("Waiting for %d workers, at most %d s", len(found.workers), seconds)
+    versions = {"mentormix_tf": version.__version__, "tensorflow": tf.__version__}
+    rendezvous.meet(found, seconds, {**versions, "keras": keras.__version__})
+    os.environ["TF_CONFIG"] = found.tf_config()
+    seconds = max(seconds, _SHORTEST_START)
+    failed = f"TensorFlow could not connect worker {found.index} to the others"
+    remedy = "see whether they have ended and why, and start all workers again"
+    with time_limit(seconds, f"{failed} within {seconds} s: {remedy}."):
+        try:
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+            wait_for_all(strategy)
+        except (tf.errors.OpError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0].rstrip(".")
+            raise InputError(f"{failed} ({reason}): {remedy}.") from error
+    return strategy

@@ -13,7 +13,7 @@ from mentormix_tf.config import DataConfig, OutputConfig, RunConfig
 from mentormix_tf.distribution import strategies
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import dry_run
-from mentormix_tf.training.run import run
+from mentormix_tf.training.run import run, short_errors
 
 __all__ = ["describe", "folders", "table", "train", "try_out"]
 
@@ -60,6 +60,7 @@ def train(
     Raises:
         InputError, Preempted: see `run.run`.
     """
+    _check_same(runs, strategy)
     results = []
     for method, config in runs.items():
         if strategies.is_chief(strategy):
@@ -91,11 +92,18 @@ def try_out(
     Raises:
         InputError: see `dry_run.dry_run`.
     """
+    _check_same(runs, strategy)
     texts = []
     for method, config in runs.items():
         facts = dry_run.dry_run(config, outputs[method], strategy)
         texts.append(f"{method} on {describe(config.data)}\n{dry_run.describe(facts)}")
     return "\n".join(texts)
+
+
+def _check_same(runs, strategy):
+    """Checks that all workers train the same methods; their flags are checked with each run."""
+    with short_errors(next(iter(runs.values())), strategy):
+        strategies.check_same(strategy, {"methods": ",".join(runs)})
 
 
 def describe(data: DataConfig) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from mentormix_tf.config import OutputConfig, RunConfig
-from mentormix_tf.distribution import strategies
+from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
 from mentormix_tf.training import checkpoints
 from mentormix_tf.training.run import Setup, check, resolve, short_errors
@@ -43,8 +43,9 @@ def dry_run(
     """
     config = resolve(config)
     strategy = strategy or tf.distribute.get_strategy()
-    check(config, output, strategy)
     with short_errors(config, strategy):
+        strategies.check_same(strategy, agreement.facts(config, output, dry_run="true"))
+        check(config, output, strategy)
         setup = Setup(config, strategy)
         first, later = _timed_training(setup)
         evaluation = setup.evaluation()

@@ -14,7 +14,7 @@ import tensorflow as tf
 from mentormix_tf import methods, networks
 from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import augment, pipeline, splits
-from mentormix_tf.distribution import strategies
+from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.runs import contents, layout
@@ -64,10 +64,13 @@ def run(
     """
     config = resolve(config)
     strategy = strategy or tf.distribute.get_strategy()
-    folder = check(config, output, strategy)
-    if folder.result():
-        return contents.result(folder.path / layout.RESULT)
     with short_errors(config, strategy):
+        strategies.check_same(strategy, agreement.facts(config, output, dry_run="false"))
+        folder = check(config, output, strategy)
+        if not strategies.all_agree(strategy, folder.result() is not None):
+            raise _not_shared(folder.path)
+        if folder.result():
+            return contents.result(folder.path / layout.RESULT)
         result = _train(Setup(config, strategy), output, folder)
         strategies.wait_for_all(strategy)
     return result
@@ -153,6 +156,7 @@ class Setup:
         self.config, self.strategy = config, strategy
         training = config.training
         self.data = data = _prepare(config.data, training, strategy)
+        strategies.check_same(strategy, {"split_sha256": data.manifest["split_sha256"]})
         image_shape = augment.shown_shape(data.image_shape, training.image_size)
         self.shown = dict(
             augmentation=augment.get(training.augmentation, data.image_shape),
@@ -232,15 +236,19 @@ def _train(setup, output, folder):
         )
 
 
+def _not_shared(folder):
+    return InputError(
+        f"model_dir={folder} holds other results on some workers: name a folder on storage that "
+        "all of them share."
+    )
+
+
 def _resume(model, checkpoints, training, strategy):
     """Restores the last checkpoint, if there is one, and returns the run's progress."""
     saved = checkpoints.restore() or {}
     progress, step = Progress(**saved), int(model.step.numpy())
     if not strategies.all_agree(strategy, step):
-        raise InputError(
-            f"model_dir={checkpoints.folder.parent} has other checkpoints on some workers: name a "
-            "folder on storage that all of them share."
-        )
+        raise _not_shared(checkpoints.folder.parent)
     total, stride = training.train_steps, training.steps_per_execution
     if step > total:
         raise InputError(
@@ -289,9 +297,10 @@ def short_errors(config: RunConfig, strategy: tf.distribute.Strategy) -> Iterato
     except LOST_WORKER as error:
         if not strategies.is_multi_worker(strategy):
             raise
-        reason = str(error).strip().splitlines()[0]
+        cause = re.search(r"Collective ops is aborted by: (.*\w)", str(error))
+        reason = f" ({cause[1]})" if cause else ""
         raise InputError(
-            f"Another worker has stopped ({reason}): see its output, and start all workers again."
+            f"Another worker has stopped{reason}: see its output, and start all workers again."
         ) from error
 
 

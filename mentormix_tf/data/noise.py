@@ -57,8 +57,10 @@ def symmetric(labels: npt.ArrayLike, num_classes: int, noise_level: float, seed:
         `[n]`, int64, the noisy labels.
 
     Raises:
-        InputError: noise_level is outside [0, 1].
+        InputError: noise_level is outside [0, 1], or there is one class.
     """
+    if num_classes < 2:
+        raise InputError("noise=symmetric needs at least two classes: there is no incorrect one.")
     noisy, chosen, random = _choose(labels, noise_level, seed)
     noisy[chosen] += random.randint(1, num_classes, size=len(chosen))
     noisy[chosen] %= num_classes

@@ -52,6 +52,10 @@ def one_hot(labels: tf.Tensor | np.ndarray, num_classes: int) -> tf.Tensor:
 
 def _valid(labels: tf.Tensor | np.ndarray, num_classes: int) -> tf.Tensor:
     """Which labels are classes, or probabilities of them: `[batch]`, bool."""
+    kind = tf.as_dtype(labels.dtype)
+    is_number = kind.is_integer or kind.is_floating or kind.is_bool
+    if not is_number or len(labels.shape) not in (1, 2):
+        raise InputError(f"Labels are {kind.name} of shape {tuple(labels.shape)}. {BAD}")
     if is_one_hot(labels):
         _check_columns(labels.shape[-1], num_classes)
         rows = tf.cast(labels, tf.float32)

@@ -198,6 +198,11 @@ def _prepare(config, training, strategy):
     data = splits.prepare(config)
     if strategies.is_chief(strategy):
         strategies.wait_for_all(strategy)
+    if len(data.class_names) < 2:
+        raise InputError(
+            f"dataset={config.dataset} has one class, {data.class_names[0]}: training needs at "
+            "least two."
+        )
     pipeline.steps_per_epoch(data, training.batch_size)
     if "test" not in data:
         raise InputError(

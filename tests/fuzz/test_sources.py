@@ -149,6 +149,15 @@ def test_all(pets):
     assert not found, "\n\n".join(found)
 
 
+def test_one_class_is_prepared_but_not_trained_on(pets):
+    (pets / "one").mkdir()
+    (pets / "pets" / "cat").rename(pets / "one" / "cat")
+    asked = prepare("folder:one"), ["train", *prepare("folder:one")[1:], "--image_size=8"]
+    good, bad = commands.run(*asked, cwd=pets)
+    assert good[0] == 0 and "Found 4 images of 1 classes" in good[1]
+    assert bad[0] == 1 and "has one class, cat: training needs at least two." in bad[2]
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_lists(pets, encoding):
     path = pets / "list.csv"

@@ -31,6 +31,7 @@ ELSEWHERE = {
     "serving/scoring.py": "serving/test_commands.py",
     "serving/warmup.py": "serving/test_saved_model.py",
     "studies/figures.py studies/published.py studies/results.py": "studies/test_report.py",
+    "studies/yaml_file.py": "studies/test_study_file.py",
     "training/aot.py": "training/test_tpu_compiler.py",
     "training/checkpoints.py training/loop.py": "training/test_resume.py",
     "training/comparison.py": "test_train.py",

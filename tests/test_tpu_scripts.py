@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -93,6 +94,75 @@ def test_run_on_a_pod():
     )
     assert after.split(" ")[1:] == ["--noise=red"]
     assert "--worker=0" in train
+
+
+@pytest.fixture
+def path_to_gcloud(tmp_path):
+    """A PATH on which gcloud and git only note that they were called."""
+    for name in ("gcloud", "git"):
+        (tmp_path / name).write_text('#!/bin/bash\necho "$0 $@" >> "$(dirname "$0")/called"\n')
+        (tmp_path / name).chmod(0o755)
+    return f"{tmp_path}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    "arguments",
+    [["big"], ["big", "--dry_run"], ["--dry_run", "big"], ["a b;c"], ["-n"], [""], ["\x1b[2J"]],
+)
+def test_unknown_arguments_are_refused_before_anything_is_done(
+    script, arguments, tmp_path, path_to_gcloud
+):
+    words = ["bash", str(ROOT / "tpu" / script), *arguments]
+    environment = {**os.environ, "PATH": path_to_gcloud}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == ""
+    assert re.fullmatch(rf"error: .* is unknown: tpu/{script} takes .*\.\n", done.stderr)
+    assert done.stderr[:-1].isprintable()
+    assert not (tmp_path / "called").exists()
+
+
+@pytest.mark.parametrize("script", ["create.sh", "delete.sh"])
+@pytest.mark.parametrize("flag", ["--dry-run", "--dry_run=1", "--help", "--quiet"])
+def test_create_and_delete_know_no_other_flag(script, flag, tmp_path, path_to_gcloud):
+    words = ["bash", str(ROOT / "tpu" / script), flag]
+    done = subprocess.run(words, env={**os.environ, "PATH": path_to_gcloud}, capture_output=True)
+    assert done.returncode == 1 and not (tmp_path / "called").exists()
+
+
+def test_nothing_is_done_wherever_dry_run_stands(tmp_path, path_to_gcloud):
+    words = ["bash", str(ROOT / "tpu" / "run.sh"), "--noise=red", "--dry_run"]
+    environment = {**os.environ, "PATH": path_to_gcloud}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "gcloud compute tpus" in done.stdout
+    assert not (tmp_path / "called").exists()
+    # Without the flag it is called, so that the test can tell.
+    subprocess.run(words[:-1], env=environment, check=True, cwd=tmp_path)
+    assert (tmp_path / "called").exists()
+
+
+AWKWARD = ["a b", "a;touch x", "$(touch x)", "`touch x`", "a'b", 'a"b', "a&b", "a|b", "a>b", "é*"]
+
+
+@pytest.mark.parametrize("value", AWKWARD)
+def test_the_remote_shell_reads_each_value_as_one_word(value):
+    every = dict.fromkeys(("NAME", "PYTHON", "LIBTPU", "PROJECT", "ZONE"), value)
+    *_, install, train = dry_run("run.sh", f"--x={value}", POD="1", STORAGE=value, **every)
+    for words in (install, train):
+        assert words[5] == value and f"--zone={value}" in words and f"--project={value}" in words
+    words = remote(install)
+    assert words[words.index("venv") - 2] == value and words[-1] == f"libtpu=={value}"
+    words = remote(train)
+    assert f"TPU_NAME={value}" in words and f"--tpu={value}" in words and f"--x={value}" in words
+    assert f"--data_dir={value}/data" in words
+
+
+def remote(words):
+    """The words of the command that ssh runs on the TPU VM, as bash splits them there."""
+    [command] = [word for word in words if word.startswith("--command=")]
+    parts = shlex.shlex(command.removeprefix("--command="), posix=True, punctuation_chars=True)
+    parts.whitespace_split = True
+    return list(parts)
 
 
 def test_a_pod_needs_storage():

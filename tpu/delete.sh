@@ -5,5 +5,6 @@
 set -euo pipefail
 # shellcheck source=tpu/settings.sh
 source "$(dirname "$0")/settings.sh"
+if (($# > 0)); then refuse_argument "$1" "no argument but --dry_run"; fi
 
 tpu_vm delete "$NAME"

@@ -8,6 +8,8 @@ cd "$(dirname "$0")/.."
 # shellcheck source=tpu/settings.sh
 source tpu/settings.sh
 
+if (($# > 0)) && [[ "$1" != --* ]]; then refuse_argument "$1" "flags of mentormix_tf.train"; fi
+
 if [[ -n "$POD" && -z "$STORAGE" ]]; then
   echo "error: a pod's hosts must all read the data: set STORAGE=gs://BUCKET/FOLDER." >&2
   exit 1
@@ -22,12 +24,13 @@ run mkdir -p build
 run git archive --format=tar.gz --output="build/$archive" HEAD
 tpu_vm scp "build/$archive" "$NAME:" --worker=all
 install="mkdir -p mentormix_tf && tar -xzf $archive -C mentormix_tf && cd mentormix_tf"
-install+=" && $PYTHON -m venv .venv && .venv/bin/pip install '.[tpu]'${LIBTPU:+ libtpu==$LIBTPU}"
+install+="$(printf ' && %q -m venv .venv' "$PYTHON") && .venv/bin/pip install '.[tpu]'"
+install+="${LIBTPU:+$(printf ' %q' "libtpu==$LIBTPU")}"
 tpu_vm ssh "$NAME" --worker=all --command="$install"
 
 if [[ -n "$POD" ]]; then
   # Each host's server owns its TPU chips; the program on the first host only controls the servers.
-  environment="TPU_NAME=$NAME TPU_LOAD_LIBRARY=0"
+  environment="$(printf 'TPU_NAME=%q' "$NAME") TPU_LOAD_LIBRARY=0"
   tpu="$NAME"
 else
   # TensorFlow uses the TPU through the libtpu just installed, whose path is looked up on the VM.

@@ -18,10 +18,18 @@ if [[ -z "$VERSION" ]]; then
 fi
 
 DRY_RUN=""
-if [[ "${1:-}" == --dry_run ]]; then
-  DRY_RUN=1
-  shift
-fi
+flags=()
+for flag in "$@"; do
+  if [[ "$flag" == --dry_run ]]; then DRY_RUN=1; else flags+=("$flag"); fi
+done
+set -- ${flags[@]+"${flags[@]}"}
+
+# Ends the script, before it has done anything: refuse_argument ARGUMENT WHAT_IS_TAKEN.
+refuse_argument() {
+  printf 'error: %q is unknown: tpu/%s takes %s, and variables such as NAME and ZONE.\n' \
+    "$1" "$(basename "$0")" "$2" >&2
+  exit 1
+}
 
 # Runs a command, or prints it so that it can be pasted into a shell.
 run() {

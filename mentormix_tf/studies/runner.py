@@ -87,9 +87,12 @@ def train(
     """
     folder = epath.Path(folder)
     todo = unfinished(runs, folder)
+    if not keeps_checkpoints:
+        for run in runs:
+            _check_is_own(folder, folder / run.name / layout.CHECKPOINTS)
     for run in runs:
         if run not in todo:
-            _tidy(folder / run.name, keeps_checkpoints)
+            _tidy(folder, run, keeps_checkpoints)
     # Not forked from this process: the copy would have its threads' locks without the threads.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mentormix_tf.training.comparison"])
@@ -112,7 +115,7 @@ def train(
                         failed[run.name] = _reason(process.exitcode, folder / run.name / LOG)
                     else:
                         done += 1
-                        _tidy(folder / run.name, keeps_checkpoints)
+                        _tidy(folder, run, keeps_checkpoints)
                     ended = f"{done + len(failed)}/{len(runs)} {run.name}"
                     _log.info("%s: %s", ended, failed.get(run.name, "done"))
             under_way = sum(_steps_done(folder, run) for run, _ in filter(None, slots))
@@ -121,9 +124,24 @@ def train(
     return failed
 
 
-def _tidy(path, keeps_checkpoints):
+def _tidy(folder, run, keeps_checkpoints):
     if not keeps_checkpoints:
-        (path / layout.CHECKPOINTS).rmtree(missing_ok=True)
+        checkpoints = folder / run.name / layout.CHECKPOINTS
+        _check_is_own(folder, checkpoints)
+        checkpoints.rmtree(missing_ok=True)
+
+
+def _check_is_own(folder, path):
+    """Raises an InputError if a folder to delete lies elsewhere, behind a link."""
+    inside = os.path.join(os.path.realpath(folder), path.relative_to(folder))
+    real = os.path.realpath(path)
+    if real != inside:
+        raise InputError(
+            f"delete_checkpoints=true can't be set: {path} is a link to {real}, which is not the "
+            "study's: delete the link, or keep the checkpoints."
+        )
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise InputError(f"delete_checkpoints=true can't be set: {path} is not a folder.")
 
 
 def _start(context, run, path, slot, jobs):

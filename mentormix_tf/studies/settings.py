@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mentormix_tf.config import codec
 from mentormix_tf.errors import InputError
 
 __all__ = ["Settings"]
@@ -35,13 +36,14 @@ class Settings:
         if isinstance(given, Mapping) and "level" not in given:
             return cls({None: check(given)})
         by_level = {}
-        for each in given if isinstance(given, list) else [given]:
+        for each in given if isinstance(given, list) and given else [given]:
             level = each.get("level") if isinstance(each, Mapping) else None
-            if not isinstance(level, (int, float)):
+            if level is None:
                 raise InputError(f"{each} must be a mapping of settings with a level.")
+            level = codec.from_yaml(float, level, "level")
             if level in by_level or not 0 <= level <= 1:
                 raise InputError(f"level={level} must lie in [0, 1], and be given once.")
-            by_level[float(level)] = check({k: v for k, v in each.items() if k != "level"})
+            by_level[level] = check({k: v for k, v in each.items() if k != "level"})
         return cls(by_level)
 
     def at(self, level: float | None) -> dict[str, Any]:

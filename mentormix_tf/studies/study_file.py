@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import hashlib
 import itertools
 import math
 import pathlib
@@ -10,18 +11,18 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import yaml
-
 from mentormix_tf import methods, networks, shipped
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig, codec
 from mentormix_tf.data import splits
 from mentormix_tf.errors import InputError
-from mentormix_tf.studies import results
+from mentormix_tf.studies import results, yaml_file
 from mentormix_tf.studies.settings import Settings
 
 __all__ = ["KEYS", "TUNE_KEYS", "Point", "Study", "StudyRun", "Trials", "read"]
 
 KEYS = ("title", "training", "data", "methods", "seeds", "tune")
+_MOST_RUNS = 10_000
+_LONGEST_NAME = 200  # bytes; file systems take 255
 TUNE_KEYS = ("levels", "seeds", "validation_fraction", "settings")
 
 
@@ -130,7 +131,7 @@ class Study:
             )
             tried = trials.of(method)
             for settings in tried if len(tried) > 1 else ():
-                words = "-".join(f"{name}_{value}" for name, value in settings.items())
+                words = _folder_name("-".join(f"{k}_{value}" for k, value in settings.items()))
                 name = f"trials/{_place(point)}/{method}/{words}/seed{seed}"
                 at = dataclasses.replace(point, data=held_out)
                 fixed = self.methods[method].at(point.level)
@@ -168,55 +169,39 @@ def read(path: str | pathlib.Path) -> Study:
         InputError: the file can't be read, or describes runs that are not possible.
     """
     path = shipped.find(path)
-    try:
-        found = yaml.load(path.read_text(), _Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise InputError(f"{path} can't be read: {reason}.") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    found = yaml_file.read(path)
     try:
         return _study(found, path.stem)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses duplicate keys, of which YAML would keep the last."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key} is given twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
 def _study(found, name):
-    _check_keys("a study", found, KEYS)
+    _check_keys("a study", {} if found is None else found, KEYS)
     for key in ("data", "methods"):
-        if not found.get(key):
+        if not (found or {}).get(key):
             raise InputError(f"{key} is missing.")
-    training = TrainingConfig(**_fields(TrainingConfig, found.get("training") or {}))
+    title = found.get("title", name)
+    if isinstance(title, (list, Mapping)):
+        raise InputError(f"title={title} must be text.")
+    training = TrainingConfig(**_fields(TrainingConfig, _given(found, "training")))
     networks.check(training.network)
-    if "seed" in (found.get("training") or {}):
+    if "seed" in _given(found, "training"):
         raise InputError("training: seed can't be set: a study has seeds.")
     entries = found["data"] if isinstance(found["data"], list) else [found["data"]]
+    seeds = _seeds(found.get("seeds", [0]))
+    each = len(_mapping("methods", found["methods"])) * len(seeds)
+    _check_count(each * sum(map(_count, entries)))
     points = tuple(point for entry in entries for point in _points(entry))
     settings = {
-        method: Settings.parse(given or {}, lambda each, m=method: _hyperparameters(m, each))
-        for method, given in _mapping("methods", found["methods"]).items()
+        method: Settings.parse(
+            {} if given is None else given, lambda each, m=method: _hyperparameters(m, each)
+        )
+        for method, given in found["methods"].items()
     }
-    study = Study(
-        title=str(found.get("title", name)),
-        training=training,
-        points=points,
-        methods=settings,
-        seeds=_seeds(found.get("seeds", [0])),
-        trials=_trials(found["tune"], points, settings) if found.get("tune") else None,
-    )
+    tune = found.get("tune")
+    trials = None if tune is None else _trials(tune, points, settings)
+    study = Study(str(title), training, points, settings, seeds, trials)
     runs = study.runs(lambda kind, method: Settings({None: {}}))
     runs += [run for _, run in study.trial_runs()] if study.trials else []
     for name, count in collections.Counter(run.name for run in runs).items():
@@ -225,6 +210,18 @@ def _study(found, name):
                 f"{name} would be two runs: list the same data, seed or settings once."
             )
     return study
+
+
+def _count(entry):
+    """How many points an entry of `data` stands for."""
+    values = _mapping("data", entry).values()
+    return math.prod(len(value) for value in values if isinstance(value, list))
+
+
+def _check_count(count):
+    """Raises an InputError if there are more runs than a list of them should hold."""
+    if count > _MOST_RUNS:
+        raise InputError(f"the values stand for more than {_MOST_RUNS} runs: list fewer.")
 
 
 def _points(entry):
@@ -255,7 +252,7 @@ def _trials(found, points, study_methods):
         if not {point.level for point in points if point.kind == kind} & set(levels):
             raise InputError(f"tune: levels={list(levels)} has none of the levels of {kind}.")
     tried = {}
-    for method, grid in _mapping("tune: settings", found.get("settings") or {}).items():
+    for method, grid in _mapping("tune: settings", _given(found, "settings")).items():
         if method not in study_methods:
             raise InputError(f"tune: settings: {method} is not among the study's methods.")
         columns = [
@@ -267,12 +264,15 @@ def _trials(found, points, study_methods):
             raise InputError(
                 f"tune: settings: {method} has nothing to choose from: give it under methods."
             )
+    seeds = _seeds(found.get("seeds", [100]))
+    trials = sum(math.prod(map(len, grid.values())) for grid in tried.values())
+    _check_count(trials * len(seeds) * len(points))
     fraction = codec.from_yaml(
         float, found.get("validation_fraction", 0.1), "tune: validation_fraction"
     )
     if not 0.0 < fraction < 1.0:
         raise InputError(f"tune: validation_fraction={fraction} must lie in (0, 1).")
-    return Trials(levels, _seeds(found.get("seeds", [100])), fraction, tried)
+    return Trials(levels, seeds, fraction, tried)
 
 
 def _place(point):
@@ -283,7 +283,15 @@ def _place(point):
     parts += [f"noise_seed{data.noise_seed}"] if data.noise_seed else []
     parts += [f"train{data.train_examples}"] if data.train_examples else []
     parts += [pathlib.Path(data.noise_file).stem] if data.noise_file else []
-    return re.sub(r"[^\w.-]+", "_", "-".join(parts))
+    return _folder_name("-".join(parts))
+
+
+def _folder_name(text):
+    """A name that any text can give a folder; a long one ends with its hash."""
+    name = re.sub(r"[^\w.-]+", "_", text)
+    if len(name.encode()) <= _LONGEST_NAME and name.strip("."):
+        return name
+    return f"{name[:40]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _fields(config_class: type, given: Any) -> dict[str, Any]:
@@ -318,6 +326,11 @@ def _list(name, found):
     if not isinstance(found, list) or not found:
         raise InputError(f"{name}={found} must be a list, as in [1, 2].")
     return found
+
+
+def _given(found, name):
+    """The value of a key, {} if it has none."""
+    return {} if found.get(name) is None else found[name]
 
 
 def _mapping(name, found):

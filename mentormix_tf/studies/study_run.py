@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from etils import epath
 
+from mentormix_tf.data import splits
 from mentormix_tf.errors import InputError
 from mentormix_tf.studies import report, results, runner, study_file, tuning
 
@@ -64,6 +65,8 @@ def run(
     reports = epath.Path(report_dir or folder).expanduser()
     failed: Mapping[str, str] = {}
     if train:
+        for data in {point.data for point in study.points}:
+            splits.folder(data)  # which lists the images of a folder: or a CSV file, if they exist
         _make_folder("study_dir", folder)
         _make_folder("report_dir", reports)  # before hours of training
         failed = _train(study, folder, jobs, tune, not delete_checkpoints)

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from mentormix_tf.studies import results, study_file
+from mentormix_tf.errors import InputError
+from mentormix_tf.studies import results, runner, study_file
 from mentormix_tf.studies.settings import Settings
 from tests.support import commands
 
@@ -94,6 +95,11 @@ def test_runs_stop_when_the_study_is_killed(tmp_path):
 
 def test_what_the_command_refuses(tmp_path):
     (tmp_path / "grid.yaml").write_text(STUDY)
+    away = STUDY.replace("digits", "folder:away")
+    (tmp_path / "away.yaml").write_text(away)
+    (tmp_path / "list.yaml").write_text(
+        away.replace("folder:", "csv:").replace("noise_level: 0.2, ", "")
+    )
     run = study_file.read(tmp_path / "grid.yaml").runs(lambda *_: Settings({None: {}}))[0]
     flags = run.config.flagfile()
     for folder, changed in (
@@ -112,6 +118,8 @@ def test_what_the_command_refuses(tmp_path):
         ["study", "grid.yaml", "--study_dir=shorter"],
         ["study", "grid.yaml", "--study_dir=grid.yaml"],
         ["study", "grid.yaml", "--study_dir=ram://study"],
+        ["study", "away.yaml"],
+        ["study", "list.yaml"],
         cwd=tmp_path,
     )
     words = [
@@ -124,9 +132,41 @@ def test_what_the_command_refuses(tmp_path):
         f"study_dir=shorter holds shorter/{run.name} with train_steps=100",
         "study_dir=grid.yaml can't be created",
         "study_dir=ram://study must be a local folder",
+        "away",  # refused before a run begins
+        "away",
     ]
     for (status, _, errors), expected in zip(ended, words, strict=True):
         assert status == 1
         assert expected in errors
         assert "Traceback" not in errors
     assert not (tmp_path / "empty").exists()
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("linked", ["checkpoints", "seed0", "runs"])
+def test_checkpoints_that_lie_elsewhere_are_not_deleted(tmp_path, linked, monkeypatch):
+    (tmp_path / "grid.yaml").write_text(STUDY)
+    study = study_file.read(tmp_path / "grid.yaml")
+    run = study.runs(lambda *_: Settings({None: {}}))[0]
+    checkpoints = tmp_path / "study" / run.name / "checkpoints"
+    link = next(path for path in (checkpoints, *checkpoints.parents) if path.name == linked)
+    precious = tmp_path / "elsewhere" / checkpoints.relative_to(link) / "precious"
+    precious.parent.mkdir(parents=True)
+    precious.touch()
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setattr(runner, "unfinished", lambda runs, folder: [])
+    with pytest.raises(InputError, match=r"delete_checkpoints=true .* is a link to .*elsewhere"):
+        runner.train([run], tmp_path / "study", jobs=1, keeps_checkpoints=False)
+    assert precious.exists()
+
+
+def test_a_study_whose_own_folder_is_a_link_deletes_its_checkpoints(tmp_path, monkeypatch):
+    (tmp_path / "grid.yaml").write_text(STUDY)
+    study = study_file.read(tmp_path / "grid.yaml")
+    run = study.runs(lambda *_: Settings({None: {}}))[0]
+    (tmp_path / "large_disk" / run.name / "checkpoints").mkdir(parents=True)
+    (tmp_path / "study").symlink_to(tmp_path / "large_disk")
+    monkeypatch.setattr(runner, "unfinished", lambda runs, folder: [])
+    runner.train([run], tmp_path / "study", jobs=1, keeps_checkpoints=False)
+    assert not (tmp_path / "large_disk" / run.name / "checkpoints").exists()

@@ -1,5 +1,6 @@
 """A study's file: the runs that it means, and what it may not say."""
 
+import os
 import pathlib
 
 import pytest
@@ -109,7 +110,7 @@ def test_the_example_in_the_docs(tmp_path):
             "level=20.0 must lie in",
         ),
         ("data: {dataset: digits}\nmethods: {vanilla: , vanilla: }", "vanilla is given twice"),
-        ("data: {dataset: digits}\nmethods: {mixup: {on: 1}}", "True can't be set"),
+        ("data: {dataset: digits}\nmethods: {mixup: {on: 1}}", "on can't be set"),
         ("data: {dataset: digits}\nmethods: {mixup: {beta: [1, 2]}}", "beta can't be set"),
         ("data: {dataset: digits}\nmethods: {mixup: {alpha: [1]}}", "alpha=[1] must be a number"),
         (
@@ -174,3 +175,120 @@ def test_impossible_runs_are_refused_in_a_sentence(tmp_path, text, words):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"none.yaml can't be read: No such file"):
         study_file.read(tmp_path / "none.yaml")
+
+
+GOOD = "data: {dataset: digits}\nmethods: {vanilla: }\n"
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", "data is missing"),
+        ("[]", "must be a mapping"),
+        ("0", "must be a mapping"),
+        (GOOD + "training: []", "training=[] must be a mapping"),
+        (GOOD + "training: 0", "training=0 must be a mapping"),
+        (GOOD + "tune: []", "tune=[] must be a mapping"),
+        (GOOD + "title: [a]", "title=['a'] must be text"),
+        (GOOD + "seeds: [-1]", "seed=-1 must lie in"),
+        (GOOD + f"seeds: [{2**31}]", "must lie in [0, 2**31)"),
+        (GOOD + f"seeds: [{10**30}]", "must lie in [0, 2**31)"),
+        (GOOD + "seeds: [true]", "must be an integer"),
+        (GOOD + "seeds: [0x10]", "seeds=0x10 must be an integer"),
+        (GOOD + "seeds: [1:30]", "seeds=1:30 must be an integer"),
+        (GOOD + "seeds: ['1:30']", "seeds=1:30 must be an integer"),
+        (GOOD + "seeds: [2026-01-02]", "seeds=2026-01-02 must be an integer"),
+        (GOOD + "seeds: [1, 2, 1]", "would be two runs"),
+        (GOOD + "1: 2", "no key 1"),
+        (GOOD + "? [a]\n: 1", "the key ['a'] is not a word"),
+        (GOOD + "? {a: 1}\n: 1", "the key {'a': 1} is not a word"),
+        (GOOD + "<<: {a: 1}", "no key <<"),
+        (GOOD + "---\n" + GOOD, "expected a single document"),
+        (GOOD + "title: a\0b", "special characters are not allowed"),
+        (
+            f"data: {{noise_seed: [{', '.join(map(str, range(10_001)))}]}}\nmethods: {{vanilla: }}",
+            "more than 10000 runs",
+        ),
+        ("data: {noise_level: .nan}\nmethods: {vanilla: }", "noise_level=.nan must be a number"),
+        ("data: {noise_level: nan}\nmethods: {vanilla: }", "noise_level=nan must lie in"),
+        ("data: {noise_level: -.inf}\nmethods: {vanilla: }", "noise_level=-.inf must be a number"),
+        ("data: {noise_level: true}\nmethods: {vanilla: }", "noise_level=true must be a number"),
+        ("data: {dataset: 2026-01-02}\nmethods: {vanilla: }", "dataset=2026-01-02"),
+        ("data: {dataset: no}\nmethods: {vanilla: }", "dataset=no"),
+        (
+            "data: {dataset: cifar10_n, level: true}\nmethods: {vanilla: }",
+            "level=true must be a number",
+        ),
+        ("data: {dataset: cifar10_n, level: nan}\nmethods: {vanilla: }", "level=nan must lie in"),
+        ("data: {dataset: digits}\nmethods: {mixup: 0}", "0 must be a mapping of settings"),
+        ("data: {dataset: digits}\nmethods: {mixup: []}", "[] must be a mapping of settings"),
+        (
+            "data: {dataset: digits}\nmethods: {mixup: [{level: true}]}",
+            "level=true must be a number",
+        ),
+        ("data: {dataset: digits}\nmethods: {mixup: [{level: nan}]}", "level=nan must lie in"),
+        ("data: {dataset: digits}\nmethods: {mixup: {level: true}}", "level=true must be a number"),
+        ("data: {dataset: digits}\nmethods: {../vanilla: }", "method=../vanilla is unknown"),
+        (GOOD + "title: &a x", "line 3 of"),
+        (GOOD + "title: *a", "has &a or *a"),
+        (GOOD + "title: !!python/object/apply:os.system [ls]", "has the tag"),
+        (GOOD + "title: !!timestamp x", "has the tag"),
+        (GOOD + "title: !own x", "has the tag !own"),
+        (GOOD + "title: ! x", "has the tag !"),
+        ("[" * 3000, "more than 20 lists in one another"),
+        ("- " * 3000, "more than 20 lists in one another"),
+        ("{a: " * 3000, "more than 20 lists in one another"),
+        ("#" * 100_001, "has 100001 bytes"),
+    ],
+)
+def test_what_yaml_can_say_and_a_study_may_not(tmp_path, text, words):
+    with pytest.raises(InputError) as error:
+        read(tmp_path, text)
+    assert words in str(error.value) and str(error.value).endswith(".")
+    assert "grid.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_nested_aliases_expand_to_nothing(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 8)}]" for i in range(9)]
+    with pytest.raises(InputError, match="repeat the value"):
+        read(tmp_path, "\n".join([*lines, "title: *a9"]))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1"])
+def test_other_encodings_are_refused(tmp_path, encoding):
+    (tmp_path / "grid.yaml").write_bytes(f"{GOOD}title: Müller".encode(encoding))
+    with pytest.raises(InputError, match=r"grid.yaml (can't be read|is not valid YAML)"):
+        study_file.read(tmp_path / "grid.yaml")
+
+
+def test_a_byte_order_mark_and_line_ends_of_windows(tmp_path):
+    text = f"{GOOD}title: Müller\n".replace("\n", "\r\n")
+    (tmp_path / "grid.yaml").write_bytes(text.encode("utf-8-sig"))
+    assert study_file.read(tmp_path / "grid.yaml").title == "Müller"
+
+
+def test_words_mean_what_they_mean_in_a_flag(tmp_path):
+    text = (
+        GOOD
+        + "training: {learning_rate: 1e-2, batch_size: 010}\nseeds: [1_0, +7]\ntitle: 2026-01-02"
+    )
+    study = read(tmp_path, text)
+    assert study.training.learning_rate == 0.01 and study.training.batch_size == 10
+    assert study.seeds == (10, 7) and study.title == "2026-01-02"
+
+
+def test_pipes_and_folders_are_no_study(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path in (tmp_path / "pipe.yaml", tmp_path, pathlib.Path("/dev/zero")):
+        with pytest.raises(InputError, match="not a regular file"):
+            study_file.read(path)
+
+
+@pytest.mark.parametrize("name", ["..", "a/../../b", "é" * 300, "n" * 3000, "a b c", "."])
+def test_each_run_has_a_folder_in_the_studys(tmp_path, name):
+    text = f"data: {{dataset: 'folder:{name}'}}\nmethods: {{vanilla: }}"
+    [run] = read(tmp_path, text).runs(nothing_chosen)
+    above, folder, method, seed = run.name.split("/")
+    assert (above, method, seed) == ("runs", "vanilla", "seed0")
+    assert folder not in ("", ".", "..") and len(folder.encode()) <= 255

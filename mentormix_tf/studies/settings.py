@@ -38,7 +38,7 @@ class Settings:
         by_level = {}
         for each in given if isinstance(given, list) and given else [given]:
             level = each.get("level") if isinstance(each, Mapping) else None
-            if level is None:
+            if level is None or not isinstance(each, Mapping):
                 raise InputError(f"{each} must be a mapping of settings with a level.")
             level = codec.from_yaml(float, level, "level")
             if level in by_level or not 0 <= level <= 1:

@@ -177,9 +177,10 @@ def read(path: str | pathlib.Path) -> Study:
 
 
 def _study(found, name):
-    _check_keys("a study", {} if found is None else found, KEYS)
+    found = {} if found is None else found
+    _check_keys("a study", found, KEYS)
     for key in ("data", "methods"):
-        if not (found or {}).get(key):
+        if not found.get(key):
             raise InputError(f"{key} is missing.")
     title = found.get("title", name)
     if isinstance(title, (list, Mapping)):

@@ -56,10 +56,11 @@ def _check(path, text):
             depth -= 1
         if depth > _DEEPEST:
             raise InputError(f"{line} has more than {_DEEPEST} lists in one another.")
-        if getattr(event, "anchor", None):
-            raise InputError(f"{line} has &{event.anchor} or *{event.anchor}: repeat the value.")
-        if getattr(event, "tag", None):
-            raise InputError(f"{line} has the tag {event.tag}: leave it out.")
+        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
+        if anchor:
+            raise InputError(f"{line} has &{anchor} or *{anchor}: repeat the value.")
+        if tag:
+            raise InputError(f"{line} has the tag {tag}: leave it out.")
 
 
 class _Loader(yaml.SafeLoader):

@@ -63,7 +63,8 @@ def _run(name, *arguments, seconds, gigabytes):
         except BaseException:
             traceback.print_exc()
         os._exit(70)
-    ended, _, _ = select.select([os.pidfd_open(child)], [], [], seconds)
+    process = os.pidfd_open(child)
+    ended, _, _ = select.select([process], [], [], seconds)
     if not ended:
         os.kill(child, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):  # killed before it led a group
@@ -72,6 +73,8 @@ def _run(name, *arguments, seconds, gigabytes):
     texts = [
         pathlib.Path(f"/proc/self/fd/{output}").read_text(errors="replace") for output in outputs
     ]
+    for descriptor in (process, *outputs):
+        os.close(descriptor)
     return [os.waitstatus_to_exitcode(status), *texts]
 
 

@@ -79,7 +79,7 @@ def read(model_dir: epath.PathLike) -> SavedRun:
     Raises:
         InputError: it is not a run's folder, or one of its files can't be read.
     """
-    path = epath.Path(model_dir).expanduser()
+    path = files.expanded(model_dir, "model_dir")
     if not path.exists():
         raise InputError(f"model_dir={model_dir} does not exist.")
     if not path.is_dir():

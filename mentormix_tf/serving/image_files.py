@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import UnidentifiedImageError
 
 from mentormix_tf.data import images
+from mentormix_tf.files import expanded
 from mentormix_tf.serving.classifier import Classifier
 
 __all__ = ["Row", "classify", "find"]
@@ -47,7 +48,7 @@ def find(names: Iterable[str]) -> list[Row]:
 
 
 def _files(name):
-    path = pathlib.Path(name).expanduser()
+    path = pathlib.Path(expanded(name, "image"))
     if path.is_dir():
         files = sorted(
             file for file in path.rglob("*") if file.is_file() and not _hidden(file, path)

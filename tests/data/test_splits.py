@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -166,15 +165,6 @@ def test_bad_settings(tmp_path, settings, message):
 # Damaged files.
 
 
-@pytest.fixture
-def copy(digits, tmp_path):
-    """A copy of the digits split that a test may damage, and its training file."""
-    path = type(digits.path)(tmp_path / "split")
-    shutil.copytree(digits.path, path)
-    [file] = path.glob("*train.tfrecord*")
-    return path, file
-
-
 def examine(path):
     manifest = json.loads((path / "manifest.json").read_text())
     return verify.examine(tfds.builder_from_directory(path), manifest)
@@ -256,7 +246,7 @@ def test_wrong_contents(copy, digits):
 def test_no_manifest(copy):
     path, _ = copy
     (path / "manifest.json").unlink()
-    with pytest.raises(InputError, match=r"manifest.json can't be read: delete the folder"):
+    with pytest.raises(InputError, match=r"manifest.json can't be read .No such"):
         splits.load(path)
 
 

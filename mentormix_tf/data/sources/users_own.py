@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn import model_selection
 
+from mentormix_tf import files
 from mentormix_tf.data.sources.base import UNKNOWN, Source, SourceSplit
 from mentormix_tf.errors import InputError
 
@@ -42,7 +43,7 @@ def load_folder(noise: str, noise_level: float | None, data_dir: str, argument: 
         InputError: a folder is missing, a class has too few images, or a class of the test images
             has no training images.
     """
-    root = pathlib.Path(argument).expanduser()
+    root = pathlib.Path(files.expanded(argument, "dataset=folder"))
     if not root.is_dir():
         raise InputError(f"dataset=folder:{argument} is not a folder: name one with your images.")
     train_root = next((root / n for n in TRAIN_NAMES if (root / n).is_dir()), root)
@@ -82,7 +83,7 @@ def load_csv(noise: str, noise_level: float | None, data_dir: str, argument: str
         InputError: the file can't be read, lacks a column, or has a row without a label or without
             an existing image; or a class has too few images.
     """
-    path = pathlib.Path(argument).expanduser()
+    path = pathlib.Path(files.expanded(argument, "dataset=csv"))
     try:
         with path.open(newline="") as file:
             reader = csv.DictReader(file)
@@ -189,7 +190,7 @@ def fingerprint(argument: str) -> str:
     Returns:
         The first 8 hexadecimal digits of the SHA-256.
     """
-    root = pathlib.Path(argument).expanduser().resolve()
+    root = pathlib.Path(files.expanded(argument, "dataset")).resolve()
     folder = root if root.is_dir() else root.parent
     digest = hashlib.sha256(str(root).encode())
     for path in sorted(folder.rglob("*")):

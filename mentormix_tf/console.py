@@ -11,7 +11,25 @@ from tqdm import tqdm
 
 from mentormix_tf.errors import BackendError, InputError, Preempted
 
-__all__ = ["exit_status"]
+__all__ = ["exit_status", "printable"]
+
+_LONGEST = 1500  # characters
+
+
+def printable(text: str, kept: str = "") -> str:
+    """Escapes the characters of a text that a terminal would obey instead of showing.
+
+    Names of files and classes may come from elsewhere and have escape sequences, line breaks or
+    marks that turn the direction of writing.
+
+    Args:
+        text: any text.
+        kept: characters that are not escaped.
+    """
+    return "".join(
+        character if character.isprintable() or character in kept else ascii(character)[1:-1]
+        for character in text
+    )
 
 
 def exit_status(action: Callable[[], int | None]) -> int:
@@ -31,7 +49,7 @@ def exit_status(action: Callable[[], int | None]) -> int:
         with _shown_log():
             return action() or 0
     except (InputError, BackendError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_shortened(printable(str(error)))}", file=sys.stderr)
         return 1
     except Preempted as stop:
         print(stop, file=sys.stderr)
@@ -41,6 +59,13 @@ def exit_status(action: Callable[[], int | None]) -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _shortened(text):
+    """Leaves out the middle of a very long text, such as one with a value of a megabyte."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST // 2]} [...] {text[-_LONGEST // 2 :]}"
 
 
 @contextlib.contextmanager
@@ -67,7 +92,7 @@ class _Console(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         is_warning = record.levelno >= logging.WARNING
-        text = record.getMessage()
+        text = printable(record.getMessage(), "\n")
         prefix = f"{record.levelname.lower()}: " if is_warning else ""
         # tqdm.write looks up sys.stdout when it is called, as print does.
         tqdm.write(prefix + text, file=sys.stderr if is_warning else sys.stdout)

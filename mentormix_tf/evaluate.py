@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
-from mentormix_tf import command
+from mentormix_tf import command, console
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig
 from mentormix_tf.errors import InputError
@@ -82,7 +82,7 @@ def _evaluate(given: Given) -> None:
         config.batch_size,
         config.output_dir,
     )
-    print(evaluated.table())
+    print(console.printable(evaluated.table(), "\n"))
     print(f"More in {evaluated.folder}/")
 
 

@@ -34,8 +34,8 @@ class ExportConfig:
     def __post_init__(self):
         if not self.model_dir:
             raise InputError("model_dir is missing: name a run's folder, like --model_dir=runs/...")
-        if self.version < 0:
-            raise InputError(f"version={self.version} must be at least 1.")
+        if not 0 <= self.version < 2**63:
+            raise InputError(f"version={self.version} must lie in [1, 2**63).")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

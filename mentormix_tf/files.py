@@ -2,10 +2,12 @@
 
 import contextlib
 import csv
+import errno
 import fcntl
 import io
 import json
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,12 +18,16 @@ from mentormix_tf.errors import InputError
 
 __all__ = [
     "REACHED_WITHIN",
+    "contents",
     "csv_text",
     "exists",
     "expanded",
+    "is_hidden",
+    "is_number",
     "is_remote",
     "lock",
     "new_folder",
+    "partial",
     "read_csv",
     "read_json",
     "reason",
@@ -44,13 +50,19 @@ def write(path: epath.PathLike, contents: str | bytes) -> None:
         InputError: the file can't be written.
     """
     path = epath.Path(path)
-    partial = path.with_name(f"{path.name}.partial")
+    beside = partial(path)
     encoded = contents.encode() if isinstance(contents, str) else bytes(contents)
     try:
-        partial.write_bytes(encoded)
-        partial.replace(path)
+        beside.write_bytes(encoded)
+        beside.replace(path)
     except Exception as error:  # remote file systems raise errors other than OSError
         raise InputError(f"{path} can't be written: {reason(error)}.") from error
+
+
+def partial(path: epath.PathLike) -> epath.Path:
+    """The file that `write` writes to, which it leaves if it is killed."""
+    path = epath.Path(path)
+    return path.with_name(f"{path.name}.partial")
 
 
 @contextlib.contextmanager
@@ -65,20 +77,43 @@ def new_folder(path: epath.PathLike) -> Iterator[epath.Path]:
         the end, or deleted if the context raises.
     """
     path = epath.Path(path)
-    partial = path.with_name(f"partial-{path.name}-{os.getpid()}")
+    temporary = path.with_name(f"partial-{path.name}-{os.getpid()}")
     try:
-        yield partial
-        partial.rename(path)
+        yield temporary
+        temporary.rename(path)
     finally:
-        if partial.exists():
-            partial.rmtree()
+        if temporary.exists():
+            temporary.rmtree()
 
 
 def csv_text(rows: Iterable[Sequence[Any]], line_end: str = "\n") -> str:
-    """Returns the text of a CSV file with these rows; None becomes an empty cell."""
+    """Returns the text of a CSV file with these rows; None becomes an empty cell.
+
+    Names of files and classes may begin as a formula does, which a spreadsheet would run: such a
+    cell gets a quotation mark (') before it, which `read_csv` removes.
+    """
     table = io.StringIO()
-    csv.writer(table, lineterminator=line_end).writerows(rows)
+    csv.writer(table, lineterminator=line_end).writerows([_shown(c) for c in row] for row in rows)
     return table.getvalue()
+
+
+def _shown(cell: Any) -> Any:
+    is_formula = isinstance(cell, str) and re.match(r"'*[=+\-@\t\r＝＋－＠]", cell)
+    return f"'{cell}" if is_formula and not is_number(cell) else cell
+
+
+def _stored(cell: str) -> str:
+    """The inverse of `_shown`."""
+    return cell[1:] if re.match(r"'+[=+\-@\t\r＝＋－＠]", cell) else cell
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number, or inf or nan."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def write_csv(
@@ -96,24 +131,40 @@ def write_csv(
         InputError: the file can't be written.
         ValueError: a row has a column that the first row does not have.
     """
-    table = io.StringIO()
-    writer = csv.DictWriter(table, list(rows[0]) if rows else [], lineterminator=line_end)
-    writer.writeheader()
-    writer.writerows(rows)
-    write(path, table.getvalue())
+    columns = list(rows[0]) if rows else []
+    unknown = {column for row in rows for column in row} - set(columns)
+    if unknown:
+        raise ValueError(f"columns {sorted(unknown)} are not in the first row")
+    cells = [columns, *([row.get(column, "") for column in columns] for row in rows)]
+    write(path, csv_text(cells, line_end))
+
+
+def contents(path: epath.PathLike) -> bytes:
+    """Reads a file, but not a pipe or a device, which may have no end.
+
+    Raises:
+        OSError: it can't be read, or is none of the regular files.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "It is not a regular file", str(path))
+    return epath.Path(path).read_bytes()
 
 
 def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
     """Reads the rows of a CSV file with a header, as dicts from column to text.
 
     Raises:
-        InputError: the file can't be read, or is not UTF-8 text.
+        InputError: the file can't be read, is not UTF-8 text, or has rows of several lengths.
     """
     try:
-        text = epath.Path(path).read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
+        text = contents(path).decode()
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} can't be read: {reason(error)}.") from error
-    return list(csv.DictReader(io.StringIO(text, newline="")))
+    header, *rows = [[_stored(cell) for cell in row] for row in rows if row] or [[]]
+    if any(len(row) != len(header) for row in rows):
+        raise InputError(f"{path} has rows with more or fewer cells than its header: restore it.")
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def read_json(path: epath.PathLike) -> Any:
@@ -123,7 +174,7 @@ def read_json(path: epath.PathLike) -> Any:
         InputError: the file can't be read, or is not valid JSON.
     """
     try:
-        return json.loads(epath.Path(path).read_bytes())
+        return json.loads(contents(path))
     except OSError as error:
         raise InputError(f"{path} can't be read: {reason(error)}.") from error
     except (ValueError, RecursionError) as error:
@@ -164,8 +215,8 @@ def expanded(path: epath.PathLike, setting: str) -> epath.Path:
     # A process in a container may have neither HOME nor an entry in /etc/passwd.
     if str(found).startswith("~"):
         raise InputError(
-            f"{setting}={text}: there is no home folder {found.parts[0]}: give the whole path, or "
-            f"./{text} for a name that begins with ~."
+            f"{setting}={text} needs a home folder, and {found.parts[0]} has none: give the whole "
+            "path."
         )
     return found
 
@@ -204,6 +255,14 @@ def exists(path: epath.Path, setting: str, seconds: float = REACHED_WITHIN) -> b
 def is_remote(path: epath.PathLike) -> bool:
     """Whether a path is on remote storage, as gs://bucket/run is."""
     return "://" in str(path)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is one that programs keep for themselves, by its name.
+
+    These begin with a dot, or are the folder `__MACOSX` that archives made on macOS have.
+    """
+    return name.startswith(".") or name == "__MACOSX"
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from mentormix_tf import command
 from mentormix_tf.command import Given, Section
+from mentormix_tf.config.data import DataConfig, check_max_image_pixels
 from mentormix_tf.errors import InputError
 
 __all__ = ["PredictConfig", "main"]
@@ -26,6 +27,7 @@ class PredictConfig:
         format: csv, or jsonl for a JSON object on each line.
         output: new file for the results; by default, they are printed.
         batch_size: images per batch.
+        max_image_pixels: most pixels, height times width, of an image; larger ones are not decoded.
     """
 
     model_dir: str = ""
@@ -34,6 +36,7 @@ class PredictConfig:
     format: Literal["csv", "jsonl"] = "csv"
     output: str = ""
     batch_size: int = 64
+    max_image_pixels: int = DataConfig.max_image_pixels
 
     def __post_init__(self):
         if not self.model_dir:
@@ -41,6 +44,7 @@ class PredictConfig:
         for name in ("top_k", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)} must be at least 1.")
+        check_max_image_pixels(self.max_image_pixels)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,7 +72,11 @@ def _predict(given: Given) -> None:
     trained = saved_run.load_network(run, config.weights)
     images = image_files.find(names)
     rows = image_files.classify(
-        images, classifier.of_run(run, trained), config.top_k, config.batch_size
+        images,
+        classifier.of_run(run, trained),
+        config.top_k,
+        config.batch_size,
+        config.max_image_pixels,
     )
     with prediction_writer.open_output(config.output) as file:
         bar = tqdm(rows, "Classifying", len(images), unit=" images", disable=None)

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from mentormix_tf import command
+from mentormix_tf import command, console
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data.noise import LEVELS
@@ -50,7 +50,7 @@ def _prepare(given: Given) -> None:
     levels = LEVELS if how.noise_level == "all" else [_level(how.noise_level)]
     configs = [given.config(DataConfig, noise_level=level) for level in levels]
     for config in [splits.resolve(config) for config in configs]:
-        print(splits.prepare(config, how.skip_bad_images).text())
+        print(console.printable(splits.prepare(config, how.skip_bad_images).text(), "\n"))
 
 
 def _level(text):

@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from mentormix_tf import command
+from mentormix_tf import command, console
 from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
 
@@ -67,7 +67,7 @@ def _study(given: Given) -> None:
     config = given.config(StudyConfig)
     line = shlex.join(["python", "-m", "mentormix_tf.study", *given.words])
     outcome = study_run.run(given.arguments[0], **dataclasses.asdict(config), command_line=line)
-    print(outcome.text)
+    print(console.printable(outcome.text, "\n"))
     if outcome.failures:
         raise InputError(outcome.failures)
 

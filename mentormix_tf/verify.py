@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from mentormix_tf import command
+from mentormix_tf import command, console
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig
 
@@ -24,7 +24,7 @@ def _verify(given: Given) -> int:
     from mentormix_tf.data import verify
 
     found = verify.verify(given.config(DataConfig))
-    print(found.text())
+    print(console.printable(found.text(), "\n"))
     return 1 if found.problems else 0
 
 

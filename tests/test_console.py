@@ -55,3 +55,28 @@ def test_the_log_is_printed_once_while_an_action_runs(capsys, caplog):
     assert (package.handlers, package.level, package.propagate) == before
     action()
     assert "a.png is left out" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("caf\u00e9 \U0001f600", "caf\u00e9 \U0001f600"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\x9b31m", "\\x9b31m"),
+        ("a\u202egnp.b", "a\\u202egnp.b"),
+        ("a\rb", "a\\rb"),
+    ],
+)
+def test_terminals_obey_no_name(text, shown, capsys):
+    def action():
+        logging.getLogger("mentormix_tf").warning("first\n%s", text)
+        raise InputError(f"{text}.")
+
+    assert console.exit_status(action) == 1
+    assert capsys.readouterr().err == f"warning: first\n{shown}\nerror: {shown}.\n"
+
+
+def test_the_middle_of_a_very_long_error_is_left_out(capsys):
+    console.exit_status(raising(InputError("a" * 10_000 + " must be short.")))
+    printed = capsys.readouterr().err
+    assert len(printed) < 2000 and "[...]" in printed and printed.endswith("must be short.\n")

@@ -16,7 +16,7 @@ ELSEWHERE = {
     "backend.py cli.py __main__.py doctor.py teach.py version.py": "test_package.py",
     "train_mentor.py mentors/curriculum.py": "mentors/test_mentor_run.py",
     "errors.py": "test_console.py",
-    "data/images.py data/verify.py data/writer.py": "data/test_splits.py",
+    "data/verify.py data/writer.py": "data/test_splits.py",
     "data/sources/*": "data/test_official_sources.py data/test_hand_downloads.py",
     "distribution/replicated_model.py": "distribution/test_replicas.py",
     "mentors/base.py": "mentors/test_mentors.py",

@@ -4,7 +4,9 @@ import dataclasses
 
 from mentormix_tf.errors import InputError
 
-__all__ = ["DataConfig"]
+__all__ = ["DataConfig", "check_max_image_pixels"]
+
+_MOST_PIXELS = 178_956_970
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +26,8 @@ class DataConfig:
         train_examples: number of training examples to use, chosen at random by noise_seed;
             validation examples are taken out of these. Default: all.
         data_dir: folder of TensorFlow Datasets, for prepared splits and downloads.
+        max_image_pixels: most pixels, height times width, of an image file; larger ones are not
+            decoded.
     """
 
     dataset: str = "digits"
@@ -34,6 +38,7 @@ class DataConfig:
     validation_fraction: float = 0.0
     train_examples: int | None = None
     data_dir: str = "~/tensorflow_datasets"
+    max_image_pixels: int = 50_000_000
 
     def __post_init__(self) -> None:
         if self.noise_level is not None and not 0.0 <= self.noise_level <= 1.0:
@@ -46,3 +51,14 @@ class DataConfig:
             raise InputError("data_dir is empty: name a folder.")
         if not 0 <= self.noise_seed < 2**32:
             raise InputError(f"noise_seed={self.noise_seed} must lie in [0, 2**32).")
+        check_max_image_pixels(self.max_image_pixels)
+
+
+def check_max_image_pixels(value: int) -> None:
+    """Checks a limit of the pixels of an image.
+
+    Raises:
+        InputError: it is less than 1, or so large that Pillow refuses images below it.
+    """
+    if not 1 <= value <= _MOST_PIXELS:
+        raise InputError(f"max_image_pixels={value} must lie in [1, {_MOST_PIXELS}].")

@@ -7,7 +7,7 @@ from typing import Any
 
 from etils import epath
 
-from mentormix_tf import shipped
+from mentormix_tf import files, shipped
 from mentormix_tf.config import codec
 from mentormix_tf.errors import InputError
 
@@ -79,7 +79,7 @@ def read(path: pathlib.Path | epath.Path) -> list[str]:
         InputError: the file can't be read.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")  # some editors write a byte order mark
+        text = files.contents(path).decode("utf-8-sig")  # some editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise InputError(f"flagfile={path} can't be read: {reason}.") from error

@@ -74,8 +74,8 @@ class TrainingConfig:
                 raise InputError(f"{name}={getattr(self, name)} must be at least 1.")
         if self.train_steps >= 2**31:
             raise InputError(f"train_steps={self.train_steps} must be less than 2**31.")
-        if self.image_size < 0:
-            raise InputError(f"image_size={self.image_size} must not be negative.")
+        if not 0 <= self.image_size <= 2**14:
+            raise InputError(f"image_size={self.image_size} must lie in [0, {2**14}].")
         if self.train_steps % self.eval_every and self.train_steps > self.eval_every:
             raise InputError(
                 f"train_steps={self.train_steps} must be a multiple of eval_every="

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from mentormix_tf import randomness
+from mentormix_tf.data import decoding
 from mentormix_tf.errors import InputError
 
 __all__ = [
     "AUGMENTATIONS",
     "Augmentation",
     "crop_and_flip",
-    "decode",
     "decode_center_crop",
     "decode_random_crop",
     "decode_whole",
@@ -111,47 +111,27 @@ def released_cifar(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return distort_color(images, randomness.fold_in(seed, 1))
 
 
-def decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    """Decodes an image: JPEG, PNG, BMP, or the first frame of a GIF.
-
-    Args:
-        encoded: scalar string.
-        channels: number of channels of the result; TensorFlow can convert to 1 and to 3.
-
-    Returns:
-        `[height, width, channels]`, uint8.
-    """
-
-    def converted():
-        return tf.io.decode_image(encoded, channels, expand_animations=False)
-
-    def gray_from_rgb():
-        return tf.image.rgb_to_grayscale(tf.io.decode_image(encoded, 3, expand_animations=False))
-
-    if channels != 1:
-        return converted()
-    # TensorFlow converts only JPEG and PNG to grayscale.
-    start = tf.strings.substr(encoded, 0, 2)
-    return tf.cond(tf.reduce_any(start == [b"BM", b"GI"]), gray_from_rgb, converted)
-
-
-def resize_whole(image: tf.Tensor, image_shape: Sequence[int]) -> tf.Tensor:
-    """Resizes an image unless it already has the requested size.
+def resize_whole(
+    image: tf.Tensor, image_shape: Sequence[int], orientation: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Resizes an image unless it already has the requested size, and makes it upright.
 
     Args:
         image: `[height, width, channels]`, uint8 or float32.
         image_shape: `(height, width, channels)` of the result.
+        orientation: EXIF orientation of the image, int32 in 1..8; None if it is upright.
 
     Returns:
         `[height, width, channels]`, float32, in [0, 255].
     """
-    same = tf.reduce_all(tf.equal(tf.shape(image)[:2], image_shape[:2]))
+    orientation = tf.constant(1) if orientation is None else orientation
+    sides = decoding.upright_sides(image_shape[:2], orientation)
     image = tf.cond(
-        same,
+        tf.reduce_all(tf.equal(tf.shape(image)[:2], sides)),
         lambda: tf.cast(image, tf.float32),
-        lambda: tf.image.resize(image, image_shape[:2], antialias=True),
+        lambda: tf.image.resize(image, sides, antialias=True),
     )
-    return tf.ensure_shape(image, image_shape)
+    return tf.ensure_shape(decoding.turn(image, orientation), image_shape)
 
 
 def resize_center(image: tf.Tensor, image_shape: Sequence[int]) -> tf.Tensor:
@@ -159,7 +139,8 @@ def resize_center(image: tf.Tensor, image_shape: Sequence[int]) -> tf.Tensor:
 
     Args and returns: see `resize_whole`.
     """
-    return _resize_window(_window(image, *_center(tf.shape(image))), image_shape)
+    window = decoding.window(image, *_center(tf.shape(image)))
+    return _resize_window(window, tf.constant(1), image_shape)
 
 
 def decode_whole(
@@ -175,7 +156,8 @@ def decode_whole(
     Returns:
         `[height, width, channels]`, float32, in [0, 255].
     """
-    return resize_whole(decode(encoded, image_shape[-1]), image_shape)
+    image, orientation = decoding.stored(encoded, image_shape[-1])
+    return resize_whole(image, image_shape, orientation)
 
 
 def decode_random_crop(
@@ -194,29 +176,22 @@ def decode_random_crop(
     Returns:
         `[height, width, channels]`, float32, in [0, 255].
     """
-    is_jpeg = tf.io.is_jpeg(encoded)
-    channels = image_shape[-1]
-    shape = tf.cond(
-        is_jpeg,
-        lambda: tf.io.extract_jpeg_shape(encoded),
-        lambda: tf.shape(decode(encoded, channels)),
-    )
     whole = tf.constant([0.0, 0.0, 1.0, 1.0], shape=[1, 1, 4])
-    begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
-        shape,
-        whole,
-        seed,
-        min_object_covered=0.1,
-        aspect_ratio_range=[3 / 4, 4 / 3],
-        area_range=[0.08, 1.0],
-        use_image_if_no_bounding_boxes=True,
-    )
-    window = tf.cond(
-        is_jpeg,
-        lambda: _jpeg_window(encoded, begin[:2], size[:2], channels),
-        lambda: _window(decode(encoded, channels), begin[:2], size[:2]),
-    )
-    return _resize_window(window, image_shape)
+
+    def draw(shape):
+        begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+            shape,
+            whole,
+            seed,
+            min_object_covered=0.1,
+            aspect_ratio_range=[3 / 4, 4 / 3],
+            area_range=[0.08, 1.0],
+            use_image_if_no_bounding_boxes=True,
+        )
+        return begin[:2], size[:2]
+
+    part, orientation = decoding.stored_window(encoded, image_shape[-1], draw)
+    return _resize_window(part, orientation, image_shape)
 
 
 def decode_center_crop(
@@ -228,17 +203,8 @@ def decode_center_crop(
 
     Args and returns: see `decode_whole`.
     """
-    channels = image_shape[-1]
-
-    def from_jpeg():
-        begin, size = _center(tf.io.extract_jpeg_shape(encoded))
-        return _jpeg_window(encoded, begin, size, channels)
-
-    def from_other():
-        image = decode(encoded, channels)
-        return _window(image, *_center(tf.shape(image)))
-
-    return _resize_window(tf.cond(tf.io.is_jpeg(encoded), from_jpeg, from_other), image_shape)
+    part, orientation = decoding.stored_window(encoded, image_shape[-1], _center)
+    return _resize_window(part, orientation, image_shape)
 
 
 def _center(shape):
@@ -248,19 +214,12 @@ def _center(shape):
     return (shape[:2] - side) // 2, tf.stack([side, side])
 
 
-def _jpeg_window(encoded, begin, size, channels):
-    return tf.image.decode_and_crop_jpeg(encoded, tf.concat([begin, size], 0), channels)
-
-
-def _window(image, begin, size):
-    return tf.slice(image, tf.concat([begin, [0]], 0), tf.concat([size, [-1]], 0))
-
-
-def _resize_window(window, image_shape):
-    height, width, channels = image_shape
+def _resize_window(window, orientation, image_shape):
+    *sides, channels = image_shape
     window = tf.ensure_shape(window, [None, None, channels])
-    resized = tf.image.resize(window, [height, width], antialias=True)
-    return tf.ensure_shape(tf.clip_by_value(resized, 0.0, 255.0), image_shape)
+    sides = decoding.upright_sides(sides, orientation)
+    resized = tf.clip_by_value(tf.image.resize(window, sides, antialias=True), 0.0, 255.0)
+    return tf.ensure_shape(decoding.turn(resized, orientation), image_shape)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -147,7 +147,7 @@ def read_matrix(path: str | os.PathLike, num_classes: int) -> np.ndarray:
         InputError: the file can't be read, the matrix has another shape, or its rows are not
             probabilities.
     """
-    matrix = _read_array(path, np.float64)
+    matrix = _read_array(path)
     if matrix.shape != (num_classes, num_classes):
         raise InputError(
             f"noise_file={path} has shape {matrix.shape}, but {num_classes} classes need a "
@@ -174,18 +174,24 @@ def read_labels(path: str | os.PathLike, count: int, num_classes: int) -> np.nda
         InputError: the file can't be read, has another number of labels, or has a label outside
             [0, num_classes).
     """
-    labels = _read_array(path, np.int64).reshape(-1)
+    labels = _read_array(path)
+    if labels.ndim != 1 and labels.shape[1:] != (1,):
+        raise InputError(
+            f"noise_file={path} has shape {labels.shape}: it needs one label for each example."
+        )
+    labels = labels.reshape(-1)
     if len(labels) != count:
         raise InputError(
             f"noise_file={path} has {len(labels)} labels for {count} examples: it needs one for "
             "each."
         )
-    if len(labels) and not (labels.min() >= 0 and labels.max() < num_classes):
+    bad = np.flatnonzero((labels < 0) | (labels >= num_classes) | (labels != np.floor(labels)))
+    if bad.size:
         raise InputError(
-            f"noise_file={path} has labels from {labels.min()} to {labels.max()}: they must lie in "
-            f"[0, {num_classes})."
+            f"noise_file={path} has the label {labels[bad[0]]:g} at position {bad[0]}: labels must "
+            f"be integers in [0, {num_classes})."
         )
-    return labels
+    return labels.astype(np.int64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -265,6 +271,7 @@ NOISES = {
         lambda given: read_labels(given.noise_file, len(given.labels), given.num_classes),
         takes_file=True,
     ),
+    "none": NoiseKind("unchanged: the labels as they are"),
 }
 
 
@@ -320,16 +327,31 @@ def _choose(
     return noisy, random.permutation(len(noisy))[: round(noise_level * len(noisy))], random
 
 
-def _read_array(path: str | os.PathLike, dtype: type) -> np.ndarray:
+def _read_array(path: str | os.PathLike) -> np.ndarray:
+    """Reads an array of finite numbers, float64."""
     path = pathlib.Path(path)
+    if path.suffix not in (".npy", ".csv", ".json"):
+        raise InputError(f"noise_file={path} must be a .npy, .csv or .json file.")
     try:
-        if path.suffix == ".npy":
-            return np.load(path, allow_pickle=False).astype(dtype)
-        if path.suffix == ".json":
-            return np.array(json.loads(path.read_text()), dtype)
-        if path.suffix == ".csv":
-            rows = [row for row in csv.reader(path.read_text().splitlines()) if row]
-            return np.array(rows, dtype)
-    except (OSError, ValueError) as error:
-        raise InputError(f"noise_file={path} can't be read: {error}.") from error
-    raise InputError(f"noise_file={path} must be a .npy, .csv or .json file.")
+        array = _parse(path)
+        if array.dtype.kind not in "iuf":
+            raise ValueError("it does not hold numbers")
+        if not np.isfinite(array).all():
+            raise ValueError("it has numbers that are not finite")
+    except (OSError, ValueError, EOFError, MemoryError, RecursionError, SyntaxError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")[:200] or type(error).__name__
+        raise InputError(f"noise_file={path} can't be read: {reason}.") from error
+    return array.astype(np.float64)
+
+
+def _parse(path: pathlib.Path) -> np.ndarray:
+    if path.suffix == ".npy":
+        array = np.load(path, allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it is an archive instead of an array")
+        return array
+    text = path.read_bytes().decode("utf-8-sig")
+    if path.suffix == ".json":
+        return np.asarray(json.loads(text))
+    rows = [row for row in csv.reader(text.splitlines()) if row]
+    return np.array(rows, np.float64)

@@ -25,7 +25,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from mentormix_tf import randomness
-from mentormix_tf.data import augment, records
+from mentormix_tf.data import augment, headers, records
 from mentormix_tf.data.writer import labels_sha256
 from mentormix_tf.errors import InputError
 
@@ -386,23 +386,35 @@ class _Examples:
 
     def _read(self) -> dict[str, np.ndarray]:
         """All columns as arrays, after checking that they are what was written."""
+        columns = self._collected(
+            self._decoded_quickly if self.is_decoded else lambda record: record
+        )
+        if not columns.pop("is_plain", np.array([])).all():
+            columns = self._collected(self._decoded)
+        if self.split == "train" and "validation" not in self.data:
+            _check_labels(self.data, columns["id"], columns["label"])
+        return {name: columns[name] for name in self.names}
+
+    def _collected(self, decode: Callable[[Any], Any]) -> dict[str, np.ndarray]:
         examples = self._records(tf.range(len(self.files)), names=(*self.names, "id"))
-        if self.is_decoded:
-            channels = self.data.image_shape[-1]
-
-            def decode(example):
-                image = tf.io.decode_image(example["image"], channels, expand_animations=False)
-                return {**example, "image": tf.ensure_shape(image, self.data.image_shape)}
-
-            examples = examples.map(decode, num_parallel_calls=AUTOTUNE)
+        examples = examples.map(decode, num_parallel_calls=AUTOTUNE)
         try:
             batches = list(examples.batch(1000).prefetch(AUTOTUNE).as_numpy_iterator())
         except (*DAMAGE, tf.errors.InvalidArgumentError) as error:
             raise damage(self.data) from error
-        columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-        if self.split == "train" and "validation" not in self.data:
-            _check_labels(self.data, columns["id"], columns["label"])
-        return {name: columns[name] for name in self.names}
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+    def _decoded_quickly(self, example: Any) -> Any:
+        """Decodes an image, and says whether it could do without `_decoded`, which takes longer."""
+        shape: Any = self.data.image_shape
+        image = tf.io.decode_image(example["image"], shape[-1], expand_animations=False)
+        is_plain = headers.is_plain(example["image"])
+        return {**example, "image": tf.ensure_shape(image, shape), "is_plain": is_plain}
+
+    def _decoded(self, example: Any) -> Any:
+        shape: Any = self.data.image_shape
+        image = augment.decode_whole(example["image"], shape)
+        return {**example, "image": tf.cast(tf.round(image), tf.uint8)}
 
 
 def _check_labels(data: "NoisySplits", ids: np.ndarray, labels: np.ndarray) -> None:

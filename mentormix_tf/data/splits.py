@@ -19,7 +19,7 @@ from mentormix_tf import files
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import images, noise, sources
 from mentormix_tf.data.prepared import NoisySplits, load
-from mentormix_tf.data.sources.users_own import fingerprint
+from mentormix_tf.data.sources import users_csv, users_folder, users_own
 from mentormix_tf.data.writer import NoisyLabels, NoisyLabelsConfig, SplitPlan
 from mentormix_tf.errors import InputError
 
@@ -31,6 +31,7 @@ DEFAULT_LEVEL = 0.4
 # What the manifest has of the settings, besides train_examples.
 _SETTINGS = ("dataset", "noise", "noise_level", "noise_seed", "validation_fraction")
 _LONGEST_NAME = 255  # bytes that file systems allow
+_USERS_OWN = {"folder": users_folder.listing, "csv": users_csv.listing}
 
 
 def load_split(dataset: str = "digits", **settings: Any) -> NoisySplits:
@@ -90,12 +91,13 @@ def folder(config: DataConfig) -> epath.Path:
     Args:
         config: the settings, as `resolve` returns them.
     """
-    entry, argument = sources.get(config.dataset)
+    _, argument = sources.get(config.dataset)
     name = config.dataset
-    if entry in (sources.FAMILIES["folder"], sources.FAMILIES["csv"]):
-        kind = config.dataset.partition(":")[0]
-        own = pathlib.Path(files.expanded(argument, f"dataset={kind}")).resolve().name
-        name = f"{kind}_{own}_{fingerprint(argument)}"
+    family = config.dataset.partition(":")[0]
+    if argument and family in _USERS_OWN:
+        contents = users_own.fingerprint(_USERS_OWN[family](argument))
+        own = pathlib.Path(files.expanded(argument, family)).resolve().name
+        name = f"{family}_{own}_{contents}"
     parts = [config.noise]
     if config.noise_level is not None:
         parts.append(_text(config.noise_level))
@@ -188,8 +190,10 @@ def _write(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
     source = entry.load(config.noise, config.noise_level, str(data_dir), argument)
     train, test = source.train, source.test
     if source.check_images:
-        train = images.check(train, "train", skip_bad_images)
-        test = test and images.check(test, "test", skip_bad_images)
+        most = config.max_image_pixels
+        train = images.check(train, "train", skip_bad_images, most)
+        test = test and images.check(test, "test", skip_bad_images, most)
+        _check_none_lost(source, train)
     labels = _noisy_labels(config, source, train)
     taken, held_out = _cut(config, len(labels))
     plans = {"train": SplitPlan(train, labels, taken)}
@@ -220,6 +224,15 @@ def _write(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
             raise
         reason = "the disk is full" if full else files.reason(error)
         raise InputError(f"{path} can't be written: {reason}.") from error
+
+
+def _check_none_lost(source: sources.Source, train: sources.SourceSplit) -> None:
+    """Raises an InputError if no image of a class can be decoded."""
+    for label in np.setdiff1d(source.train.labels, train.labels):
+        raise InputError(
+            f"None of the training images of class {source.class_names[label]} can be decoded: "
+            "replace them or remove the class."
+        )
 
 
 def _noisy_labels(

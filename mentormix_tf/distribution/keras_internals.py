@@ -8,7 +8,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-__all__ = ["BuildableModel", "flatten_layers", "kernels", "optimizer_argument", "seed_states"]
+__all__ = [
+    "BuildableModel",
+    "flatten_layers",
+    "has_unbuilt_layers",
+    "kernels",
+    "last_operations",
+    "learnable_weights",
+    "optimizer_argument",
+    "seed_states",
+]
 
 
 def flatten_layers(layer: keras.Layer) -> list[keras.Layer]:
@@ -31,6 +40,37 @@ def kernels(layer: keras.Layer) -> list[keras.Variable]:
     Relies on the names that these layers give their kernels, such as `depthwise_kernel`.
     """
     return [v for v in layer.trainable_weights if v.name.endswith("kernel")]
+
+
+def learnable_weights(layer: keras.Layer) -> list[keras.Variable]:
+    """Lists the weights that are trainable, or would be if no layer were frozen.
+
+    Relies on the list in which a layer keeps them, frozen or not.
+    """
+    found = {id(v) for each in flatten_layers(layer) for v in each._trainable_variables}
+    return [variable for variable in layer.weights if id(variable) in found]
+
+
+def has_unbuilt_layers(layer: keras.Layer) -> bool:
+    """Whether a layer, or one inside it, has yet to create its variables."""
+    return not all(each.built for each in flatten_layers(layer))
+
+
+def last_operations(network: keras.Model) -> list[keras.Operation]:
+    """Lists the operations that make a network's output, from the last one back.
+
+    Each takes the output of the next. The list ends before an operation of several inputs, and is
+    empty for subclassed networks, whose operations are unknown.
+    """
+    found, outputs = [], getattr(network, "outputs", None)
+    while outputs:
+        operation, node, _ = outputs[0]._keras_history
+        if getattr(operation, "outputs", None):  # a network inside the network
+            return [*found, *last_operations(operation)]
+        found.append(operation)
+        inputs = operation._inbound_nodes[node].input_tensors
+        outputs = inputs if len(inputs) == 1 else None
+    return found
 
 
 def optimizer_argument(optimizer: keras.Optimizer, name: str) -> Any:

@@ -19,16 +19,15 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.methods import hyperparameters, network_checks
 from mentormix_tf.methods import labels as label_forms
 from mentormix_tf.methods.batch import Batch, StepData
+from mentormix_tf.methods.checked_model import CheckedModel
 from mentormix_tf.methods.layer_seeds import seed_layers
-from mentormix_tf.methods.measured_model import MeasuredModel
-from mentormix_tf.methods.training_length import TrainingLength
 from mentormix_tf.methods.watch import Watch
 from mentormix_tf.methods.weight_average import WeightAverage
 
 __all__ = ["NoisyLabelModel"]
 
 
-class NoisyLabelModel(MeasuredModel):
+class NoisyLabelModel(CheckedModel):
     """A Keras model whose `fit` trains a network on noisy labels.
 
     Wraps any Keras network and is used like one, with `compile`, `fit`, `evaluate`, `predict` and
@@ -83,12 +82,14 @@ class NoisyLabelModel(MeasuredModel):
         self.ema_decay = ema_decay
         if ema_decay:
             self.weight_average = WeightAverage(ema_decay, name="weight_average")
-            self.weight_average.start(network.trainable_weights)
+        self.image_shape: tuple[int | None, ...] | None = None  # known from the first pass on
         self._first_pass = self._pass_without_trace
         self._learning_pass = self._pass_with_losses
         if network.built and hasattr(network, "output_shape"):
             network_checks.check_output_shape(network.output_shape, num_classes)
             self.built = True
+        if not keras_internals.has_unbuilt_layers(network):
+            self._start_average()
         network_checks.check_no_softmax(network)
 
     # Hooks that methods override.
@@ -137,7 +138,8 @@ class NoisyLabelModel(MeasuredModel):
             Scalar, float32. By default, the losses of the network's own regularizers, plus weight
             decay.
         """
-        own = tf.add_n(self.losses) if self.losses else tf.constant(0.0)
+        losses = [tf.cast(loss, tf.float32) for loss in self.losses]
+        own = tf.add_n(losses) if losses else tf.constant(0.0)
         return own + self.weight_decay * self.squared_kernels() if self.weight_decay else own
 
     def after_step(self, batch: Batch, logits: tf.Tensor) -> None:
@@ -158,6 +160,11 @@ class NoisyLabelModel(MeasuredModel):
         """
         self.train_steps.assign(train_steps)
         self.first_step.assign(first_step)
+        if self.ema_decay and not self.weight_average.built:
+            raise InputError(
+                f"ema_decay={self.ema_decay} needs a network that is built: begin it with "
+                "keras.Input, or call it on a batch first."
+            )
 
     def shape_schedule(
         self,
@@ -252,7 +259,7 @@ class NoisyLabelModel(MeasuredModel):
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Replaces the network's weights by their moving averages: `with model.averaged(): ...`."""
-        return self.weight_average.in_place_of(self.network.trainable_weights)
+        return self.weight_average.in_place_of(self._averaged_weights())
 
     # The interface of `keras.Model`.
 
@@ -260,57 +267,37 @@ class NoisyLabelModel(MeasuredModel):
         self, inputs: tf.Tensor | dict[str, tf.Tensor], training: bool | None = None
     ) -> tf.Tensor:
         images = inputs["image"] if isinstance(inputs, dict) else inputs
+        self.image_shape = tuple(images.shape[1:])
         logits = self.network(images, training=training)
         network_checks.check_output_shape(getattr(logits, "shape", ()), self.num_classes)
         return logits
 
     def build(self, input_shape: Any) -> None:
-        if not self.network.built:
-            self.network.build(
-                input_shape["image"] if isinstance(input_shape, dict) else input_shape
-            )
+        shape = input_shape["image"] if isinstance(input_shape, dict) else input_shape
+        if keras_internals.has_unbuilt_layers(self.network):
+            # A symbolic pass, since a subclassed network's `build` need not build its layers.
+            self.network(keras.KerasTensor((None, *shape[1:])))
+        self._start_average()
         self.built = True
+
+    def _start_average(self):
+        if self.ema_decay and not self.weight_average.built:
+            self.weight_average.start(self._averaged_weights())
+
+    def _averaged_weights(self):
+        """The weights that training may change, in the order of the network's weights.
+
+        Those that are frozen at present are among them, as they may be unfrozen later.
+        """
+        return keras_internals.learnable_weights(self.network)
 
     def make_train_function(self, force: bool = False) -> Callable | None:
         self._first_pass = self.compiled_pass(self._pass_without_trace)
         self._learning_pass = self.compiled_pass(self._pass_with_losses)
         return super().make_train_function(force)
 
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: str | int = "auto",
-        callbacks: Any = None,
-        **kwargs: Any,
-    ) -> keras.callbacks.History:
-        """Trains as `keras.Model.fit` does, with the same arguments.
-
-        `burn_in` is a fraction of all steps up to the end of `epochs`, counted from epoch 0. Each
-        call is a new training, unless `initial_epoch` continues an earlier one.
-
-        Raises:
-            InputError: the model was compiled with a loss, or labels or batches do not fit.
-        """
-        if self.loss is not None:
-            raise InputError(
-                f"{type(self).__name__} defines its own loss: call compile without loss="
-                f"{self.loss!r}."
-            )
-        for labels in (y, *label_forms.of(kwargs.get("validation_data"))):
-            if labels is not None:
-                label_forms.check(labels, self.num_classes)
-        length = TrainingLength(kwargs.get("initial_epoch", 0))
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(length)  # pyright: ignore[reportAttributeAccessIssue]
-        else:
-            callbacks = [length, *tf.nest.flatten(callbacks or [])]
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
-
     def train_step(self, data: StepData) -> dict[str, tf.Tensor]:
-        given = Batch.read(data, type(self).__name__, self.uses_index)
+        given = self._read(data, for_training=True)
         replicas.check_part(given.images)
         seed_layers(self, randomness.fold_in(self.step_seed(), 2))
         # Mixed before the tape starts, so that no gradient can flow through it.
@@ -328,13 +315,13 @@ class NoisyLabelModel(MeasuredModel):
         replicas.average(self._statistics())
         self.after_step(batch, logits)
         if self.ema_decay:
-            self.weight_average.update(self.network.trainable_weights, self.step)
+            self.weight_average.update(self._averaged_weights(), self.step)
         self.step.assign_add(1)
         self.update_metrics(losses + regularization, batch.labels, given.labels, logits)
         return self.get_metrics_result()
 
     def test_step(self, data: StepData) -> dict[str, tf.Tensor]:
-        given = Batch.read(data, type(self).__name__)
+        given = self._read(data, for_training=False)
         one_hot = label_forms.one_hot(given.labels, self.num_classes)
         logits = self._logits(given.images, training=False)
         # Whatever loss the method minimizes, an evaluation reports the cross-entropy.
@@ -343,6 +330,7 @@ class NoisyLabelModel(MeasuredModel):
         return self.get_test_result()
 
     def get_config(self) -> dict[str, Any]:
+        network_checks.check_can_be_saved(self.network)
         return {
             **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.network),
@@ -359,6 +347,12 @@ class NoisyLabelModel(MeasuredModel):
         network = keras.saving.deserialize_keras_object(config["network"])
         config = {codec.RENAMED.get(name, name): value for name, value in config.items()}
         return cls(**{**config, "network": network})
+
+    def _read(self, data, for_training):
+        needs_index = for_training and self.uses_index
+        given = Batch.read(data, type(self).__name__, needs_index, for_training)
+        labels = label_forms.checked(given.labels, self.num_classes)
+        return dataclasses.replace(given, labels=labels)
 
     def _with_probabilities(self, given):
         labels = label_forms.smoothed(given.labels, self.num_classes, self.label_smoothing)

@@ -36,14 +36,17 @@ class Batch:
     lam: tf.Tensor | None = None
 
     @classmethod
-    def read(cls, data: StepData, method: str, needs_index: bool = False) -> "Batch":
+    def read(
+        cls, data: StepData, method: str, needs_index: bool = False, for_training: bool = False
+    ) -> "Batch":
         """Converts a batch from the form in which Keras hands it to a step.
 
         Args:
             data: `(images, labels)`, or a dict with the keys image and label, and optionally
-                index, weight and is_clean.
+                index, weight and is_clean; or such a dict without label, and the labels.
             method: name of the method, for errors.
             needs_index: whether `data` must have an index.
+            for_training: whether the batch is trained on, so that it can't have weights.
 
         Returns:
             A `Batch` with float32 images and the labels as given, class numbers or one-hot.
@@ -59,13 +62,19 @@ class Batch:
                 raise InputError(
                     f"Sample and class weights can't be used: {method} weights the examples itself."
                 )
-            columns = {"image": images, "label": labels}
+            columns = images if isinstance(images, dict) else {"image": images}
+            columns = {**columns, "label": columns.get("label") if labels is None else labels}
         if columns.get("image") is None or columns.get("label") is None:
             raise InputError(
                 "A batch needs images and labels: (images, labels), or a dict with the keys image "
                 "and label."
             )
-        index = columns.get("index")
+        if "sample_weight" in columns or (for_training and columns.get("weight") is not None):
+            raise InputError(
+                f"A batch has the weights of examples: remove them for training, as {method} "
+                "weights the examples itself, and call them weight for evaluation."
+            )
+        index, is_clean = columns.get("index"), columns.get("is_clean")
         if needs_index and index is None:
             raise InputError(
                 f"{method} needs each example's position in the training set: train on dicts with "
@@ -76,7 +85,7 @@ class Batch:
             labels=columns["label"],
             index=None if index is None else tf.cast(index, tf.int64),
             weight=columns.get("weight"),
-            is_clean=columns.get("is_clean"),
+            is_clean=None if is_clean is None else tf.cast(is_clean, tf.int64),
         )
 
     def mixed_up(self, partners: tf.Tensor, lam: tf.Tensor) -> "Batch":

@@ -60,5 +60,5 @@ class MeasuredModel(ReplicatedModel):
         self, x: Any, y: Any, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
     ) -> dict[str, Any]:
         # Keras builds its metrics from a batch's `y`, but a dict with the labels arrives as `x`.
-        y = x["label"] if isinstance(x, dict) else y
+        y = x["label"] if isinstance(x, dict) and "label" in x else y
         return super().compute_metrics(x, y, y_pred, sample_weight)

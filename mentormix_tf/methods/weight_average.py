@@ -34,13 +34,13 @@ class WeightAverage(keras.layers.Layer):
         """
         self.averages = [
             self.add_weight(
-                name=f"average_{i}",
-                shape=weight.shape,
-                initializer=keras.initializers.Constant(weight.numpy()),
-                trainable=False,
+                name=f"average_{i}", shape=weight.shape, initializer="zeros", trainable=False
             )
             for i, weight in enumerate(weights)
         ]
+        if tf.executing_eagerly():  # else a model is being loaded, its averages included
+            for average, weight in zip(self.averages, weights, strict=True):
+                average.assign(weight.numpy())
         self.built = True
 
     def update(self, weights: Sequence[keras.Variable], step: tf.Tensor) -> None:

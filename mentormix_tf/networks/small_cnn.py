@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import layers, models
 
+from mentormix_tf.errors import InputError
+
 __all__ = ["small_cnn"]
 
 
@@ -20,7 +22,16 @@ def small_cnn(image_shape: tuple[int, int, int], num_classes: int) -> keras.Mode
     Returns:
         A model from images `[batch, height, width, channels]` in [0, 255] to logits `[batch,
         num_classes]`; 0.1 M parameters for 8 x 8 pixels and 10 classes.
+
+    Raises:
+        InputError: the images are too small.
     """
+    height, width, _ = image_shape
+    if min(height, width) < 4:
+        raise InputError(
+            f"network=small_cnn can't take images of {height}x{width} pixels: use --image_size=4 "
+            "or more, or another network."
+        )
     stack: list[Any] = [
         layers.Input(image_shape),
         layers.Rescaling(1 / 127.5, offset=-1.0),

@@ -13,7 +13,7 @@ from mentormix_tf import files, methods
 from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.metrics import classification
-from mentormix_tf.runs import flags_txt, layout, result
+from mentormix_tf.runs import contents, flags_txt, layout, result
 
 __all__ = ["AT_THE_END", "HARMLESS", "WRITTEN", "RunFolder", "write_confusion_matrix"]
 
@@ -109,8 +109,13 @@ class RunFolder:
             yield
 
     def begin(self) -> None:
-        """Writes flags.txt, and deletes the final results of the same run with fewer steps."""
+        """Writes flags.txt, and deletes the final results of the same run with fewer steps.
+
+        Also deletes what killed writes left.
+        """
         files.write(self.path / layout.FLAGS, self.config.flagfile())
+        for name in (layout.MODEL, layout.METRICS, *AT_THE_END):
+            files.partial(self.path / name).unlink(missing_ok=True)
         for name in AT_THE_END:
             (self.path / name).unlink(missing_ok=True)
 
@@ -125,7 +130,7 @@ class RunFolder:
         """
         path = self.path / layout.MODEL
         try:
-            begun = files.read_json(path) if path.exists() else facts
+            begun = contents.model(path) if path.exists() else facts
         except InputError:  # unreadable: nothing shows that the labels are the same
             begun = {}
         if begun.get("split_sha256") != facts["split_sha256"]:
@@ -172,7 +177,8 @@ class RunFolder:
             found = files.read_json(self.path / layout.RESULT)
         except InputError:
             return None
-        return found if found["steps"] == self.config.training.train_steps else None
+        is_done = isinstance(found, dict) and found.get("steps") == self.config.training.train_steps
+        return found if is_done else None
 
 
 def write_confusion_matrix(

@@ -11,7 +11,7 @@ from mentormix_tf import files, networks
 from mentormix_tf.config import RunConfig
 from mentormix_tf.data import augment
 from mentormix_tf.errors import InputError
-from mentormix_tf.runs import checkpoint_files, flags_txt, layout
+from mentormix_tf.runs import checkpoint_files, contents, flags_txt, layout
 
 __all__ = ["WEIGHTS", "SavedRun", "TrainedNetwork", "load_network", "read"]
 
@@ -93,8 +93,8 @@ def read(model_dir: epath.PathLike) -> SavedRun:
     return SavedRun(
         path,
         flags_txt.read(path / layout.FLAGS),
-        files.read_json(path / layout.MODEL),
-        files.read_json(result) if result.exists() else {},
+        contents.model(path / layout.MODEL),
+        contents.result(result, is_whole=False) if result.exists() else {},
     )
 
 
@@ -163,4 +163,8 @@ def _assign(variables, path):
 def _measured(run, step):
     path = run.path / layout.METRICS
     rows = files.read_csv(path) if path.exists() else []
-    return next((row for row in rows if row["step"] == str(step)), {})
+    row = next((row for row in rows if row.get("step") == str(step)), {})
+    for name, text in row.items():
+        if text and not files.is_number(text):
+            raise InputError(f"{path} has {name}={text!r} at step {step}: restore it.")
+    return row

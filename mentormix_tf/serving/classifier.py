@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from mentormix_tf.data import headers
 from mentormix_tf.data.augment import Augmentation
 from mentormix_tf.runs.saved_run import SavedRun, TrainedNetwork
 
@@ -29,6 +30,8 @@ class Classifier:
         class_names: the name of each class.
         image_shape: `(height, width, channels)` of the network's input.
         augmentation: its `decode_eval` and `resize_eval` make images of that shape.
+        max_pixels: most pixels of an encoded image, which is checked before it is decoded; None for
+            images that were checked already.
 
     Attributes:
         decode: maps an encoded image, a scalar string, to `[height, width, channels]`, float32.
@@ -43,6 +46,7 @@ class Classifier:
         class_names: Sequence[str],
         image_shape: Sequence[int],
         augmentation: Augmentation,
+        max_pixels: int | None = None,
     ):
         self.network = network
         self.class_names = list(class_names)
@@ -50,7 +54,8 @@ class Classifier:
         shown = tf.TensorSpec(shape, tf.float32)
 
         def decode(encoded):
-            return augmentation.decode_eval(encoded, shape)
+            with tf.control_dependencies(_assert_size(encoded, max_pixels)):
+                return augmentation.decode_eval(tf.identity(encoded), shape)
 
         def classify(images):
             scores = tf.nn.softmax(network(images, training=False))
@@ -82,6 +87,17 @@ class Classifier:
         self.classify_arrays = compiled(classify_arrays, [None, None, None, shape[-1]], tf.uint8)
 
 
-def of_run(run: SavedRun, trained: TrainedNetwork) -> Classifier:
-    """The classifier of a run whose network is `trained`."""
-    return Classifier(trained.network, run.class_names, run.image_shape, run.augmentation)
+def of_run(run: SavedRun, trained: TrainedNetwork, max_pixels: int | None = None) -> Classifier:
+    """The classifier of a run whose network is `trained`; for `max_pixels`, see `Classifier`."""
+    return Classifier(
+        trained.network, run.class_names, run.image_shape, run.augmentation, max_pixels
+    )
+
+
+def _assert_size(encoded, max_pixels):
+    if max_pixels is None:
+        return []
+    # TensorFlow may know other formats, whose sizes and EXIF this graph can't read.
+    message = f"An image is no JPEG, PNG, BMP or GIF of 1 to {max_pixels} pixels."
+    pixels = headers.num_pixels(encoded)
+    return [tf.debugging.Assert((pixels >= 1) & (pixels <= max_pixels), [message])]

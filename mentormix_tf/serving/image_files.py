@@ -1,21 +1,25 @@
 """Classifies image files: each gets a class, or the reason why it could not be classified."""
 
+import contextlib
 import dataclasses
 import glob
 import itertools
+import os
 import pathlib
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
-from PIL import UnidentifiedImageError
 
+from mentormix_tf.config import DataConfig
 from mentormix_tf.data import images
-from mentormix_tf.files import expanded
 from mentormix_tf.serving.classifier import Classifier
 
-__all__ = ["Row", "classify", "find"]
+__all__ = ["AT_ONCE", "Row", "classify", "find"]
+
+AT_ONCE = 50_000_000  # pixels that are decoded at the same time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,15 +52,21 @@ def find(names: Iterable[str]) -> list[Row]:
 
 
 def _files(name):
-    path = pathlib.Path(expanded(name, "image"))
-    if path.is_dir():
-        files = sorted(
-            file for file in path.rglob("*") if file.is_file() and not _hidden(file, path)
-        )
-        return [Row(str(file)) for file in files] or [Row(name, reason="the folder has no files")]
-    if path.exists() or not glob.has_magic(name):
-        return [Row(name)]
-    matches = sorted(glob.glob(str(path), recursive=True))
+    try:
+        path = pathlib.Path(os.path.expanduser(name))
+        if path.is_dir():
+            # All but folders, since what can't be read is to get a row as well.
+            files = sorted(
+                file for file in path.rglob("*") if not file.is_dir() and not _hidden(file, path)
+            )
+            return [Row(str(file)) for file in files] or [
+                Row(name, reason="the folder has no files")
+            ]
+        if os.path.lexists(path) or not glob.has_magic(name):
+            return [Row(name)]
+        matches = sorted(glob.glob(str(path), recursive=True))
+    except (OSError, ValueError) as error:  # such as a name that is too long
+        return [Row(name, reason=getattr(error, "strerror", None) or str(error))]
     return find(matches) if matches else [Row(name, reason="no file matches")]
 
 
@@ -65,26 +75,32 @@ def _hidden(file, folder):
 
 
 def classify(
-    rows: Sequence[Row], classifier: Classifier, top_k: int = 1, batch_size: int = 64
+    rows: Sequence[Row],
+    classifier: Classifier,
+    top_k: int = 1,
+    batch_size: int = 64,
+    max_pixels: int = DataConfig.max_image_pixels,
 ) -> Iterator[Row]:
     """Reads and classifies image files.
 
-    TensorFlow decodes JPEG, PNG, GIF (its first frame) and BMP, as in evaluation; Pillow decodes
-    its other formats.
+    TensorFlow decodes JPEG, PNG and BMP, as in evaluation; Pillow decodes GIF (its first frame),
+    WebP and TIFF.
 
     Args:
         rows: the files, as returned by `find`.
         classifier: the classifier.
         top_k: how many classes to name for each image.
         batch_size: images per batch.
+        max_pixels: most pixels of an image; a larger one is not decoded.
 
     Yields:
         A `Row` for each of `rows`, in the same order.
     """
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor() as threads, ThreadPoolExecutor(1) as single:
+        decode = _Decode(classifier, max_pixels, single)
         for start in range(0, len(rows), batch_size):
             chunk = rows[start : start + batch_size]
-            read = list(threads.map(lambda row: _read(row, classifier), chunk))
+            read = list(threads.map(decode, chunk))
             batch = [image for image, _ in read if image is not None]
             scores = iter(classifier.classify(np.stack(batch))["scores"].numpy() if batch else [])
             for row, (image, reason) in zip(chunk, read, strict=True):
@@ -99,21 +115,49 @@ def _top(scores, class_names, top_k):
     return tuple((class_names[i], float(scores[i])) for i in order)
 
 
-def _read(row, classifier):
-    """`(image, None)`, decoded for the network, or `(None, reason)`."""
-    if row.reason:
-        return None, row.reason
-    try:
-        encoded = pathlib.Path(row.image).expanduser().read_bytes()
-        if not encoded:
-            return None, "the file is empty"
+class _Decode:
+    """Reads and decodes images in many threads, but few pixels at a time.
+
+    Args:
+        classifier: decodes the images.
+        max_pixels: most pixels of an image.
+        single: one thread for large images, since memory that was freed stays with its thread.
+    """
+
+    def __init__(self, classifier, max_pixels, single):
+        self.classifier, self.max_pixels, self.single = classifier, max_pixels, single
+        self.pixels, self.change = 0, threading.Condition()
+
+    def __call__(self, row):
+        """`(image, None)`, decoded for the network, or `(None, reason)`."""
+        if row.reason:
+            return None, row.reason
         try:
-            return classifier.decode(images.storable(encoded)).numpy(), None
+            encoded = images.read(row.image, self.max_pixels)
+            pixels = images.num_pixels(encoded)
+            with self._turn(pixels):
+                if pixels <= AT_ONCE // 4:
+                    return self._decoded(encoded), None
+                return self.single.submit(self._decoded, encoded).result(), None
+        except Exception as error:  # one bad file must not cost the other rows
+            return None, images.reason(error)
+
+    @contextlib.contextmanager
+    def _turn(self, pixels):
+        """A context that waits until all that is decoded has few enough pixels, or is alone."""
+        with self.change:
+            self.change.wait_for(lambda: not self.pixels or self.pixels + pixels <= AT_ONCE)
+            self.pixels += pixels
+        try:
+            yield
+        finally:
+            with self.change:
+                self.pixels -= pixels
+                self.change.notify_all()
+
+    def _decoded(self, encoded):
+        stored = images.storable(encoded, self.max_pixels)
+        try:
+            return self.classifier.decode(stored).numpy()
         except tf.errors.InvalidArgumentError:  # such as a CMYK JPEG for a grayscale network
-            return classifier.decode(images.as_png(encoded)).numpy(), None
-    except UnidentifiedImageError:
-        return None, "not an image that can be read"
-    except Exception as error:  # Pillow's parsers raise errors of any type on broken files
-        if isinstance(error, OSError) and error.strerror:
-            return None, error.strerror
-        return None, f"the image can't be decoded: {error}"
+            return self.classifier.decode(images.as_png(encoded)).numpy()

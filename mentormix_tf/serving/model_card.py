@@ -3,6 +3,7 @@
 It follows Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, as far as a run knows.
 """
 
+from mentormix_tf import markdown
 from mentormix_tf.runs.saved_run import SavedRun, TrainedNetwork
 
 __all__ = ["UNKNOWN", "write"]
@@ -18,7 +19,7 @@ def write(run: SavedRun, trained: TrainedNetwork, license: str = "") -> str:
         trained: its network.
         license: the model's license; "" if not stated.
     """
-    return f"""# {run.config.method} on {run.config.data.dataset}
+    return f"""# {run.config.method} on {markdown.escaped(run.config.data.dataset)}
 
 An image classifier that mentormix_tf trained on noisy labels.
 
@@ -47,7 +48,7 @@ Images of any size are resized to {_size(run.image_shape)}. class_names.txt list
 
 ## License
 
-{license or "Not stated. Ask the authors of the model and of its training data."}
+{markdown.escaped(license) or "Not stated. Ask the authors of the model and of its training data."}
 """
 
 
@@ -103,7 +104,7 @@ def _accuracies(run, trained):
 
 
 def _list(facts):
-    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    return "\n".join(f"- {name}: {markdown.escaped(value)}" for name, value in facts.items())
 
 
 def _size(image_shape):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
-from mentormix_tf import files
+from mentormix_tf import console, files
 from mentormix_tf.errors import InputError
 from mentormix_tf.serving.image_files import Row
 
@@ -54,16 +54,19 @@ def write(rows: Iterable[Row], file: TextIO, format: str, top_k: int) -> int:
 
 
 def _csv_line(row, top_k):
-    top = [text for name, value in row.top for text in (name, f"{value:.6f}")]
-    return files.csv_text([[_printable(row.image), *(top or [""] * 2 * top_k), row.reason or ""]])
+    top = [text for name, value in row.top for text in (console.printable(name), f"{value:.6f}")]
+    reason = console.printable(row.reason or "")
+    return files.csv_text([[_printable(row.image), *(top or [""] * 2 * top_k), reason]])
 
 
 def _json_line(row):
     top = [{"class": name, "probability": value} for name, value in row.top]
     facts = {**top[0], "top": top} if top else {"reason": row.reason}
-    return json.dumps({"image": _printable(row.image), **facts}, ensure_ascii=False) + "\n"
+    facts = {"image": os.fsencode(row.image).decode(errors="replace"), **facts}
+    line = json.dumps(facts, ensure_ascii=False)
+    return (line if line.isprintable() else json.dumps(facts)) + "\n"
 
 
 def _printable(path):
-    """A path as valid Unicode, whatever bytes it has in the file system."""
-    return os.fsencode(path).decode(errors="replace")
+    """A path as text that a terminal shows, whatever bytes it has in the file system."""
+    return console.printable(os.fsencode(path).decode(errors="replace"))

@@ -1,6 +1,7 @@
 """Exports a run as a SavedModel, which needs only TensorFlow or TensorFlow Serving."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -50,23 +51,34 @@ def export(
     export_dir = files.expanded(export_dir or run.path / layout.EXPORTS, "export_dir")
     try:
         export_dir.mkdir(parents=True, exist_ok=True)
-        taken = [int(child.name) for child in export_dir.iterdir() if child.name.isdecimal()]
-        if version and version in taken:
-            raise InputError(
-                f"version={version} is in {export_dir} already: choose another number, or omit "
-                "--version to get the next one."
-            )
-        path = export_dir / str(version or max(taken, default=0) + 1)
-        with files.new_folder(path) as folder:
-            _write(run, trained, license, folder)
+        with files.lock(export_dir):
+            for leftover in export_dir.glob("partial-*"):  # of an export that was killed
+                leftover.rmtree()
+            path = export_dir / str(_version(export_dir, version))
+            with files.new_folder(path) as folder:
+                _write(run, trained, license, folder)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"export_dir={export_dir} can't be written: {reason}.") from error
     return path
 
 
+def _version(folder, chosen):
+    names = [child.name for child in folder.iterdir()]
+    taken = [int(name) for name in names if re.fullmatch("[0-9]{1,19}", name)]
+    version = chosen or max(taken, default=0) + 1
+    if not 0 < version < 2**63:  # TensorFlow Serving's numbers of versions
+        raise InputError(f"version={version} in {folder} must lie in [1, 2**63): choose another.")
+    if version in taken:
+        raise InputError(
+            f"version={version} is in {folder} already: choose another number, or omit --version "
+            "to get the next one."
+        )
+    return version
+
+
 def _write(run, trained, license, path):
-    classify = classifier.of_run(run, trained)
+    classify = classifier.of_run(run, trained, run.config.data.max_image_pixels)
     # Not the Keras network itself: loading must need only TensorFlow's variables and functions.
     module = tf.Module()
     variables = [variable.value for variable in trained.network.variables]
@@ -120,7 +132,8 @@ def load(path: epath.PathLike) -> Loaded:
         hint = f": name a version in it, {', '.join(versions)}" if versions else ""
         raise InputError(f"saved_model={path} holds no saved_model.pb{hint}.")
     try:
-        class_names = (folder / "assets" / CLASS_NAMES).read_text().splitlines()
+        text = (folder / "assets" / CLASS_NAMES).read_text()
+        class_names = text.removesuffix("\n").split("\n")
         loaded = tf.saved_model.load(str(folder))
         classify = loaded.signatures[ENCODED]
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:

@@ -44,9 +44,11 @@ def score(
         InputError: there is no such split, none of its labels is known, it has a class that is not
             in `class_names`, or a file or an image is damaged.
     """
-    splits = list(data.builder.info.splits)
-    if not set(split.split("+")) <= set(splits):
+    splits, parts = list(data.builder.info.splits), split.split("+")
+    if not set(parts) <= set(splits):
         raise InputError(f"split={split} is not in {data.path}: choose one of {', '.join(splits)}.")
+    if len(set(parts)) < len(parts):
+        raise InputError(f"split={split} names a split twice, which would count its images twice.")
     foreign = [name for name in data.class_names if name not in class_names]
     if foreign:
         raise InputError(

@@ -6,7 +6,7 @@ from typing import Any
 
 from etils import epath
 
-from mentormix_tf import files, methods
+from mentormix_tf import files, markdown, methods
 from mentormix_tf.studies import figures, published, results, summaries
 
 __all__ = ["REPORT", "published_table_2", "table_2", "table_3", "write"]
@@ -60,9 +60,9 @@ def write(
             files.write(folder / f"{name}.{form}", figures.encode(figure, form))
     main_table = table_2(mean_rows)
     parts = [
-        f"# {title}",
+        f"# {markdown.escaped(title)}",
         _how(runs, planned),
-        f"    {command}",
+        f"    {' '.join(command.split())}",
         "## Mean over noise levels (the paper's Table 2)",
         main_table,
         "Mean ± sd over the levels, of the mean over seeds, in %.",
@@ -97,7 +97,7 @@ def table_2(mean_rows: Sequence[Mapping[str, Any]]) -> str:
     for kind in kinds:
         most = max(row["levels"] for row in mean_rows if row["kind"] == kind)
         for name in ("peak", "final"):
-            heads.append(f"{kind}, {name}")
+            heads.append(f"{markdown.escaped(kind)}, {name}")
             for method, row in rows.items():
                 cell = cells.get((kind, method))
                 row.append(_cell(cell, name))
@@ -143,7 +143,7 @@ def table_3(level_rows: Sequence[Mapping[str, Any]], kind: str, paper: bool = Fa
     for (method, source), values in published.table_3(kind).items() if paper else ():
         numbers = [f"*{100 * values[level]:.1f}*" if level in values else "" for level in levels]
         rows.append([f"*published, {source}*", f"*{method}*", *numbers])
-    return _markdown([kind, "method", *map(_percent, levels)], rows)
+    return _markdown([markdown.escaped(kind), "method", *map(_percent, levels)], rows)
 
 
 def _published(names):
@@ -156,7 +156,7 @@ def _published(names):
 
 def _how(runs, planned):
     def all_of(name):
-        return ", ".join(sorted({str(run[name]) for run in runs}))
+        return ", ".join(sorted({markdown.escaped(run[name]) for run in runs}))
 
     part = {run["train_examples"] for run in runs} - {None}
     sizes = {run["image_size"] for run in runs} - {0}
@@ -192,7 +192,10 @@ def _settings(runs):
         words = ", ".join(f"{name} {settings[name]}" for name in names)
         levels = rows.setdefault((run["kind"], run["method"], words or "defaults"), {})
         levels[_percent(run["level"])] = None
-    body = [[kind, method, words, ", ".join(at)] for (kind, method, words), at in rows.items()]
+    body = [
+        [*map(markdown.escaped, (kind, method, words)), ", ".join(at)]
+        for (kind, method, words), at in rows.items()
+    ]
     return _markdown(["labels", "method", "settings", "at noise level"], body)
 
 

@@ -89,7 +89,7 @@ def table(compiled: tpu_compiler.Compiled) -> str:
 
 def _free_folder(output):
     """The folder to write to, which must hold no other result."""
-    default = f"runs/aot-{datetime.datetime.now():%Y-%m-%d-%H-%M-%S}"
+    default = f"runs/aot-{datetime.datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
     folder = pathlib.Path(files.expanded(output or default, "output"))
     for name in ("aot.json", "step.mlir"):
         if (folder / name).exists():

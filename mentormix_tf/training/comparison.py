@@ -34,7 +34,7 @@ def folders(runs: Mapping[str, RunConfig], output: OutputConfig) -> dict[str, Ou
     Raises:
         InputError: a folder holds another run.
     """
-    default = f"runs/{datetime.datetime.now():%Y-%m-%d-%H-%M-%S}"
+    default = f"runs/{datetime.datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
     root = files.expanded(output.model_dir or default, "model_dir")
     found = {method: root / method if len(runs) > 1 else root for method in runs}
     for method, folder in found.items():

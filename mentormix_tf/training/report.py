@@ -58,7 +58,8 @@ class Report:
         self.writes = writes
         self.class_names = data.class_names
         if writes:
-            self._tensorboard = TensorBoard(folder.path / layout.TENSORBOARD)
+            done = int(evaluation.model.step.numpy())
+            self._tensorboard = TensorBoard(folder.path / layout.TENSORBOARD, done)
             if not progress.rows:
                 self._tensorboard.write_settings(folder.config)
 

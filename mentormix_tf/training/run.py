@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from mentormix_tf.data import augment, pipeline, splits
 from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
-from mentormix_tf.runs import layout
+from mentormix_tf.runs import contents, layout
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import recipe
 from mentormix_tf.training.checkpoints import Checkpoints
@@ -65,7 +66,7 @@ def run(
     strategy = strategy or tf.distribute.get_strategy()
     folder = check(config, output, strategy)
     if folder.result():
-        return folder.result()
+        return contents.result(folder.path / layout.RESULT)
     with short_errors(config, strategy):
         result = _train(Setup(config, strategy), output, folder)
         strategies.wait_for_all(strategy)
@@ -106,10 +107,21 @@ def check(config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strat
             f"batch_size={training.batch_size} can't be divided among {replicas} replicas: "
             f"choose a multiple of {replicas}."
         )
+    batch_bytes = 3 * 4 * training.batch_size * training.image_size**2
+    if batch_bytes > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+        raise InputError(
+            f"image_size={training.image_size}: a batch of {training.batch_size} images takes "
+            f"{batch_bytes / 2**30:,.0f} GB, more than this machine's memory: choose a smaller one."
+        )
     if output.checkpoint_every % training.steps_per_execution:
         raise InputError(
             f"checkpoint_every={output.checkpoint_every} must be a multiple of steps_per_execution="
             f"{training.steps_per_execution}."
+        )
+    if output.profile_steps and output.profile_steps[0] > training.train_steps:
+        raise InputError(
+            f"profile_steps={','.join(map(str, output.profile_steps))} begin after train_steps="
+            f"{training.train_steps}: choose earlier ones."
         )
     folder = RunFolder(output.model_dir, config)
     folder.check(output.resume)
@@ -254,8 +266,8 @@ def short_errors(config: RunConfig, strategy: tf.distribute.Strategy) -> Iterato
         strategy: the devices to train on.
 
     Raises:
-        InputError: a file of the split is damaged, XLA lacks a kernel for the network, or a worker
-            is lost.
+        InputError: a file of the split is damaged, XLA lacks a kernel for the network, memory is
+            too small, or a worker is lost.
     """
     try:
         yield
@@ -269,6 +281,11 @@ def short_errors(config: RunConfig, strategy: tf.distribute.Strategy) -> Iterato
         raise InputError(
             f"jit_compile={config.training.jit_compile}: XLA has no kernel for {lacking[1]}, which "
             f"network={config.training.network} uses: train with --jit_compile=false."
+        ) from error
+    except tf.errors.ResourceExhaustedError as error:
+        raise InputError(
+            f"network={config.training.network} needs more memory than there is: choose a smaller "
+            "--batch_size or --image_size."
         ) from error
     except LOST_WORKER as error:
         if not strategies.is_multi_worker(strategy):

@@ -1,12 +1,18 @@
 """Writes a run for TensorBoard: curves, histograms, images, settings and a profile."""
 
 import contextlib
+import os
+import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 from etils import epath
+from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.hparams import api as hparams
+from tensorboard.summary.writer.record_writer import RecordWriter
 
+from mentormix_tf import markdown
 from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.metrics.predictions import Predictions
@@ -41,10 +47,14 @@ class TensorBoard:
 
     Args:
         folder: the folder for them, which may be remote.
+        done: how many steps are done. TensorBoard forgets what an interrupted run wrote of later
+            steps, which are taken again. (It reads event files in the order of the clock.)
     """
 
-    def __init__(self, folder: epath.PathLike):
+    def __init__(self, folder: epath.PathLike, done: int = 0):
         self._folder = folder
+        if epath.Path(folder).exists():
+            _write_restart(epath.Path(folder), done)
         self._writer = tf.summary.create_file_writer(str(folder))
 
     @contextlib.contextmanager
@@ -67,7 +77,8 @@ class TensorBoard:
             InputError: the files can't be written; so for all methods.
         """
         flags = config.flags()
-        table = ["| flag | value |", "|---|---|", *(f"| {k} | {v} |" for k, v in flags.items())]
+        rows = (f"| {name} | {markdown.escaped(value)} |" for name, value in flags.items())
+        table = ["| flag | value |", "|---|---|", *rows]
         with self._at(0):
             tf.summary.text("flags", "\n".join(table))
             hparams.hparams({name: _number(value) for name, value in flags.items()})
@@ -106,6 +117,22 @@ class TensorBoard:
         """
         with self._at(step):
             tf.summary.image(name, tf.io.decode_png(png, channels=3)[None])
+
+
+def _write_restart(folder, done):
+    """Writes an event file of its own, as `tf.summary` can't: what follows begins after `done`."""
+    protos: Any = event_pb2  # made at run time, so that their types are unknown
+    log = protos.SessionLog(status=protos.SessionLog.START)
+    events = (
+        protos.Event(wall_time=time.time(), file_version="brain.Event:2"),
+        protos.Event(wall_time=time.time(), step=done + 1, session_log=log),
+    )
+    # The mark makes it the first of its second.
+    path = folder / f"events.out.tfevents.{int(time.time()):010d}.!restart-{os.getpid()}"
+    with path.open("wb") as file:
+        writer = RecordWriter(file)
+        for event in events:
+            writer.write(event.SerializeToString())
 
 
 def _number(text):

@@ -208,3 +208,9 @@ def test_hyperparameters_are_read_from_source_as_python_sees_them(name):
         assert field.kind == hints[field.name]
         assert field.default == method.__init__.__kwdefaults__[field.name]
         assert field.help
+
+
+@pytest.mark.parametrize("size", [-1, 2**14 + 1, 1_000_000, 2**32])
+def test_sizes_of_images(size):
+    with pytest.raises(InputError, match=rf"image_size={size} must lie in \[0, 16384\]"):
+        TrainingConfig(image_size=size)

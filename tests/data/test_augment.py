@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import stats
 
 from mentormix_tf import InputError, randomness
-from mentormix_tf.data import augment
+from mentormix_tf.data import augment, decoding
 
 IMAGES = np.random.RandomState(0).randint(256, size=(200, 32, 32, 3)).astype(np.float32)
 
@@ -122,7 +122,7 @@ def test_auto_goes_by_the_images(shape, name):
 @pytest.mark.parametrize("kind", ["png", "jpeg", "bmp", "gif"])
 def test_colors_become_gray(kind):
     pixels = np.tile([[[200, 50, 20]]], (8, 12, 1))
-    gray = augment.decode(encode(pixels, kind), 1)
+    gray, _ = decoding.stored(encode(pixels, kind), 1)
     assert gray.shape == (8, 12, 1) and gray.dtype == tf.uint8
     luminance = 0.299 * 200 + 0.587 * 50 + 0.114 * 20
     # TensorFlow's PNG decoder uses the luminance weights of other primaries.

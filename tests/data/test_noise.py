@@ -111,7 +111,24 @@ def test_transition_matrix_counts_known_labels_only():
     ("name", "content", "message"),
     [
         ("a.csv", "1\n2\n", "has 2 labels for 3 examples"),
-        ("a.csv", "1\n2\n3\n", r"from 1 to 3: they must lie in \[0, 3\)"),
+        ("a.csv", "1\n2\n3\n", r"the label 3 at position 2: labels must be integers in \[0, 3\)"),
+        ("a.csv", "1\n0.7\n2\n", "the label 0.7 at position 1"),
+        ("a.csv", "1\n-1\n2\n", "the label -1 at position 1"),
+        ("a.csv", "1\nnan\n2\n", "numbers that are not finite"),
+        ("a.csv", "1,2\n0,1\n0,1\n", r"shape \(3, 2\): it needs one label for each"),
+        ("a.csv", "", "has 0 labels for 3"),
+        ("a.json", "[0.5, 1, 2]", "the label 0.5 at position 0"),
+        ("a.json", "[true, false, true]", "does not hold numbers"),
+        ("a.json", '["0", "1", "2"]', "does not hold numbers"),
+        ("a.json", "null", "does not hold numbers"),
+        ("a.json", "{}", "does not hold numbers"),
+        ("a.json", "1", r"shape \(\)"),
+        ("a.json", "", "can't be read"),
+        ("a.json", "[[0], [1, 2]]", "can't be read"),
+        ("a.json", "[" * 100_000, "can't be read"),
+        ("a.json", "[0, 1, 1e400]", "numbers that are not finite"),
+        ("a.json", f"[0, 1, {10**40}]", "does not hold numbers"),
+        ("a.npy", "not an array", "can't be read"),
         ("a.csv", "1\ntwo\n3\n", "can't be read"),
         ("a.json", "{", "can't be read"),
         ("a.txt", "1", "must be a .npy, .csv or .json file"),
@@ -121,6 +138,30 @@ def test_bad_label_files(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
         noise.read_labels(tmp_path / name, 3, 3)
+
+
+@pytest.mark.parametrize("labels", [[0.7, 1, 2], [1j, 1, 2], [True, False, True], [[0], [3], [1]]])
+def test_bad_arrays_of_labels(tmp_path, labels):
+    np.save(tmp_path / "a.npy", np.array(labels))
+    with pytest.raises(InputError, match="noise_file="):
+        noise.read_labels(tmp_path / "a.npy", 3, 3)
+
+
+def test_a_pickle_is_not_loaded(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([print, 1, 2], object), allow_pickle=True)
+    with pytest.raises(InputError, match="can't be read"):
+        noise.read_labels(tmp_path / "a.npy", 3, 3)
+    np.savez(tmp_path / "b.npz", a=np.arange(3))
+    (tmp_path / "b.npz").rename(tmp_path / "b.npy")
+    with pytest.raises(InputError, match="an archive instead of an array"):
+        noise.read_labels(tmp_path / "b.npy", 3, 3)
+
+
+@pytest.mark.parametrize("labels", [[0, 2, 1], [0.0, 2.0, 1.0], [[0], [2], [1]]])
+def test_whole_numbers_of_any_kind_are_labels(tmp_path, labels):
+    for dtype in (np.uint8, np.float32, np.int64):
+        np.save(tmp_path / "a.npy", np.array(labels, dtype))
+        assert noise.read_labels(tmp_path / "a.npy", 3, 3).tolist() == [0, 2, 1]
 
 
 @pytest.mark.parametrize(

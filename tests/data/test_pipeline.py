@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import augment, pipeline, splits
+from mentormix_tf.data import augment, pipeline, splits, writer
+from mentormix_tf.data.sources.base import SourceSplit
+from tests.support.picture_files import encode, exif_block, png_with
 
 PLAIN = augment.AUGMENTATIONS["none"]
 # Images of one size are held in memory, decoded, if they fit; otherwise they are streamed.
@@ -204,3 +206,35 @@ class TestHosts:
                 assert len(batch["weight"]) == batch_size // 20
                 seen += list(batch["index"][batch["weight"] == 1])
         assert sorted(seen) == list(range(360))
+
+
+def test_images_of_one_size_are_upright_too(tmp_path):
+    """Encoded images that are held decoded: a data set of TFDS may have them."""
+    pixels = np.random.RandomState(0).randint(256, size=(12, 12, 3))
+    encoded = [encode(pixels), *(png_with(pixels, (b"eXIf", exif_block(v))) for v in (6, 3))]
+    source = SourceSplit(["0", "1", "2"], np.zeros(3, int), lambda: iter(encoded))
+    config = writer.NoisyLabelsConfig(
+        name="photos",
+        settings={
+            "dataset": "photos",
+            "noise": "none",
+            "noise_level": None,
+            "noise_seed": 0,
+            "validation_fraction": 0.0,
+        },
+        class_names=["a", "b"],
+        image_shape=(12, 12, 3),
+        image_format="png",
+        plans={"train": writer.SplitPlan(source, source.labels, np.ones(3, bool))},
+    )
+    builder = writer.NoisyLabels(config=config, data_dir=tmp_path)
+    builder.download_and_prepare()
+    data = splits.load(builder.data_path)
+    none = augment.AUGMENTATIONS["none"]
+    held, streamed = (
+        next(iter(pipeline.eval_batches(data, "train", 3, none, (12, 12, 3), memory=memory)))
+        for memory in (10**6, 0)
+    )
+    np.testing.assert_array_equal(held["image"], streamed["image"])
+    expected = {tuple(np.rot90(pixels, k=-k).flatten()) for k in (0, 1, 2)}
+    assert {tuple(image.flatten()) for image in held["image"].numpy()} == expected

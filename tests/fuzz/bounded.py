@@ -22,7 +22,7 @@ def faults(*asked, cwd, seconds=SECONDS, gigabytes=GIGABYTES):
     """
     ended = commands.run(*asked, cwd=cwd, seconds=seconds, gigabytes=gigabytes)
     return [
-        f"{words} ended with {status}: {error[-1500:]}"
+        f"{' '.join(word[:200] for word in words)} ended with {status}: {error[-1500:]}"
         for words, (status, _, error) in zip(asked, ended, strict=True)
         if not _ends_well(status, error)
     ]

@@ -199,10 +199,16 @@ class TestBadInput:
             model.fit(data[0], np.eye(6)[data[1]], verbose=0)
 
     @pytest.mark.parametrize("label", [-1, 5])
-    def test_labels_out_of_range_in_a_data_set_make_the_loss_nan(self, model, data, label):
-        bad = np.where(np.arange(64) == 3, label, data[1])
-        history = model.fit(as_dicts(data[0], bad), verbose=0)
-        assert np.isnan(history.history["loss"][0])
+    def test_labels_out_of_range_in_a_data_set(self, model, data, label):
+        bad = as_dicts(data[0], np.where(np.arange(64) == 3, label, data[1]))
+        before = [weight.numpy() for weight in model.trainable_weights]
+        for use in (model.fit, model.evaluate):
+            with pytest.raises(InputError, match="Labels must be integers from 0 to num_classes"):
+                use(bad, verbose=0)
+        assert all(map(np.array_equal, before, model.trainable_weights))
+        model.compile("sgd", jit_compile=True)  # which drops assertions
+        with pytest.warns(UserWarning, match="The loss is NaN in epoch 1: .* 5 classes"):
+            model.fit(bad, verbose=0)
 
     def test_network_with_other_classes(self, network):
         with pytest.raises(InputError, match="num_classes=10 needs logits"):

@@ -24,6 +24,16 @@ def test_out_of_range(wrong):
         labels.check(given, 3)
 
 
+@pytest.mark.parametrize(
+    "given", [np.array([0.5, 1]), np.eye(3)[:2] * 5, np.ones((2, 3)), [[2.0, -1, 0]] * 2, [np.nan]]
+)
+def test_what_is_not_a_label(given):
+    given = np.asarray(given)
+    assert np.isnan(labels.one_hot(given, 3)).any()
+    with pytest.raises(InputError, match=r"must be integers|Labels run from"):
+        labels.check(given, 3)
+
+
 def test_other_forms_are_refused():
     with pytest.raises(InputError, match="must be integers, or one-hot"):
         labels.check(np.array(["cat"]), 3)

@@ -1,6 +1,8 @@
 """The small network's size."""
 
-from mentormix_tf import networks
+import pytest
+
+from mentormix_tf import InputError, networks
 
 
 def test_size():
@@ -20,3 +22,10 @@ def test_registry_tells_its_size_for_cifar():
     places = [32 * 32, 32 * 32, 16 * 16, 16 * 16]
     macs = 9 * sum(map(int.__mul__, places, convolutions)) + sum(dense)
     assert entry.giga_macs == round(macs / 1e9, 2)
+
+
+def test_images_that_are_too_small():
+    networks.build("small_cnn", (4, 4, 1), 10)
+    for sides in ((3, 3), (4, 3), (1, 100)):
+        with pytest.raises(InputError, match=r"can't take images of .* pixels: use --image_size=4"):
+            networks.build("small_cnn", (*sides, 1), 10)

@@ -85,7 +85,7 @@ def test_colors_survive_pillow(photos_run):
     classify = classifier.of_run(photos_run.run, photos_run.trained)
     few = np.repeat(np.repeat(np.array([[[255, 0, 0], [0, 0, 255]]]), 20, 0), 20, 1)
     for kind, options in [("webp", {"lossless": True}), ("bmp", {"mode": "P"}), ("tiff", {})]:
-        image = image_files.images.storable(encode(few, kind, **options))
+        image = image_files.images.storable(encode(few, kind, **options), 1000)
         np.testing.assert_allclose(
             classify.decode(image), classify.decode(encode(few)), atol=1, err_msg=kind
         )

@@ -1,5 +1,6 @@
 """An exported SavedModel says what the run's network says, where there is only TensorFlow."""
 
+import io
 import pathlib
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from PIL import Image, ImageOps
 from tensorflow.core.framework import tensor_pb2
 
 from mentormix_tf import InputError
@@ -17,7 +19,7 @@ from mentormix_tf.metrics import classification
 from mentormix_tf.runs import saved_run
 from mentormix_tf.serving import saved_model, scoring
 from tests.support import commands
-from tests.support.picture_files import encode
+from tests.support.picture_files import encode, exif_block, jpeg_with, png_with
 
 CLIENT = pathlib.Path(commands.__file__).with_name("serving_client.py")
 
@@ -64,7 +66,7 @@ def test_500_digits_where_there_is_only_tensorflow(digits_run, tmp_path):
 
 def test_images_of_many_sizes_and_formats_as_in_evaluation(photos_run, tmp_path):
     images = encoded_images(photos_run, "test", 100)
-    assert len({image[:2] for image in images}) == 4  # formats
+    assert len({image[:2] for image in images}) == 3  # formats; GIFs are stored as PNGs
     found = scores_elsewhere(photos_run.export, images, tmp_path)
     expected = tf.nn.softmax(photos_run.trained.network(photos_run.images)).numpy()
     assert_telling(expected)
@@ -150,6 +152,37 @@ def test_an_image_that_is_none_is_refused(digits_run):
     signature = tf.saved_model.load(str(digits_run.export)).signatures["serving_default"]
     with pytest.raises(tf.errors.InvalidArgumentError):
         signature(images=[b"hello"])
+
+
+@pytest.mark.parametrize("made", ["digits_run", "photos_run"])
+def test_photos_are_classified_upright(made, request):
+    export = request.getfixturevalue(made).export
+    signature = tf.saved_model.load(str(export)).signatures["serving_default"]
+    pixels = np.random.RandomState(0).randint(256, size=(3, 5, 3)).repeat(16, 0).repeat(16, 1)
+    for value in range(1, 9):
+        png = png_with(pixels, (b"eXIf", exif_block(value)))
+        jpeg = jpeg_with(pixels, (0xE1, b"Exif\0\0" + exif_block(value, ">")))
+        upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(png))))
+        scores = signature(images=[encode(upright), png, jpeg])["scores"].numpy()
+        np.testing.assert_allclose(scores[1], scores[0], atol=1e-5)
+        np.testing.assert_allclose(scores[2], scores[0], atol=0.02)
+
+
+def test_headers_that_claim_too_much_are_refused(digits_run):
+    signature = tf.saved_model.load(str(digits_run.export)).signatures["serving_default"]
+    pixels = np.zeros((9, 9))
+    bmp, png = encode(pixels, "bmp"), encode(pixels)
+    size = b"\x00\x01\x00\x00"  # 65,536
+    for encoded in (
+        png[:16] + size + size + png[24:],
+        bmp[:18] + size[::-1] + size[::-1] + bmp[26:],
+        encode(pixels, "gif")[:6] + b"\xff" * 4 + encode(pixels, "gif")[10:],
+        encode(pixels, "webp"),
+        encode(pixels, "tiff"),
+        b"",
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="of 1 to 50000000 pixels"):
+            signature(images=[png, encoded])
 
 
 def prediction_log():

@@ -37,8 +37,9 @@ class Entry:
             if the noise is one of the data set's own, otherwise with clean labels.
         description: the images, in Markdown, for the docs.
         needs: what the user has to provide, in Markdown, for the docs.
-        own_noises: the data set's own kinds of noise by name; the first is its default.
+        own_noises: the data set's own kinds of noise by name.
         synthetic: whether the kinds in `noise.NOISES` can be added, because clean labels exist.
+        default_noise: the kind of noise without --noise; "" for the first of `noise_kinds`.
         argument: placeholder of the argument after a family's name and colon, such as "PATH"; ""
             for a single data set.
     """
@@ -48,11 +49,12 @@ class Entry:
     needs: str = "nothing: TFDS downloads it"
     own_noises: Mapping[str, NoiseKind] = dataclasses.field(default_factory=dict)
     synthetic: bool = True
+    default_noise: str = ""
     argument: str = ""
 
     @property
     def noise_kinds(self) -> dict[str, NoiseKind]:
-        """Every kind of noise that this data set can have, by name; the first is its default."""
+        """Every kind of noise that this data set can have, by name, its own first."""
         return {**self.own_noises, **(noise.NOISES if self.synthetic else {})}
 
     def choose_noise(self, dataset: str, chosen: str) -> str:
@@ -71,7 +73,7 @@ class Entry:
                 f"noise={chosen} is unknown for dataset={dataset}: choose one of "
                 f"{', '.join(kinds)}."
             )
-        return chosen or kinds[0]
+        return chosen or self.default_noise or kinds[0]
 
     def load(self, noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
         """Calls the loader.
@@ -101,7 +103,6 @@ _RED_AND_BLUE = {
     ),
 }
 _WEB = {"web": NoiseKind("unchanged: the web searches that found the images")}
-_NONE = {"none": NoiseKind("unchanged: your own labels")}
 _CIFAR10_N = {
     "human_worse": NoiseKind("a wrong label among those of three people, if there is one"),
     "human_aggre": NoiseKind("the majority of three people's labels"),
@@ -188,19 +189,19 @@ FAMILIES = {
         argument="NAME",
     ),
     "folder": Entry(
-        "users_own:load_folder",
+        "users_folder:load",
         "your images, in a folder for each class",
-        needs="jpg, png, webp, bmp or gif files; without `train/` and `val/` above the class "
-        "folders, every fifth image is kept for testing",
-        own_noises=_NONE,
+        needs="jpg, png, webp, bmp, gif or tiff files; without `train/` and `test/` above the "
+        "class folders, a fifth of each class is kept for testing",
+        default_noise="none",
         argument="PATH",
     ),
     "csv": Entry(
-        "users_own:load_csv",
+        "users_csv:load",
         "your images, listed in a CSV file",
-        needs="columns `path` and `label`, optionally `true_label` and `split` (`test` or `val` "
-        "for testing)",
-        own_noises=_NONE,
+        needs="columns `path` and `label`, optionally `true_label` and `split` (train, validation "
+        "or test)",
+        default_noise="none",
         argument="PATH",
     ),
 }

@@ -1,10 +1,13 @@
 """Sources: images with their original labels."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+
+from mentormix_tf.data.sources import class_names
 
 __all__ = ["UNKNOWN", "Source", "SourceSplit"]
 
@@ -41,13 +44,31 @@ class SourceSplit:
         for name, values in [("labels", labels), ("true_labels", true), ("is_clean", clean)]:
             object.__setattr__(self, name, np.asarray(values, np.int64))
 
+    def where(self, kept: np.ndarray) -> "SourceSplit":
+        """Returns a part of this split.
+
+        Args:
+            kept: `[n]`, bool, which examples are in it.
+        """
+
+        def images() -> Iterator[Any]:
+            return itertools.compress(self.images(), kept)
+
+        return SourceSplit(
+            list(itertools.compress(self.ids, kept)),
+            self.labels[kept],
+            images,
+            self.true_labels[kept],
+            self.is_clean[kept],
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
     """A data set, before noise is added.
 
     Attributes:
-        class_names: the name of each class.
+        class_names: the name of each class, see `class_names.stored`.
         train: training split.
         test: test split, whose labels are assumed to be right; None if the source has no test
             split.
@@ -64,3 +85,6 @@ class Source:
     image_shape: tuple[int | None, int | None, int]
     asymmetric: np.ndarray | None = None
     check_images: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", class_names.stored(self.class_names))

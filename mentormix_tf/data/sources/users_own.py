@@ -1,201 +1,221 @@
-"""The user's own images: `folder:PATH`, a folder per class, or `csv:PATH`, a row per image."""
+"""The user's own images: lists of files with labels, from users_folder.py or users_csv.py."""
 
-import csv
+import collections
+import dataclasses
 import hashlib
+import logging
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from sklearn import model_selection
 
-from mentormix_tf import files
+from mentormix_tf.data.sources import cut
 from mentormix_tf.data.sources.base import UNKNOWN, Source, SourceSplit
 from mentormix_tf.errors import InputError
 
-__all__ = [
-    "SUFFIXES",
-    "TEST_NAMES",
-    "TEST_SHARE",
-    "TRAIN_NAMES",
-    "Item",
-    "fingerprint",
-    "load_csv",
-    "load_folder",
-]
+__all__ = ["HASHED_BYTES", "SPLIT_WORDS", "Item", "Listing", "fingerprint", "load", "split_of"]
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
-TRAIN_NAMES, TEST_NAMES = ("train",), ("test", "val", "validation")
-TEST_SHARE = 0.2
-Item = tuple[pathlib.Path, int]  # an image and its label
+_log = logging.getLogger(__name__)
+
+HASHED_BYTES = 2**30  # files of larger sets are compared by size and time of change
+_MOST_BYTES = 2**30
+SPLIT_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
 
 
-def load_folder(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
-    """Loads images from `PATH/CLASS/`, or from `PATH/train/CLASS/` and `PATH/val/CLASS/`.
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """An image file with a label.
 
-    Without a val (or test) folder, a fifth of the images of each class, drawn with a fixed seed, is
-    kept for testing. Test labels are assumed to be right, although they may not be.
+    Attributes:
+        path: the file.
+        label: its class.
+        true_label: its true class; -1 if unknown.
+    """
 
-    Args: see `Entry.load`; argument is PATH.
+    path: pathlib.Path
+    label: int
+    true_label: int = UNKNOWN
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """The images of a data set, before any is read.
+
+    Attributes:
+        root: the folder that ids are relative to.
+        class_names: the name of each class.
+        items: items by split: train, validation and test; those without a split are in train if
+            there is no other.
+        left_out: what was found but not listed: a text, such as "3 .txt files", for each kind.
+    """
+
+    root: pathlib.Path
+    class_names: Sequence[str]
+    items: dict[str, list[Item]]
+    left_out: Sequence[str] = ()
+
+
+def split_of(word: str) -> str | None:
+    """Returns train, validation or test for a usual name of one, in any case; None for others."""
+    word = word.strip().casefold()
+    return next((name for name, words in SPLIT_WORDS.items() if word in words), None)
+
+
+def load(listing: Listing) -> Source:
+    """Makes a `Source` of a listing, and logs what it has and what was left out.
+
+    Test images are those of the test split, or else of the validation split, or else a fifth of the
+    images of each class, drawn with a fixed seed. Labels of test images are assumed to be right
+    where no true label is given, although they may not be.
+
+    Args:
+        listing: the images.
 
     Raises:
-        InputError: a folder is missing, a class has too few images, or a class of the test images
-            has no training images.
+        InputError: there is nothing to train on, an image is in two splits, or a file's name is not
+            valid UTF-8.
     """
-    root = pathlib.Path(files.expanded(argument, "dataset=folder"))
-    if not root.is_dir():
-        raise InputError(f"dataset=folder:{argument} is not a folder: name one with your images.")
-    train_root = next((root / n for n in TRAIN_NAMES if (root / n).is_dir()), root)
-    test_root = next((root / n for n in TEST_NAMES if (root / n).is_dir()), None)
-    if train_root == root:
-        test_root = None  # a class may be called "test"
-    names = sorted(path.name for path in train_root.iterdir() if path.is_dir())
-    if not names:
-        raise InputError(f"{train_root} has no folders: it needs one for each class.")
-    train = [(path, names.index(name)) for name in names for path in _images(train_root / name)]
-    if test_root is None:
-        return _source(root, names, *_cut(train, root))
-    foreign = {path.name for path in test_root.iterdir() if path.is_dir()} - set(names)
-    if foreign:
-        raise InputError(
-            f"{test_root} has the class {min(foreign)}, which {train_root} does not have: add "
-            "training images or remove the class."
-        )
-    test = [
-        (path, names.index(name))
-        for name in names
-        if (test_root / name).is_dir()
-        for path in _images(test_root / name)
-    ]
-    return _source(root, names, train, test)
-
-
-def load_csv(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
-    """Loads the images in a CSV file with the columns path, label, [true_label] and [split].
-
-    Paths are relative to the file's folder. Labels are names or numbers. Rows whose split is test
-    or val are for testing; without such rows, a fifth of the images of each class is.
-
-    Args: see `Entry.load`; argument is the path of the CSV file.
-
-    Raises:
-        InputError: the file can't be read, lacks a column, or has a row without a label or without
-            an existing image; or a class has too few images.
-    """
-    path = pathlib.Path(files.expanded(argument, "dataset=csv"))
-    try:
-        with path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            rows, columns = list(reader), reader.fieldnames or []
-    except OSError as error:
-        raise InputError(f"dataset=csv:{argument} can't be read: {error.strerror}.") from error
-    for column in ("path", "label"):
-        if column not in columns:
-            raise InputError(
-                f"dataset=csv:{argument} has no column {column}: it has {', '.join(columns)}."
-            )
-    if not rows:
-        raise InputError(f"dataset=csv:{argument} has no rows: add one for each image.")
-    for number, row in enumerate(rows, start=2):
-        if not row["path"] or not row["label"] or not (path.parent / row["path"]).is_file():
-            raise InputError(
-                f"dataset=csv:{argument}, line {number}: there is no image {row['path']!r} in "
-                f"{path.parent}, or it has no label."
-            )
-    names = {row["label"] for row in rows} | {row.get("true_label") or "" for row in rows}
-    names = sorted(names - {""}, key=_numbers_first)
-    items = [(path.parent / row["path"], names.index(row["label"])) for row in rows]
-    truth = {
-        item[0]: names.index(row["true_label"]) if row.get("true_label") else UNKNOWN
-        for item, row in zip(items, rows, strict=True)
-    }
-    is_test = [row.get("split") in TEST_NAMES for row in rows]
-    if any(is_test):
-        train = [item for item, test in zip(items, is_test, strict=True) if not test]
-        test = [item for item, test in zip(items, is_test, strict=True) if test]
-    else:
-        train, test = _cut(items, path)
-    return _source(path.parent, names, train, test, truth)
-
-
-def _numbers_first(name: str) -> tuple[bool, int, str]:
-    """Sort key of class names: 10 comes after 9, and words after numbers."""
-    return (not name.isdigit(), int(name) if name.isdigit() else 0, name)
-
-
-def _images(folder: pathlib.Path) -> list[pathlib.Path]:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise InputError(
-            f"{folder} has no images ({', '.join(sorted(SUFFIXES))}): add some, or remove it."
-        )
-    return paths
-
-
-def _cut(items: Sequence[Item], origin: pathlib.Path) -> tuple[list[Item], list[Item]]:
-    labels = [label for _, label in items]
-    smallest = min(np.bincount(labels))
-    if smallest < 2:
-        raise InputError(
-            f"{origin} has a class with fewer than 2 images, which can't be split into training "
-            "and test images: add images, or make a test split of your own."
-        )
-    count = max(round(TEST_SHARE * len(items)), len(set(labels)))
-    parts: Any = model_selection.train_test_split(
-        items, test_size=count, stratify=labels, random_state=0
-    )
-    train, test = parts
-    return train, test
-
-
-def _source(
-    root: pathlib.Path,
-    names: Sequence[str],
-    train: Sequence[Item],
-    test: Sequence[Item],
-    truth: Mapping[pathlib.Path, int] | None = None,
-) -> Source:
+    train, test, left_out = _train_and_test(listing)
+    if not train:
+        raise InputError(f"{listing.root} has no images to train on: add some.")
+    _check_apart(listing.root, train, test)
+    _log.info("%s", _summary(listing, train + test))
+    if left_out:
+        _log.warning("Left out in %s: %s.", listing.root, ", ".join(left_out))
+    ids = _ids(listing.root, train + test)
     return Source(
-        class_names=names,
-        train=_split(root, train, truth or {}, UNKNOWN),
-        test=_split(root, test, truth or {}, None),
+        class_names=listing.class_names,
+        train=_split(train, ids[: len(train)], [item.true_label for item in train]),
+        test=_split(test, ids[len(train) :], [_truth(item) for item in test]) if test else None,
         image_shape=(None, None, 3),
         check_images=True,
     )
 
 
-def _split(
-    root: pathlib.Path,
-    items: Sequence[Item],
-    truth: Mapping[pathlib.Path, int],
-    otherwise: int | None,
-) -> SourceSplit:
-    """Makes a split; true labels missing in `truth` are `otherwise`, or the labels if None."""
-    paths = [path for path, _ in items]
-    labels = np.array([label for _, label in items], np.int64)
-    true = [truth.get(path, UNKNOWN) for path in paths]
-    if otherwise is None:
-        true = [label if t == UNKNOWN else t for label, t in zip(labels, true, strict=True)]
-    ids = [os.path.relpath(path, root) for path in paths]
-    return SourceSplit(ids, labels, lambda: (path.read_bytes() for path in paths), np.array(true))
+def fingerprint(listing: Listing) -> str:
+    """Hashes what a split is made of: names, labels and contents of the images in a listing.
 
-
-def fingerprint(argument: str) -> str:
-    """Hashes the names and sizes of a folder's files and, for a CSV file, its contents.
+    Contents are hashed if all files together have at most `HASHED_BYTES`; otherwise their sizes and
+    times of change stand for them.
 
     Args:
-        argument: PATH of `folder:PATH` or `csv:PATH`; a CSV file's folder is hashed, too.
+        listing: the images.
 
     Returns:
         The first 8 hexadecimal digits of the SHA-256.
     """
-    root = pathlib.Path(files.expanded(argument, "dataset")).resolve()
-    folder = root if root.is_dir() else root.parent
-    digest = hashlib.sha256(str(root).encode())
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode())
-    if root.is_file():
-        digest.update(root.read_bytes())
+    paths = sorted({item.path for items in listing.items.values() for item in items})
+    try:
+        states = [path.stat() for path in paths]
+        reads_contents = sum(state.st_size for state in states) <= HASHED_BYTES
+        versions = [
+            hashlib.sha256(path.read_bytes()).hexdigest()
+            if reads_contents
+            else f"{state.st_size} {state.st_mtime_ns}"
+            for path, state in zip(paths, states, strict=True)
+        ]
+    except OSError as error:
+        raise InputError(f"{error.filename} can't be read: {error.strerror}.") from error
+    version = dict(zip(paths, versions, strict=True))
+    digest = hashlib.sha256(repr(list(listing.class_names)).encode())
+    for name, items in listing.items.items():
+        for item in items:
+            path = os.path.relpath(item.path, listing.root)
+            row = name, path, item.label, item.true_label, version[item.path]
+            digest.update(f"{row}\n".encode())
     return digest.hexdigest()[:8]
+
+
+def _train_and_test(listing: Listing) -> tuple[list[Item], list[Item], list[str]]:
+    """The items to train and to test on, and what was left out."""
+    train, validation, test = (list(listing.items.get(name, ())) for name in SPLIT_WORDS)
+    left_out = list(listing.left_out)
+    if test and validation:
+        left_out.append(
+            f"{len(validation):,} images of the validation split, as there is a test split "
+            "(--validation_fraction holds out images of the training split)"
+        )
+    test = test or validation
+    if train and not test:
+        groups = _groups(train)
+        labels = np.array([_class_of(group) for group in groups])
+        held_out = cut.held_out(labels, len(listing.class_names))
+        parts = [[], []]
+        for group, is_held_out in zip(groups, held_out, strict=True):
+            parts[int(is_held_out)] += group
+        train, test = parts
+    return train, test, left_out
+
+
+def _groups(items: Sequence[Item]) -> list[list[Item]]:
+    """Items of the same file, such as labels of several people, together."""
+    groups = collections.defaultdict(list)
+    for item in items:
+        groups[item.path].append(item)
+    return list(groups.values())
+
+
+def _class_of(group: Sequence[Item]) -> int:
+    """The class that a file counts for in the cut."""
+    votes = collections.Counter(_truth(item) for item in group)
+    return votes.most_common(1)[0][0]
+
+
+def _truth(item: Item) -> int:
+    return item.label if item.true_label == UNKNOWN else item.true_label
+
+
+def _check_apart(root: pathlib.Path, train: Sequence[Item], test: Sequence[Item]) -> None:
+    both = {item.path for item in train} & {item.path for item in test}
+    if both:
+        raise InputError(
+            f"{root} has {min(both)} both for training and for testing: choose one of the two."
+        )
+
+
+def _summary(listing: Listing, items: Sequence[Item]) -> str:
+    """Such as "Found 7 images of 2 classes in photos: cat (3), dog (4)"."""
+    counts = np.bincount([item.label for item in items], minlength=len(listing.class_names))
+    pairs = list(zip(listing.class_names, counts, strict=True))
+    shown = ", ".join(f"{name} ({count:,})" for name, count in pairs[:20])
+    more = ", ..." if len(pairs) > 20 else ""
+    images = f"{len(items):,} images of {len(pairs):,} classes"
+    return f"Found {images} in {listing.root}: {shown}{more}."
+
+
+def _ids(root: pathlib.Path, items: Sequence[Item]) -> list[str]:
+    """Paths relative to the root; the second item of the same file has #2 added, and so on."""
+    ids, seen = [], collections.Counter()
+    for item in items:
+        path = os.path.relpath(item.path, root)
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{path!a} has a name that is not UTF-8: rename the file.") from error
+        seen[path] += 1
+        ids.append(path if seen[path] == 1 else f"{path}#{seen[path]}")
+    return ids
+
+
+def _split(items: Sequence[Item], ids: Sequence[str], true_labels: Sequence[int]) -> SourceSplit:
+    paths = [item.path for item in items]
+    labels = np.array([item.label for item in items], np.int64)
+    return SourceSplit(ids, labels, _reader(paths), np.array(true_labels, np.int64))
+
+
+def _reader(paths: Sequence[pathlib.Path]) -> Callable[[], Iterator[bytes]]:
+    return lambda: (_read(path) for path in paths)
+
+
+def _read(path: pathlib.Path) -> bytes:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{path} has more than {_MOST_BYTES:,} bytes, as no image has.")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.") from error

@@ -1,0 +1,137 @@
+"""The user's own images, listed in a CSV file: `csv:PATH`."""
+
+import codecs
+import contextlib
+import csv
+import io
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from mentormix_tf import files
+from mentormix_tf.data.sources import users_own
+from mentormix_tf.data.sources.base import UNKNOWN, Source
+from mentormix_tf.data.sources.users_own import Item, Listing
+from mentormix_tf.errors import InputError
+
+__all__ = ["COLUMNS", "listing", "load"]
+
+COLUMNS = ("path", "label", "true_label", "split")  # the last two may be missing
+_Row = Mapping[str, str]
+
+
+def load(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
+    """Loads the images in a CSV file with the columns path, label, [true_label] and [split].
+
+    Args: see `Entry.load`; argument is the path of the CSV file.
+
+    Raises:
+        InputError: see `listing` and `users_own.load`.
+    """
+    return users_own.load(listing(argument))
+
+
+def listing(argument: str) -> Listing:
+    """Reads a CSV file, as spreadsheets write it, too.
+
+    Paths are relative to the file's folder, or absolute. A path may have several rows, such as the
+    labels of several people: each becomes an example. Labels are names or numbers. The text is
+    UTF-8 or UTF-16; commas, semicolons or tabs separate the columns, whose other names are ignored.
+
+    Args:
+        argument: the path of the CSV file.
+
+    Raises:
+        InputError: the file can't be read, lacks a column, or has a row without a label, without an
+            existing image, or with a split that is neither train, validation nor test.
+    """
+    path = pathlib.Path(files.expanded(argument, "csv"))
+    name = f"dataset=csv:{argument}"
+    rows = _rows(_text(path, name), name)
+    names = {row[column] for _, row in rows for column in ("label", "true_label")}
+    ordered = sorted((name for name in names if name.strip()), key=_numbers_first)
+    index = {label: i for i, label in enumerate(ordered)}
+    items: dict[str, list[Item]] = {}
+    for number, row in rows:
+        image = _image(path.parent, row, f"{name}, line {number}")
+        true_label = index[row["true_label"]] if row["true_label"].strip() else UNKNOWN
+        split = _split(row["split"], rows, f"{name}, line {number}")
+        items.setdefault(split, []).append(Item(image, index[row["label"]], true_label))
+    if "train" not in items:
+        raise InputError(f"{name} has no rows whose split is train: add some.")
+    return Listing(path.parent, ordered, items)
+
+
+def _text(path: pathlib.Path, name: str) -> str:
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"{name} is not a file: name a CSV file.")
+    try:
+        encoded = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{name} can't be read: {error.strerror}.") from error
+    has_utf16_mark = encoded.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return encoded.decode("utf-16" if has_utf16_mark else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = encoded[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{name} is not UTF-8 text in line {line}: save it as 'CSV UTF-8'."
+        ) from error
+
+
+def _rows(text: str, name: str) -> list[tuple[int, _Row]]:
+    """Each row with its line number; columns that are missing have empty cells."""
+    for delimiter in ",;\t":
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        with contextlib.suppress(csv.Error):
+            columns = [cell.strip().casefold() for cell in next(reader, [])]
+            if {"path", "label"} <= set(columns):
+                break
+    else:
+        header = text.partition("\n")[0].strip()
+        missing = "label" if "path" in header.casefold() else "path"
+        raise InputError(f"{name} has no column {missing}: it has {header[:200]!r}.")
+    for column in COLUMNS:
+        if columns.count(column) > 1:
+            raise InputError(f"{name} has two columns {column}: remove one.")
+    rows = []
+    try:
+        for cells in reader:
+            if not cells:
+                continue
+            if len(cells) != len(columns):
+                raise InputError(
+                    f"{name}, line {reader.line_num}, has {len(cells)} cells instead of "
+                    f"{len(columns)}: put cells with separators or quotes in quotes."
+                )
+            row = dict(zip(columns, cells, strict=True))
+            rows.append((reader.line_num, {column: row.get(column, "") for column in COLUMNS}))
+    except csv.Error as error:
+        raise InputError(f"{name}, line {reader.line_num}, can't be read: {error}.") from error
+    if not rows:
+        raise InputError(f"{name} has no rows: add one for each image.")
+    return rows
+
+
+def _image(folder: pathlib.Path, row: _Row, line: str) -> pathlib.Path:
+    path = pathlib.Path(os.path.normpath(folder / row["path"]))
+    if not row["path"] or "\0" in row["path"] or not os.path.isfile(path):
+        raise InputError(f"{line}: there is no image {row['path']!r} in {folder}.")
+    if not row["label"].strip():
+        raise InputError(f"{line}: {row['path']} has no label.")
+    return path
+
+
+def _split(word: str, rows: Sequence[tuple[int, _Row]], line: str) -> str:
+    split = users_own.split_of(word)
+    if split is None and (word.strip() or any(row["split"].strip() for _, row in rows)):
+        words = ", ".join(word for words in users_own.SPLIT_WORDS.values() for word in words)
+        raise InputError(f"{line}: split={word!r} is unknown: choose one of {words}.")
+    return split or "train"
+
+
+def _numbers_first(name: str) -> tuple[bool, int, str, str]:
+    """Sort key of class names: 10 comes after 9, and words after numbers."""
+    digits = name.strip().lstrip("0")
+    is_number = name.isascii() and name.strip().isdigit()
+    return (not is_number, len(digits) if is_number else 0, digits if is_number else name, name)

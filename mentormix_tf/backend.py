@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+import tempfile
 
 from mentormix_tf.errors import BackendError
 
@@ -13,6 +14,8 @@ def choose() -> None:
     """Selects TensorFlow as Keras's backend, overriding the user's settings; imports neither."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if os.path.expanduser("~") == "~":  # no home, so TensorFlow would make a folder of that name
+        os.environ.setdefault("KERAS_HOME", os.path.join(tempfile.gettempdir(), ".keras"))
 
 
 def is_loaded() -> bool:

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,18 +17,26 @@ from etils import epath
 from mentormix_tf.errors import InputError
 
 __all__ = [
+    "REACHED_WITHIN",
     "contents",
     "csv_text",
+    "exists",
+    "expanded",
     "is_hidden",
     "is_number",
+    "is_remote",
     "lock",
     "new_folder",
     "partial",
     "read_csv",
     "read_json",
+    "reason",
+    "size",
     "write",
     "write_csv",
 ]
+
+REACHED_WITHIN = 60  # seconds to wait for remote storage
 
 
 def write(path: epath.PathLike, contents: str | bytes) -> None:
@@ -47,7 +56,7 @@ def write(path: epath.PathLike, contents: str | bytes) -> None:
         beside.write_bytes(encoded)
         beside.replace(path)
     except Exception as error:  # remote file systems raise errors other than OSError
-        raise InputError(f"{path} can't be written: {_reason(error)}.") from error
+        raise InputError(f"{path} can't be written: {reason(error)}.") from error
 
 
 def partial(path: epath.PathLike) -> epath.Path:
@@ -151,7 +160,7 @@ def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
         text = contents(path).decode()
         rows = list(csv.reader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} can't be read: {_reason(error)}.") from error
+        raise InputError(f"{path} can't be read: {reason(error)}.") from error
     header, *rows = [[_stored(cell) for cell in row] for row in rows if row] or [[]]
     if any(len(row) != len(header) for row in rows):
         raise InputError(f"{path} has rows with more or fewer cells than its header: restore it.")
@@ -167,9 +176,85 @@ def read_json(path: epath.PathLike) -> Any:
     try:
         return json.loads(contents(path))
     except OSError as error:
-        raise InputError(f"{path} can't be read: {_reason(error)}.") from error
+        raise InputError(f"{path} can't be read: {reason(error)}.") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}): restore it.") from error
+
+
+def size(path: epath.PathLike) -> int:
+    """Returns the size of a file in bytes.
+
+    Raises:
+        OSError: there is no such file, or its folder can't be read.
+    """
+    path = epath.Path(path)
+    # `epath.Path.stat` fails for a local file whose owner has no name, as in many containers.
+    return path.stat().length if is_remote(path) else os.path.getsize(path)
+
+
+def expanded(path: epath.PathLike, setting: str) -> epath.Path:
+    """A path as the user gave it, with `~` and `~user` replaced by their home folders.
+
+    Args:
+        path: the path, local or remote.
+        setting: the flag or the argument that has it, for the error message.
+
+    Raises:
+        InputError: there is no such home folder, or no such kind of remote storage.
+    """
+    text = os.fspath(path)
+    if "\0" in text:
+        raise InputError(f"{setting}={text!r} must not have the character NUL.")
+    try:
+        found = epath.Path(text).expanduser()
+    except KeyError as error:  # how epath refuses a scheme
+        raise InputError(
+            f"{setting}={text} is on storage of an unknown kind: name a local path, or one that "
+            "begins with gs://."
+        ) from error
+    # A process in a container may have neither HOME nor an entry in /etc/passwd.
+    if str(found).startswith("~"):
+        raise InputError(
+            f"{setting}={text} needs a home folder, and {found.parts[0]} has none: give the whole "
+            "path."
+        )
+    return found
+
+
+def exists(path: epath.Path, setting: str, seconds: float = REACHED_WITHIN) -> bool:
+    """Whether a file or folder exists, within a limited time also on remote storage.
+
+    Args:
+        path: the file or folder.
+        setting: the flag or the argument that names it, for the error message.
+        seconds: how long to wait for remote storage.
+
+    Raises:
+        InputError: the remote storage can't be reached.
+    """
+    if not is_remote(path):
+        return path.exists()
+    answers: list[bool | Exception] = []
+
+    def ask():
+        try:
+            answers.append(path.exists())
+        except Exception as error:  # whatever a library for remote storage raises
+            answers.append(error)
+
+    # A daemon, since Python waits for other threads before it ends.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    answer = answers[0] if answers else TimeoutError(f"no answer within {seconds:g} s")
+    if isinstance(answer, Exception):
+        raise InputError(f"{setting}: {path} can't be reached: {reason(answer)}.") from answer
+    return answer
+
+
+def is_remote(path: epath.PathLike) -> bool:
+    """Whether a path is on remote storage, as gs://bucket/run is."""
+    return "://" in str(path)
 
 
 def is_hidden(name: str) -> bool:
@@ -181,11 +266,14 @@ def is_hidden(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def lock(folder: epath.PathLike, busy: str | None = None) -> Iterator[None]:
+def lock(folder: epath.PathLike, busy: str | None = None) -> Iterator[bool]:
     """A context that only one process at a time can enter for each folder.
 
     It has no effect where locks are not supported: on remote storage and on some cluster file
     systems.
+
+    Yields:
+        Whether no other process is in the context: False where locks are not supported.
 
     Args:
         folder: the folder, which must exist.
@@ -194,22 +282,25 @@ def lock(folder: epath.PathLike, busy: str | None = None) -> Iterator[None]:
     Raises:
         InputError: another process is in the context and `busy` is not None.
     """
-    if "://" in str(folder):
-        yield
+    if is_remote(folder):
+        yield False
         return
     operation = fcntl.LOCK_EX if busy is None else fcntl.LOCK_EX | fcntl.LOCK_NB
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, operation)
+            is_alone = True
         except BlockingIOError as error:
             raise InputError(busy) from error
         except OSError:
-            pass
-        yield
+            is_alone = False
+        yield is_alone
     finally:
         os.close(descriptor)
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+def reason(error: Exception) -> str:
+    """Why a file can't be used, in a few words: the first line of an error without its number."""
+    text = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
+    return text.rstrip(".") or type(error).__name__

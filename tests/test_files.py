@@ -2,6 +2,7 @@
 
 import csv
 import os
+import pwd
 import signal
 import threading
 
@@ -179,3 +180,48 @@ def test_damaged_json_files(tmp_path, text):
     (tmp_path / "a.json").write_bytes(text.encode(errors="surrogatepass"))
     with pytest.raises(InputError, match=r"a.json is not valid JSON"):
         files.read_json(tmp_path / "a.json")
+
+
+@pytest.fixture
+def nobody(monkeypatch):
+    """A process whose user has no name and no home, and so has none of its files an owner."""
+
+    def unknown(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+def test_size_of_a_file_whose_owner_has_no_name(tmp_path, nobody):
+    (tmp_path / "file").write_bytes(b"123")
+    assert files.size(tmp_path / "file") == 3
+
+
+@pytest.mark.parametrize("path", ["~", "~/data", "~nobodyhere/data"])
+def test_there_is_no_home_folder(nobody, path):
+    with pytest.raises(InputError, match=rf"^data_dir={path} needs a home folder, .* whole path"):
+        files.expanded(path, "data_dir")
+
+
+def test_home_folders(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert str(files.expanded("~/data", "data_dir")) == "/home/me/data"
+
+
+@pytest.mark.parametrize("path", ["a\0b", "http://host/data", "nosuch://data"])
+def test_paths_that_no_file_can_have(path):
+    with pytest.raises(InputError, match=r"^data_dir="):
+        files.expanded(path, "data_dir")
+
+
+def test_remote_storage_that_does_not_answer(monkeypatch):
+    bucket = files.expanded("gs://bucket/data", "data_dir")
+    monkeypatch.setattr(type(bucket), "exists", lambda _: threading.Event().wait(60))
+    with pytest.raises(InputError, match=r"bucket/data can't be reached: no answer within 0.1 s"):
+        files.exists(bucket, "data_dir", seconds=0.1)
+
+
+def test_remote_storage_that_is_not_supported():
+    with pytest.raises(InputError, match=r"^data_dir: s3://bucket can't be reached: .*'s3' not"):
+        files.exists(files.expanded("s3://bucket", "data_dir"), "data_dir")

@@ -47,6 +47,8 @@ class DataConfig:
             raise InputError(f"validation_fraction={self.validation_fraction} must lie in [0, 1).")
         if self.train_examples is not None and self.train_examples < 1:
             raise InputError(f"train_examples={self.train_examples} must be at least 1.")
+        if not self.data_dir:
+            raise InputError("data_dir is empty: name a folder.")
         if not 0 <= self.noise_seed < 2**32:
             raise InputError(f"noise_seed={self.noise_seed} must lie in [0, 2**32).")
         check_max_image_pixels(self.max_image_pixels)

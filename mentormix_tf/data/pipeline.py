@@ -22,25 +22,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from etils import epath
 
 from mentormix_tf import randomness
-from mentormix_tf.data import augment, headers
+from mentormix_tf.data import augment, headers, records
+from mentormix_tf.data.writer import labels_sha256
 from mentormix_tf.errors import InputError
 
 if TYPE_CHECKING:
-    from mentormix_tf.data.splits import NoisySplits
+    from mentormix_tf.data.prepared import NoisySplits
 
 __all__ = [
     "ALONE",
     "AUTOTUNE",
     "COLUMNS",
+    "DAMAGE",
     "MEMORY",
     "WINDOW",
     "batch_spec",
     "damage",
     "eval_batches",
+    "is_damage",
     "num_eval_batches",
     "steps_per_epoch",
+    "stored_examples",
     "train_batches",
 ]
 
@@ -49,6 +54,8 @@ WINDOW = 4096  # streamed records that are shuffled together
 COLUMNS = ("image", "label", "true_label", "is_clean")
 AUTOTUNE = tf.data.AUTOTUNE
 ALONE = tf.distribute.InputContext()  # one host, one replica
+# What TensorFlow raises for a record or a file that can't be read.
+DAMAGE = (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError)
 
 
 def train_batches(
@@ -191,18 +198,45 @@ def num_eval_batches(data: "NoisySplits", split: str, batch_size: int) -> int:
     return math.ceil(data.num_examples(split) / batch_size)
 
 
+def stored_examples(data: "NoisySplits", split: str) -> tf.data.Dataset:
+    """The examples of a split, once each, in the order of its files.
+
+    Args:
+        data: the prepared split.
+        split: name of the split.
+
+    Returns:
+        Examples as dicts from column to tensor: those of `COLUMNS` and id, with the image as it is
+        stored, encoded. Reading raises an error that `is_damage` if a file is damaged.
+    """
+    return _Examples(data, split, memory=0, columns=(*COLUMNS, "id"), context=ALONE).in_order()
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error means that a file of a split can't be read, or is not as it was written."""
+    return isinstance(error, DAMAGE) or records.NOT_AS_WRITTEN in str(error)
+
+
 def damage(data: "NoisySplits") -> InputError:
-    """Returns the error to raise after a damaged record: it names the first file that has one."""
+    """Returns the error to raise if `is_damage`: it names the first file that is damaged."""
+    remedy = f"delete {data.path} and prepare it again"
     for info in data.builder.info.splits.values():
         for path, expected in zip(info.filepaths, info.shard_lengths, strict=True):
             readable = tf.data.TFRecordDataset(str(path)).ignore_errors()
             count = int(readable.reduce(np.int64(0), lambda n, _: n + 1))
             if count != expected:
                 return InputError(
-                    f"{path} is damaged after record {count} of {expected}: delete {data.path} "
-                    "and prepare it again."
+                    f"{path} is damaged after record {count} of {expected}: {remedy}."
                 )
-    return InputError(f"{data.path} can't be read, though its files seem to be intact: try again.")
+            if not records.is_as_written(path, data.manifest):
+                return InputError(
+                    f"{path} {records.NOT_AS_WRITTEN}, but perhaps those of another split: "
+                    f"{remedy}."
+                )
+    return InputError(
+        f"{data.path} can't be read, though its files seem to be intact: python -m "
+        "mentormix_tf.verify looks for more."
+    )
 
 
 def _for_replicas(
@@ -274,13 +308,13 @@ class _Examples:
                 _order(self.data.num_examples(self.split), seed)
             )
         # Dataset.shuffle can't take a seed that depends on the epoch, so windows are shuffled here.
-        records = self._records(_order(len(self.files), seed), cycle_length=16)
+        examples = self._records(_order(len(self.files), seed), cycle_length=16)
 
         def shuffle(i, window):
             order = _order(tf.shape(window["label"])[0], randomness.fold_in(seed, i))
             return {name: tf.gather(values, order) for name, values in window.items()}
 
-        return records.batch(WINDOW).enumerate().map(shuffle, AUTOTUNE).unbatch()
+        return examples.batch(WINDOW).enumerate().map(shuffle, AUTOTUNE).unbatch()
 
     def gathered(self, batch: Any) -> dict[str, tf.Tensor]:
         """Turns positions into examples; a batch of streamed records is returned unchanged."""
@@ -310,18 +344,18 @@ class _Examples:
         )
         return {**batch, "image": images}
 
-    def _records(self, order: tf.Tensor, cycle_length: int = 1) -> tf.data.Dataset:
+    def _records(
+        self, order: tf.Tensor, cycle_length: int = 1, names: Sequence[str] = ()
+    ) -> tf.data.Dataset:
         """Parsed records of the files (or parts of files), which are read in the given order."""
         paths = tf.constant([str(file.filename) for file in self.files])
-        ranges = tf.constant(
-            [(self._offset(file), file.skip, file.take) for file in self.files], tf.int64
-        )
+        ranges = tf.constant([self._range(file) for file in self.files], tf.int64)
         parts = (tf.gather(paths, order), *tf.unstack(tf.gather(ranges, order), axis=1))
 
-        def read(path, offset, skip, take):
-            return tf.data.TFRecordDataset(path).enumerate(offset).skip(skip).take(take)
+        def read(path, offset, skip, take, *written):
+            return records.checked(path, *written).enumerate(offset).skip(skip).take(take)
 
-        records = tf.data.Dataset.from_tensor_slices(parts).interleave(
+        examples = tf.data.Dataset.from_tensor_slices(parts).interleave(
             read,  # pyright: ignore[reportArgumentType]  # the stubs expect one argument
             cycle_length,
             num_parallel_calls=AUTOTUNE,
@@ -332,36 +366,41 @@ class _Examples:
 
         def parse(index, record):
             example = features.deserialize_example(record, decoders=skip)
-            return {name: {**example, "index": index}[name] for name in self.names}
+            return {name: {**example, "index": index}[name] for name in names or self.names}
 
-        return records.map(parse, num_parallel_calls=AUTOTUNE)
+        return examples.map(parse, num_parallel_calls=AUTOTUNE)
 
-    def _offset(self, file: Any) -> int:
-        """The position in the split of the first record of a file."""
+    def _range(self, file: Any) -> tuple[int, ...]:
+        """Where a file's records begin in the split, which to read of them, and what was written.
+
+        Returns:
+            `(position, skip, take, number of records in the file, fingerprint as a number)`.
+        """
         info = self.data.builder.info.splits[self.split]
         position = [str(path) for path in info.filepaths].index(str(file.filename))
-        return sum(info.shard_lengths[:position])
+        length, name = file.examples_in_shard, epath.Path(file.filename).name
+        # -1 instead of the number of records, so that the end, where they are checked, is read.
+        take = -1 if file.skip + file.take == length else file.take
+        fingerprint = records.written(self.data.manifest, name)
+        return sum(info.shard_lengths[:position]), file.skip, take, length, fingerprint
 
     def _read(self) -> dict[str, np.ndarray]:
-        """All columns as arrays, after checking that every record that was written is there."""
+        """All columns as arrays, after checking that they are what was written."""
         columns = self._collected(
             self._decoded_quickly if self.is_decoded else lambda record: record
         )
         if not columns.pop("is_plain", np.array([])).all():
             columns = self._collected(self._decoded)
-        expected = self.data.num_examples(self.split)
-        if len(columns["label"]) != expected:
-            raise InputError(
-                f"{self.data.path} has {len(columns['label'])} {self.split} examples instead of "
-                f"{expected}: delete the folder and prepare it again."
-            )
-        return columns
+        if self.split == "train" and "validation" not in self.data:
+            _check_labels(self.data, columns["id"], columns["label"])
+        return {name: columns[name] for name in self.names}
 
     def _collected(self, decode: Callable[[Any], Any]) -> dict[str, np.ndarray]:
-        records = self._records(tf.range(len(self.files))).map(decode, num_parallel_calls=AUTOTUNE)
+        examples = self._records(tf.range(len(self.files)), names=(*self.names, "id"))
+        examples = examples.map(decode, num_parallel_calls=AUTOTUNE)
         try:
-            batches = list(records.batch(1000).prefetch(AUTOTUNE).as_numpy_iterator())
-        except tf.errors.DataLossError as error:
+            batches = list(examples.batch(1000).prefetch(AUTOTUNE).as_numpy_iterator())
+        except (*DAMAGE, tf.errors.InvalidArgumentError) as error:
             raise damage(self.data) from error
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
@@ -376,6 +415,16 @@ class _Examples:
         shape: Any = self.data.image_shape
         image = augment.decode_whole(example["image"], shape)
         return {**example, "image": tf.cast(tf.round(image), tf.uint8)}
+
+
+def _check_labels(data: "NoisySplits", ids: np.ndarray, labels: np.ndarray) -> None:
+    """Compares the training labels with the hash of them that the run's results will state."""
+    sha256 = labels_sha256([identifier.decode() for identifier in ids], labels.tolist())
+    if sha256 != data.manifest["split_sha256"]:
+        raise InputError(
+            f"{data.path} has other training labels than its manifest.json says, perhaps those of "
+            "another split: delete the folder and prepare it again."
+        )
 
 
 def _order(size: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -3,13 +3,11 @@
 import dataclasses
 import errno
 import hashlib
-import json
 import logging
 import os
 import pathlib
 import re
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +17,10 @@ from etils import epath
 
 from mentormix_tf import files
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import augment, images, noise, pipeline, sources
+from mentormix_tf.data import images, noise, sources
+from mentormix_tf.data.prepared import NoisySplits, load
 from mentormix_tf.data.sources import users_csv, users_folder, users_own
-from mentormix_tf.data.writer import MANIFEST, NoisyLabels, NoisyLabelsConfig, SplitPlan
+from mentormix_tf.data.writer import NoisyLabels, NoisyLabelsConfig, SplitPlan
 from mentormix_tf.errors import InputError
 
 __all__ = ["DEFAULT_LEVEL", "NoisySplits", "folder", "load", "load_split", "prepare", "resolve"]
@@ -29,110 +28,10 @@ __all__ = ["DEFAULT_LEVEL", "NoisySplits", "folder", "load", "load_split", "prep
 _log = logging.getLogger(__name__)
 
 DEFAULT_LEVEL = 0.4
+# What the manifest has of the settings, besides train_examples.
+_SETTINGS = ("dataset", "noise", "noise_level", "noise_seed", "validation_fraction")
+_LONGEST_NAME = 255  # bytes that file systems allow
 _USERS_OWN = {"folder": users_folder.listing, "csv": users_csv.listing}
-
-
-@dataclasses.dataclass(frozen=True)
-class NoisySplits:
-    """A prepared noisy split.
-
-    Attributes:
-        path: its folder.
-        builder: TFDS builder with the splits train and, if the data set has them, validation and
-            test.
-        manifest: its settings, its measured noise and the sizes of its files.
-    """
-
-    path: epath.Path
-    builder: tfds.core.DatasetBuilder
-    manifest: dict[str, Any]
-
-    @property
-    def class_names(self) -> list[str]:
-        """The name of each class."""
-        features: Any = self.builder.info.features
-        return features["label"].names
-
-    @property
-    def image_shape(self) -> tuple[int | None, int | None, int]:
-        """`(height, width, channels)`; None for a side that varies between images."""
-        features: Any = self.builder.info.features
-        return features["image"].shape
-
-    def __contains__(self, split: str) -> bool:
-        return split in self.builder.info.splits
-
-    def num_examples(self, split: str) -> int:
-        """Returns the number of examples in a split."""
-        return self.builder.info.splits[split].num_examples
-
-    def steps_per_epoch(self, batch_size: int) -> int:
-        """Returns the number of complete training batches in an epoch.
-
-        Raises:
-            InputError: there are fewer examples than `batch_size`.
-        """
-        return pipeline.steps_per_epoch(self, batch_size)
-
-    def batches(
-        self,
-        split: str,
-        batch_size: int,
-        seed: int = 0,
-        augmentation: str = "auto",
-        image_size: int = 0,
-        columns: Sequence[str] = pipeline.COLUMNS,
-    ) -> tf.data.Dataset:
-        """Makes the batches that the train command uses, for `fit` and `evaluate`.
-
-        Batches of train never end and are reshuffled each epoch, so `fit` needs
-        `steps_per_epoch`. Batches of other splits have each example once, in order; the last one
-        is padded, with 0 in the column `weight`.
-
-        Args:
-            split: train, validation or test.
-            batch_size: examples in a batch.
-            seed: seed of the order and of the augmentation.
-            augmentation: one of `augment.AUGMENTATIONS`, or "auto"; see `augment.get`.
-            image_size: height and width in pixels; 0 for the images' own size, or 224 if that
-                varies.
-            columns: columns of a batch. The default is image `[batch, height, width, channels]`,
-                float32 in [0, 255], and label, true_label and is_clean, `[batch]`, int64; methods
-                that store values per example also need index, `[batch]`, int64, the example's
-                position in its split.
-
-        Returns:
-            Batches as dicts from column to tensor.
-
-        Raises:
-            InputError: there is no such split, or train has fewer examples than `batch_size`.
-        """
-        if split not in self:
-            choices = ", ".join(self.builder.info.splits)
-            raise InputError(f"split={split} is not in {self.path}: choose one of {choices}.")
-        how = augment.get(augmentation, self.image_shape)
-        shape = augment.shown_shape(self.image_shape, image_size)
-        if split == "train":
-            return pipeline.train_batches(self, batch_size, seed, how, shape, columns=columns)
-        return pipeline.eval_batches(self, split, batch_size, how, shape, columns=columns)
-
-    def text(self) -> str:
-        """Summarizes the split for the user in a few lines."""
-        manifest = self.manifest
-        level = "" if manifest["noise_level"] is None else f", level {manifest['noise_level']:g}"
-        rate = manifest["realized_noise_rate"]
-        wrong = "unknown" if rate is None else f"{rate:.2%} of the training labels"
-        counts = ", ".join(f"{count:,} {name}" for name, count in manifest["num_examples"].items())
-        return "\n".join(
-            [
-                f"{manifest['dataset']}, noise {manifest['noise']}{level}, seed "
-                f"{manifest['noise_seed']}",
-                f"  examples     {counts}, {len(self.class_names)} classes",
-                f"  wrong labels {wrong}",
-                f"  sha256       {manifest['split_sha256']}",
-                f"  folder       {self.path}",
-            ]
-        )
 
 
 def load_split(dataset: str = "digits", **settings: Any) -> NoisySplits:
@@ -180,9 +79,10 @@ def resolve(config: DataConfig) -> DataConfig:
             if kind.takes_file
             else f"noise_file={config.noise_file} can't be set: noise={chosen} reads no file."
         )
-    if config.noise_file and not pathlib.Path(config.noise_file).is_file():
+    noise_file = config.noise_file and str(files.expanded(config.noise_file, "noise_file"))
+    if noise_file and not os.path.isfile(noise_file):
         raise InputError(f"noise_file={config.noise_file} does not exist.")
-    return dataclasses.replace(config, noise=chosen, noise_level=level)
+    return dataclasses.replace(config, noise=chosen, noise_level=level, noise_file=noise_file)
 
 
 def folder(config: DataConfig) -> epath.Path:
@@ -196,19 +96,37 @@ def folder(config: DataConfig) -> epath.Path:
     family = config.dataset.partition(":")[0]
     if argument and family in _USERS_OWN:
         contents = users_own.fingerprint(_USERS_OWN[family](argument))
-        name = f"{family}_{pathlib.Path(argument).expanduser().resolve().name}_{contents}"
-    parts = [re.sub(r"\W+", "_", name), config.noise]
+        own = pathlib.Path(files.expanded(argument, family)).resolve().name
+        name = f"{family}_{own}_{contents}"
+    parts = [config.noise]
     if config.noise_level is not None:
-        parts.append(f"{config.noise_level:g}")
+        parts.append(_text(config.noise_level))
     if config.noise_file:
-        parts.append(hashlib.sha256(pathlib.Path(config.noise_file).read_bytes()).hexdigest()[:8])
+        parts.append(_hash(config.noise_file))
     parts.append(f"seed{config.noise_seed}")
     if config.validation_fraction:
-        parts.append(f"val{config.validation_fraction:g}")
+        parts.append(f"val{_text(config.validation_fraction)}")
     if config.train_examples:
         parts.append(f"train{config.train_examples}")
-    root = epath.Path(config.data_dir).expanduser()
-    return root / NoisyLabels.name / "-".join(parts) / str(NoisyLabels.VERSION)
+    rest = "-".join(["", *parts])
+    # The end of the name of a user's folder tells it from others.
+    room = _LONGEST_NAME - len(rest.encode())
+    name = re.sub(r"\W+", "_", name).encode()[-room:].decode(errors="ignore")
+    root = files.expanded(config.data_dir, "data_dir")
+    return root / NoisyLabels.name / f"{name}{rest}" / str(NoisyLabels.VERSION)
+
+
+def _text(number: float) -> str:
+    """A number as short as it can be written without becoming another one."""
+    short = f"{number + 0.0:g}"  # + 0.0 turns -0.0 into 0.0
+    return short if float(short) == number else repr(number)
+
+
+def _hash(path: str) -> str:
+    try:
+        return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()[:8]
+    except OSError as error:
+        raise InputError(f"noise_file={path} can't be read: {error.strerror}.") from error
 
 
 def prepare(config: DataConfig, skip_bad_images: bool = False) -> NoisySplits:
@@ -229,61 +147,47 @@ def prepare(config: DataConfig, skip_bad_images: bool = False) -> NoisySplits:
     """
     config = resolve(config)
     path = folder(config)
-    if not path.exists():
+    if not files.exists(path, "data_dir"):
         _make(config, path, skip_bad_images)
-    return load(path)
+    data = load(path)
+    _check_settings(config, data)
+    return data
 
 
-def load(path: epath.PathLike) -> NoisySplits:
-    """Opens a prepared split after checking that its files have their original sizes.
-
-    Args:
-        path: its folder.
-
-    Returns:
-        The prepared split.
-
-    Raises:
-        InputError: the folder is not a prepared split, or a file is missing or has another size.
-    """
-    path = epath.Path(path)
-    try:
-        manifest = json.loads((path / MANIFEST).read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} is not a prepared split, since its {MANIFEST} can't be read: delete the "
-            "folder and prepare it again."
-        ) from error
-    for name, size in manifest["files"].items():
-        found = (path / name).stat().length if (path / name).exists() else None
-        if found != size:
-            state = "is missing" if found is None else f"has {found} bytes"
+def _check_settings(config: DataConfig, data: NoisySplits) -> None:
+    """Checks that a split is the one that its folder's name says."""
+    for name in (*_SETTINGS, "train_examples"):
+        asked, stored = getattr(config, name), data.manifest.get(name)
+        if name == "dataset":  # a user's own folder may be reached by another path
+            pair = (str(asked), str(stored))
+            asked, stored = (re.sub("^(folder|csv):.*", r"\1", text) for text in pair)
+        if asked != stored:
             raise InputError(
-                f"{path / name} {state}, but was written with {size} bytes: delete {path} and "
-                "prepare it again."
+                f"{data.path} has a split with {name}={stored} instead of {asked}: delete the "
+                "folder and prepare it again."
             )
-    return NoisySplits(path, tfds.builder_from_directory(path), manifest)
 
 
 def _make(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
     """Writes a split, or waits for another process that is writing it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, tf.errors.OpError) as error:
         raise InputError(
-            f"data_dir={config.data_dir}: {path.parent} can't be created: {error.strerror}."
+            f"data_dir={config.data_dir}: {path.parent} can't be created: {files.reason(error)}."
         ) from error
-    with files.lock(path.parent):
+    with files.lock(path.parent) as is_alone:
         if not path.exists():
             _log.info("Preparing %s", path)
-            for leftover in path.parent.glob("*incomplete*"):
+            # Without locks, another process may be writing there.
+            for leftover in path.parent.glob("*incomplete*") if is_alone else ():
                 leftover.rmtree()
             _write(config, path, skip_bad_images)
 
 
 def _write(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
     entry, argument = sources.get(config.dataset)
-    data_dir = epath.Path(config.data_dir).expanduser()
+    data_dir = files.expanded(config.data_dir, "data_dir")
     source = entry.load(config.noise, config.noise_level, str(data_dir), argument)
     train, test = source.train, source.test
     if source.check_images:
@@ -298,10 +202,7 @@ def _write(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
         plans["validation"] = SplitPlan(train, labels, held_out)
     if test is not None:
         plans["test"] = SplitPlan(test, test.labels, np.ones(len(test.labels), bool))
-    settings = {
-        name: getattr(config, name)
-        for name in ("dataset", "noise", "noise_level", "noise_seed", "validation_fraction")
-    }
+    settings = {name: getattr(config, name) for name in _SETTINGS}
     settings |= {"train_examples": config.train_examples} if config.train_examples else {}
     builder_config = NoisyLabelsConfig(
         name=path.parent.name,
@@ -317,10 +218,12 @@ def _write(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
         builder = NoisyLabels(config=builder_config, data_dir=data_dir)
         builder.download_and_prepare()
     except (OSError, RuntimeError, tf.errors.OpError) as error:  # TFDS wraps OSErrors
+        if path.exists():  # where there are no locks, another process has finished it meanwhile
+            return
         full = os.strerror(errno.ENOSPC) in str(error)
         if not full and not isinstance(error, OSError):
             raise
-        reason = "the disk is full" if full else getattr(error, "strerror", None)
+        reason = "the disk is full" if full else files.reason(error)
         raise InputError(f"{path} can't be written: {reason}.") from error
 
 
@@ -360,6 +263,11 @@ def _cut(config: DataConfig, count: int) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(
             f"validation_fraction={config.validation_fraction} of {size} training examples is "
             "less than one: choose a larger fraction."
+        )
+    if num_held_out == size:
+        raise InputError(
+            f"validation_fraction={config.validation_fraction} of {size} training examples leaves "
+            "none to train on: choose a smaller fraction."
         )
     # A random stream of its own, so that the cut says nothing about which labels are wrong.
     order = np.random.RandomState([config.noise_seed, 1]).permutation(count)

@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,10 @@ import tensorflow_datasets as tfds
 from etils import epath
 from tqdm import tqdm
 
+from mentormix_tf import files
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import splits
-from mentormix_tf.data.writer import MANIFEST, labels_sha256, realized_noise_rate
+from mentormix_tf.data import prepared, records, splits
+from mentormix_tf.data.writer import labels_sha256, realized_noise_rate
 from mentormix_tf.errors import InputError
 
 __all__ = ["COLUMNS", "MOST_CLASSES", "SHOWN", "Verification", "examine", "verify"]
@@ -89,16 +89,10 @@ def verify(config: DataConfig) -> Verification:
     """
     config = splits.resolve(config)
     path = splits.folder(config)
-    if not path.exists():
+    if not files.exists(path, "data_dir"):
         raise InputError(f"{path} does not exist: make it with python -m mentormix_tf.prepare.")
-    try:
-        manifest = json.loads((path / MANIFEST).read_text())
-        builder = tfds.builder_from_directory(path)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} can't be read ({error}): delete it and prepare it again."
-        ) from error
-    return examine(builder, manifest)
+    data = prepared.read(path)
+    return examine(data.builder, data.manifest)
 
 
 def examine(builder: tfds.core.DatasetBuilder, manifest: dict[str, Any]) -> Verification:
@@ -148,17 +142,19 @@ def _examine_file(
     if not path.exists():
         problems.append(f"{path}: the file is missing, with {expected} records.")
         return columns
-    size, written = path.stat().length, manifest["files"].get(path.name)
+    size, written = files.size(path), manifest["files"].get(path.name)
     if size != written:
         problems.append(f"{path}: the file has {size} bytes, but was written with {written}.")
-    records = tf.data.TFRecordDataset(str(path))
-    count = _count_readable(records)
+    stored = tf.data.TFRecordDataset(str(path))
+    count = _count_readable(stored)
     if count != expected:
         problems.append(
             f"{path}: only {count} of {expected} records can be read: the next one is damaged, or "
             "the file ends there."
         )
-    parsed = records.take(count).map(_parser(features), tf.data.AUTOTUNE)
+    elif not records.is_as_written(path, manifest):
+        problems.append(f"{path}: the file {records.NOT_AS_WRITTEN}.")
+    parsed = stored.take(count).map(_parser(features), tf.data.AUTOTUNE)
     try:
         batches = list(parsed.batch(1000).as_numpy_iterator())
     except tf.errors.OpError:
@@ -209,9 +205,9 @@ def _parser(features: Any) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     return parse
 
 
-def _count_readable(records: tf.data.Dataset) -> int:
+def _count_readable(stored: tf.data.Dataset) -> int:
     # ignore_errors ends a file at its first damaged record.
-    return int(records.ignore_errors().reduce(np.int64(0), lambda count, _: count + 1))
+    return int(stored.ignore_errors().reduce(np.int64(0), lambda count, _: count + 1))
 
 
 def _in_range(values: np.ndarray, lowest: int, end: int) -> np.ndarray:

@@ -12,20 +12,18 @@ from typing import Any, cast
 import numpy as np
 import tensorflow_datasets as tfds
 
-from mentormix_tf import version
-from mentormix_tf.data import noise
+from mentormix_tf import files, version
+from mentormix_tf.data import noise, records
+from mentormix_tf.data.metadata import MANIFEST
 from mentormix_tf.data.sources.base import SourceSplit
 
 __all__ = [
-    "MANIFEST",
     "NoisyLabels",
     "NoisyLabelsConfig",
     "SplitPlan",
     "labels_sha256",
     "realized_noise_rate",
 ]
-
-MANIFEST = "manifest.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,8 +123,9 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
         super()._download_and_prepare(*args, **kwargs)
         # TFDS renames the folder to its final name after this, so every split has a manifest.
         manifest = _manifest(cast(NoisyLabelsConfig, self.builder_config))
-        files = self.data_path.glob("*.tfrecord*")
-        manifest["files"] = {path.name: path.stat().length for path in files}
+        paths = sorted(self.data_path.glob("*.tfrecord*"))
+        manifest["files"] = {path.name: files.size(path) for path in paths}
+        manifest["fingerprints"] = {path.name: records.fingerprint(path) for path in paths}
         (self.data_path / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
@@ -172,5 +171,6 @@ def _manifest(config: NoisyLabelsConfig) -> dict[str, Any]:
         "realized_noise_rate": realized_noise_rate(plan.is_clean[used]),
         "transition_matrix": matrix.round(6).tolist(),
         "split_sha256": labels_sha256(ids, labels),
+        "label_names": config.class_names,
         "mentormix_tf": version.__version__,
     }

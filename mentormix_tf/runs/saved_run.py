@@ -79,10 +79,10 @@ def read(model_dir: epath.PathLike) -> SavedRun:
     Raises:
         InputError: it is not a run's folder, or one of its files can't be read.
     """
+    path = files.expanded(model_dir, "model_dir")
     try:
-        path = epath.Path(model_dir).expanduser()
         exists = path.exists()
-    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+    except (OSError, ValueError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
         raise InputError(f"model_dir={model_dir} can't be read: {reason}.") from error
     if not exists:

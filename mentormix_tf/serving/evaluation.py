@@ -129,7 +129,7 @@ def evaluate(
     subject |= {"data": str(data.path), "split": split, "compared_with": kind}
     suffix = "-true_labels" if true_labels else ""
     folder = root / f"{data.path.parent.name}-{split}{suffix}-{name}"
-    folder = epath.Path(output_dir).expanduser() if output_dir else folder
+    folder = files.expanded(output_dir, "output_dir") if output_dir else folder
     # The same default folder may be reached by another path next time.
     paths = () if output_dir else ("model_dir", "saved_model", "data")
     _make_folder(folder, {k: v for k, v in subject.items() if k not in paths})

@@ -24,7 +24,7 @@ def open_output(path: str) -> contextlib.AbstractContextManager[TextIO]:
     if not path:
         return contextlib.nullcontext(sys.stdout)
     try:
-        return pathlib.Path(path).expanduser().open("x", newline="", encoding="utf-8")
+        return pathlib.Path(files.expanded(path, "output")).open("x", newline="", encoding="utf-8")
     except FileExistsError as error:
         raise InputError(f"output={path} exists: name a new file.") from error
     except OSError as error:

@@ -48,7 +48,7 @@ def export(
     Raises:
         InputError: the version exists, or the folder can't be written.
     """
-    export_dir = epath.Path(export_dir or run.path / layout.EXPORTS).expanduser()
+    export_dir = files.expanded(export_dir or run.path / layout.EXPORTS, "export_dir")
     try:
         export_dir.mkdir(parents=True, exist_ok=True)
         with files.lock(export_dir):
@@ -126,7 +126,7 @@ def load(path: epath.PathLike) -> Loaded:
     Raises:
         InputError: the folder does not hold such a SavedModel.
     """
-    folder = epath.Path(path).expanduser()
+    folder = files.expanded(path, "saved_model")
     if not (folder / "saved_model.pb").exists():
         versions = sorted(child.parent.name for child in folder.glob("*/saved_model.pb"))
         hint = f": name a version in it, {', '.join(versions)}" if versions else ""

@@ -1,10 +1,10 @@
 """Classifies the examples of a prepared split."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from mentormix_tf.data import pipeline
@@ -57,9 +57,8 @@ def score(
         )
     positions = np.array([list(class_names).index(name) for name in data.class_names])
     column = "true_label" if true_labels else "label"
-    skip = {"image": tfds.decode.SkipDecoding()}
-    as_dataset = data.builder.as_dataset
-    examples = as_dataset(split=split, decoders=skip)  # pyright: ignore[reportCallIssue]
+    parts = [pipeline.stored_examples(data, name) for name in split.split("+")]
+    examples = functools.reduce(lambda one, other: one.concatenate(other), parts)
     if true_labels:
         examples = examples.filter(lambda example: example[column] >= 0)
     batches = examples.batch(batch_size).prefetch(tf.data.AUTOTUNE)
@@ -70,9 +69,9 @@ def score(
                 scores = classify_encoded(batch["image"])["scores"].numpy()
                 found.append(_predictions(scores, batch, column, positions))
                 bar.update(len(scores))
-    except tf.errors.DataLossError as error:
-        raise pipeline.damage(data) from error
-    except tf.errors.InvalidArgumentError as error:
+    except (*pipeline.DAMAGE, tf.errors.InvalidArgumentError) as error:
+        if pipeline.is_damage(error):
+            raise pipeline.damage(data) from error
         raise InputError(
             f"{data.path}: an image of {split} can't be decoded: python -m mentormix_tf.verify "
             "names it."

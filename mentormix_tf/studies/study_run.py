@@ -4,8 +4,7 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping
 
-from etils import epath
-
+from mentormix_tf import files
 from mentormix_tf.data import splits
 from mentormix_tf.errors import InputError
 from mentormix_tf.studies import report, results, runner, study_file, tuning
@@ -61,8 +60,8 @@ def run(
     study = study_file.read(path)
     if tune and study.trials is None:
         raise InputError(f"tune=true can't be set: {path} has no tune section.")
-    folder = epath.Path(study_dir or f"runs/{pathlib.Path(path).stem}").expanduser()
-    reports = epath.Path(report_dir or folder).expanduser()
+    folder = files.expanded(study_dir or f"runs/{pathlib.Path(path).stem}", "study_dir")
+    reports = files.expanded(report_dir or folder, "report_dir")
     failed: Mapping[str, str] = {}
     if train:
         for data in {point.data for point in study.points}:

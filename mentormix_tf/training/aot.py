@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from mentormix_tf import version
+from mentormix_tf import files, version
 from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.training import tpu_compiler
@@ -89,8 +89,8 @@ def table(compiled: tpu_compiler.Compiled) -> str:
 
 def _free_folder(output):
     """The folder to write to, which must hold no other result."""
-    folder = pathlib.Path(output or f"runs/aot-{datetime.datetime.now():%Y-%m-%d-%H-%M-%S-%f}")
-    folder = folder.expanduser()
+    default = f"runs/aot-{datetime.datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
+    folder = pathlib.Path(files.expanded(output or default, "output"))
     for name in ("aot.json", "step.mlir"):
         if (folder / name).exists():
             raise InputError(

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
-from etils import epath
 
+from mentormix_tf import files
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig
 from mentormix_tf.distribution import strategies
 from mentormix_tf.runs.run_folder import RunFolder
@@ -34,8 +34,8 @@ def folders(runs: Mapping[str, RunConfig], output: OutputConfig) -> dict[str, Ou
     Raises:
         InputError: a folder holds another run.
     """
-    root = epath.Path(output.model_dir or f"runs/{datetime.datetime.now():%Y-%m-%d-%H-%M-%S-%f}")
-    root = root.expanduser()
+    default = f"runs/{datetime.datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
+    root = files.expanded(output.model_dir or default, "model_dir")
     found = {method: root / method if len(runs) > 1 else root for method in runs}
     for method, folder in found.items():
         RunFolder(folder, runs[method]).check(output.resume)

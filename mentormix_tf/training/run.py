@@ -284,9 +284,10 @@ def short_errors(config: RunConfig, strategy: tf.distribute.Strategy) -> Iterato
     """
     try:
         yield
-    except tf.errors.DataLossError as error:
-        raise pipeline.damage(splits.load(splits.folder(splits.resolve(config.data)))) from error
-    except tf.errors.InvalidArgumentError as error:
+    except (*pipeline.DAMAGE, tf.errors.InvalidArgumentError) as error:
+        if pipeline.is_damage(error):
+            data = splits.load(splits.folder(splits.resolve(config.data)))
+            raise pipeline.damage(data) from error
         lacking = re.search(r"No registered '(\w+)' OpKernel", str(error))
         if lacking is None:
             raise

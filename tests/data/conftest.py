@@ -1,4 +1,6 @@
-"""Disables the size check of ImageNet's archives, so that tests can use tiny ones."""
+"""A split that tests may damage; no size check of ImageNet's archives, so that they can be tiny."""
+
+import shutil
 
 import pytest
 
@@ -13,3 +15,12 @@ def archives_of_any_size():
         for name in REAL_SIZES:
             monkeypatch.setitem(imagenet2012.TARS, name, None)
         yield
+
+
+@pytest.fixture
+def copy(digits, tmp_path):
+    """A copy of the digits split that a test may damage, and its training file."""
+    path = type(digits.path)(tmp_path / "split")
+    shutil.copytree(digits.path, path)
+    [file] = path.glob("*train.tfrecord*")
+    return path, file

@@ -215,7 +215,13 @@ def test_images_of_one_size_are_upright_too(tmp_path):
     source = SourceSplit(["0", "1", "2"], np.zeros(3, int), lambda: iter(encoded))
     config = writer.NoisyLabelsConfig(
         name="photos",
-        settings={"dataset": "photos", "noise": "none", "noise_level": None, "noise_seed": 0},
+        settings={
+            "dataset": "photos",
+            "noise": "none",
+            "noise_level": None,
+            "noise_seed": 0,
+            "validation_fraction": 0.0,
+        },
         class_names=["a", "b"],
         image_shape=(12, 12, 3),
         image_format="png",
@@ -223,7 +229,7 @@ def test_images_of_one_size_are_upright_too(tmp_path):
     )
     builder = writer.NoisyLabels(config=config, data_dir=tmp_path)
     builder.download_and_prepare()
-    data = splits.NoisySplits(builder.data_path, builder, {})
+    data = splits.load(builder.data_path)
     none = augment.AUGMENTATIONS["none"]
     held, streamed = (
         next(iter(pipeline.eval_batches(data, "train", 3, none, (12, 12, 3), memory=memory)))

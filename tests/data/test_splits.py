@@ -3,14 +3,14 @@
 import dataclasses
 import hashlib
 import json
-import shutil
+import pwd
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from mentormix_tf import InputError
+from mentormix_tf import InputError, files
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import augment, pipeline, splits, verify, writer
 
@@ -163,16 +163,73 @@ def test_bad_settings(tmp_path, settings, message):
         splits.prepare(DataConfig(data_dir=str(tmp_path), **settings))
 
 
+def test_a_user_without_a_name(tmp_path, monkeypatch):
+    """As in a container that runs as a user that its /etc/passwd does not list."""
+
+    def unknown(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    config = DataConfig(data_dir=str(tmp_path))
+    assert splits.prepare(config).num_examples("train") == 1437
+    assert not verify.verify(config).problems
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data_dir": ""}, "data_dir is empty"),
+        ({"data_dir": "~nobodyhere/x"}, "data_dir=~nobodyhere/x needs a home folder"),
+        ({"data_dir": "s3://bucket"}, "s3://bucket.* can't be reached"),
+        ({"data_dir": "/dev/null"}, "can't be created: Not a directory"),
+        ({"data_dir": "/dev/null/x"}, "can't be created: Not a directory"),
+        ({"data_dir": "/tmp/" + "x" * 300}, "can't be created: File name too long"),
+        ({"noise": "from_file", "noise_file": "x" * 300}, "does not exist"),
+        ({"noise": "from_file", "noise_file": "a\0b"}, "noise_file=.* NUL"),
+        ({"validation_fraction": 0.9999999}, "leaves none to train on"),
+        ({"validation_fraction": 1e-9}, "is less than one"),
+        ({"train_examples": 1, "validation_fraction": 0.4}, "is less than one"),
+        ({"train_examples": 1, "validation_fraction": 0.6}, "leaves none to train on"),
+        ({"validation_fraction": float("nan")}, r"must lie in \[0, 1\)"),
+        ({"noise_level": float("nan")}, r"must lie in \[0, 1\]"),
+    ],
+)
+def test_settings_at_their_ends(tmp_path, settings, message):
+    with pytest.raises(InputError, match=message):
+        splits.prepare(DataConfig(**{"data_dir": str(tmp_path), **settings}))
+
+
+def test_names_of_folders_tell_settings_apart():
+    def name(**settings):
+        return splits.folder(splits.resolve(DataConfig(**settings))).parent.name
+
+    assert name(noise_level=-0.0) == name(noise_level=0.0) == "digits-symmetric-0-seed0"
+    assert name(validation_fraction=0.1234567) != name(validation_fraction=0.1234568)
+    assert name(noise_level=0.4, validation_fraction=0.1).endswith("symmetric-0.4-seed0-val0.1")
+
+
+def test_another_process_finishes_first_where_there_are_no_locks(tmp_path, monkeypatch):
+    config = DataConfig(data_dir=str(tmp_path))
+
+    def unsupported(*_):
+        raise OSError("no locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", unsupported)
+    path = splits.folder(splits.resolve(config))
+    other = path.parent / "incomplete.ABC_1.0.0"  # another process is writing to it
+    other.mkdir(parents=True)
+    write = writer.NoisyLabels.download_and_prepare
+
+    def late(builder, *args, **kwargs):
+        write(builder, *args, **kwargs)
+        raise FileExistsError("Cannot rename")
+
+    monkeypatch.setattr(writer.NoisyLabels, "download_and_prepare", late)
+    assert splits.prepare(config).num_examples("train") == 1437
+    assert other.exists()
+
+
 # Damaged files.
-
-
-@pytest.fixture
-def copy(digits, tmp_path):
-    """A copy of the digits split that a test may damage, and its training file."""
-    path = type(digits.path)(tmp_path / "split")
-    shutil.copytree(digits.path, path)
-    [file] = path.glob("*train.tfrecord*")
-    return path, file
 
 
 def examine(path):
@@ -256,7 +313,7 @@ def test_wrong_contents(copy, digits):
 def test_no_manifest(copy):
     path, _ = copy
     (path / "manifest.json").unlink()
-    with pytest.raises(InputError, match=r"manifest.json can't be read: delete the folder"):
+    with pytest.raises(InputError, match=r"manifest.json can't be read .No such"):
         splits.load(path)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 import numpy as np
 from etils import epath
 
+from mentormix_tf import files
 from mentormix_tf.errors import InputError
 
 __all__ = ["manual_dir", "missing_files", "read_bytes", "read_list", "require"]
@@ -12,7 +13,7 @@ __all__ = ["manual_dir", "missing_files", "read_bytes", "read_list", "require"]
 
 def manual_dir(data_dir: str) -> epath.Path:
     """Returns the folder in which TFDS looks for files that were downloaded by hand."""
-    return epath.Path(data_dir).expanduser() / "downloads" / "manual"
+    return files.expanded(data_dir, "data_dir") / "downloads" / "manual"
 
 
 def require(
@@ -41,7 +42,7 @@ def require(
             f"is missing by hand from {page}."
         )
     for name, size in names.items() if isinstance(names, Mapping) else ():
-        found = (folder / name).stat().length
+        found = files.size(folder / name)
         if size is not None and found != size:
             raise InputError(
                 f"dataset={dataset}: {folder / name} has {found} bytes instead of {size}: "

@@ -8,6 +8,7 @@ import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
+from mentormix_tf import files
 from mentormix_tf.data.sources import users_own
 from mentormix_tf.data.sources.base import UNKNOWN, Source
 from mentormix_tf.data.sources.users_own import Item, Listing
@@ -44,7 +45,7 @@ def listing(argument: str) -> Listing:
         InputError: the file can't be read, lacks a column, or has a row without a label, without an
             existing image, or with a split that is neither train, validation nor test.
     """
-    path = pathlib.Path(argument).expanduser()
+    path = pathlib.Path(files.expanded(argument, "csv"))
     name = f"dataset=csv:{argument}"
     rows = _rows(_text(path, name), name)
     names = {row[column] for _, row in rows for column in ("label", "true_label")}

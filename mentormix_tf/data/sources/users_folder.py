@@ -40,7 +40,7 @@ def listing(argument: str) -> Listing:
         InputError: a folder is missing, a class has no images, a split has a class that the
             training split does not have, or splits and classes lie side by side.
     """
-    root = pathlib.Path(argument).expanduser()
+    root = pathlib.Path(files.expanded(argument, "folder"))
     if not os.path.isdir(root):  # unlike Path.is_dir, for names of any length
         raise InputError(f"dataset=folder:{argument} is not a folder: name one with your images.")
     folders = _splits(root)

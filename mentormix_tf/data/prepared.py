@@ -1,0 +1,173 @@
+"""A prepared noisy split: opening it, and making batches from it."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from etils import epath
+
+from mentormix_tf import files
+from mentormix_tf.data import augment, metadata, pipeline
+from mentormix_tf.errors import InputError
+
+__all__ = ["NoisySplits", "load", "read"]
+
+
+@dataclasses.dataclass(frozen=True)
+class NoisySplits:
+    """A prepared noisy split.
+
+    Attributes:
+        path: its folder.
+        builder: TFDS builder with the splits train and, if the data set has them, validation and
+            test.
+        manifest: its settings, its measured noise and the sizes of its files.
+    """
+
+    path: epath.Path
+    builder: tfds.core.DatasetBuilder
+    manifest: dict[str, Any]
+
+    @property
+    def class_names(self) -> list[str]:
+        """The name of each class."""
+        features: Any = self.builder.info.features
+        return features["label"].names
+
+    @property
+    def image_shape(self) -> tuple[int | None, int | None, int]:
+        """`(height, width, channels)`; None for a side that varies between images."""
+        features: Any = self.builder.info.features
+        return features["image"].shape
+
+    def __contains__(self, split: str) -> bool:
+        return split in self.builder.info.splits
+
+    def num_examples(self, split: str) -> int:
+        """Returns the number of examples in a split."""
+        return self.builder.info.splits[split].num_examples
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Returns the number of complete training batches in an epoch.
+
+        Raises:
+            InputError: there are fewer examples than `batch_size`.
+        """
+        return pipeline.steps_per_epoch(self, batch_size)
+
+    def batches(
+        self,
+        split: str,
+        batch_size: int,
+        seed: int = 0,
+        augmentation: str = "auto",
+        image_size: int = 0,
+        columns: Sequence[str] = pipeline.COLUMNS,
+    ) -> tf.data.Dataset:
+        """Makes the batches that the train command uses, for `fit` and `evaluate`.
+
+        Batches of train never end and are reshuffled each epoch, so `fit` needs
+        `steps_per_epoch`. Batches of other splits have each example once, in order; the last one
+        is padded, with 0 in the column `weight`.
+
+        Args:
+            split: train, validation or test.
+            batch_size: examples in a batch.
+            seed: seed of the order and of the augmentation.
+            augmentation: one of `augment.AUGMENTATIONS`, or "auto"; see `augment.get`.
+            image_size: height and width in pixels; 0 for the images' own size, or 224 if that
+                varies.
+            columns: columns of a batch. The default is image `[batch, height, width, channels]`,
+                float32 in [0, 255], and label, true_label and is_clean, `[batch]`, int64; methods
+                that store values per example also need index, `[batch]`, int64, the example's
+                position in its split.
+
+        Returns:
+            Batches as dicts from column to tensor.
+
+        Raises:
+            InputError: there is no such split, or train has fewer examples than `batch_size`.
+        """
+        if split not in self:
+            choices = ", ".join(self.builder.info.splits)
+            raise InputError(f"split={split} is not in {self.path}: choose one of {choices}.")
+        how = augment.get(augmentation, self.image_shape)
+        shape = augment.shown_shape(self.image_shape, image_size)
+        if split == "train":
+            return pipeline.train_batches(self, batch_size, seed, how, shape, columns=columns)
+        return pipeline.eval_batches(self, split, batch_size, how, shape, columns=columns)
+
+    def text(self) -> str:
+        """Summarizes the split for the user in a few lines."""
+        manifest = self.manifest
+        level = "" if manifest["noise_level"] is None else f", level {manifest['noise_level']:g}"
+        rate = manifest["realized_noise_rate"]
+        wrong = "unknown" if rate is None else f"{rate:.2%} of the training labels"
+        counts = ", ".join(f"{count:,} {name}" for name, count in manifest["num_examples"].items())
+        return "\n".join(
+            [
+                f"{manifest['dataset']}, noise {manifest['noise']}{level}, seed "
+                f"{manifest['noise_seed']}",
+                f"  examples     {counts}, {len(self.class_names)} classes",
+                f"  wrong labels {wrong}",
+                f"  sha256       {manifest['split_sha256']}",
+                f"  folder       {self.path}",
+            ]
+        )
+
+
+def load(path: epath.PathLike) -> NoisySplits:
+    """Opens a prepared split after checking that its files have their original sizes.
+
+    The contents of the files are checked when they are read; see `records`.
+
+    Args:
+        path: its folder.
+
+    Returns:
+        The prepared split.
+
+    Raises:
+        InputError: the folder is not a prepared split, or a file is missing, can't be read or has
+            another size.
+    """
+    data = read(path)
+    for name, written in data.manifest["files"].items():
+        try:
+            found = files.size(data.path / name)
+        except OSError as error:
+            state = "is missing" if isinstance(error, FileNotFoundError) else "can't be read"
+            found = None
+        else:
+            state = f"has {found} bytes"
+        if found != written:
+            raise InputError(
+                f"{data.path / name} {state}, but was written with {written} bytes: delete "
+                f"{data.path} and prepare it again."
+            )
+    return data
+
+
+def read(path: epath.PathLike) -> NoisySplits:
+    """Opens a prepared split without looking at the files that have its records.
+
+    Args:
+        path: its folder.
+
+    Returns:
+        The prepared split.
+
+    Raises:
+        InputError: the folder is not a prepared split.
+    """
+    path = epath.Path(path)
+    manifest = metadata.read(path)
+    try:
+        return NoisySplits(path, tfds.builder_from_directory(path), manifest)
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"{path} can't be opened ({reason}): delete the folder and prepare it again."
+        ) from error

@@ -166,7 +166,7 @@ def read(path: epath.PathLike) -> NoisySplits:
     manifest = metadata.read(path)
     try:
         return NoisySplits(path, tfds.builder_from_directory(path), manifest)
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
+    except Exception as error:  # TFDS and Protobuf raise errors of many kinds
         reason = str(error).strip().partition("\n")[0]
         raise InputError(
             f"{path} can't be opened ({reason}): delete the folder and prepare it again."

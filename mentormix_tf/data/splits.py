@@ -159,8 +159,7 @@ def _check_settings(config: DataConfig, data: NoisySplits) -> None:
     for name in (*_SETTINGS, "train_examples"):
         asked, stored = getattr(config, name), data.manifest.get(name)
         if name == "dataset":  # a user's own folder may be reached by another path
-            pair = (str(asked), str(stored))
-            asked, stored = (re.sub("^(folder|csv):.*", r"\1", text) for text in pair)
+            asked, stored = (re.sub("^(folder|csv):.*", r"\1", str(t)) for t in (asked, stored))
         if asked != stored:
             raise InputError(
                 f"{data.path} has a split with {name}={stored} instead of {asked}: delete the "

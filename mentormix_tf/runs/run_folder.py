@@ -100,8 +100,9 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"model_dir={self.path} can't be made: {error.strerror}.") from error
+        except (OSError, RecursionError) as error:  # the latter for a path of thousands of folders
+            reason = getattr(error, "strerror", None) or "the path is too long"
+            raise InputError(f"model_dir={self.path} can't be made: {reason}.") from error
         busy = (
             f"model_dir={self.path} is being written by another process: wait for it, or name "
             "a new folder."

@@ -145,6 +145,8 @@ def contents(path: epath.PathLike) -> bytes:
     Raises:
         OSError: it can't be read, or is none of the regular files.
     """
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError(errno.EINVAL, "It is not a regular file", str(path))
     return epath.Path(path).read_bytes()

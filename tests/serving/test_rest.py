@@ -58,6 +58,6 @@ def test_bad_requests_are_answered(port):
         done = subprocess.run(["curl", "--silent", "--data", body, url], capture_output=True)
         return json.loads(done.stdout)
 
-    assert "Unknown image file format" in post('{"instances": [{"b64": "aGVsbG8="}]}')["error"]
+    assert "is no JPEG, PNG, BMP or GIF" in post('{"instances": [{"b64": "aGVsbG8="}]}')["error"]
     assert "dtype string" in post('{"instances": [1]}')["error"]
     assert "error" in post("{") and "error" in post("{}") and "error" in post("{}", "other")

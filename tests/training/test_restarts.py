@@ -49,6 +49,7 @@ def test_fifty_restarts_leave_no_more_than_one(tmp_path, data_dir):
     assert not count(often, "**/*partial*")
 
 
+@pytest.mark.slow
 def test_restarts_in_one_process_close_their_files(tmp_path, data_dir):
     from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
     from mentormix_tf.training.run import run

@@ -33,7 +33,7 @@ def test_evaluation_takes_weights_by_one_name(network, data):
     model, halves = compiled(network), np.repeat([0.0, 1.0], 32).astype(np.float32)
     loss = model.evaluate(dicts(data, weight=halves), verbose=0)
     half = model.evaluate(data[0][32:], data[1][32:], verbose=0)
-    assert loss == pytest.approx(half, rel=1e-5)
+    assert float(loss) == pytest.approx(float(half), rel=1e-5)
     with pytest.raises(InputError, match="call them weight for evaluation"):
         model.evaluate(dicts(data, sample_weight=halves), verbose=0)
 
@@ -48,7 +48,7 @@ def test_images_in_a_dict_and_labels_beside_it(network, data):
     model = compiled(network)
     model.fit({"image": data[0]}, data[1], verbose=0)
     with_dict = model.evaluate({"image": data[0]}, data[1], verbose=0)
-    assert with_dict == pytest.approx(model.evaluate(*data, verbose=0))
+    assert float(with_dict) == pytest.approx(float(model.evaluate(*data, verbose=0)))
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

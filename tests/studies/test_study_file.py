@@ -281,7 +281,7 @@ def test_words_mean_what_they_mean_in_a_flag(tmp_path):
 def test_pipes_and_folders_are_no_study(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     for path in (tmp_path / "pipe.yaml", tmp_path, pathlib.Path("/dev/zero")):
-        with pytest.raises(InputError, match="not a regular file|Is a directory"):
+        with pytest.raises(InputError, match=r"not a regular file|Is a directory"):
             study_file.read(path)
 
 

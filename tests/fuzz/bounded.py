@@ -11,7 +11,7 @@ def faults(*asked, cwd, seconds=SECONDS, gigabytes=GIGABYTES):
     """Runs commands, and describes those that end badly.
 
     A command ends well with status 0, or with status 1 or 2 and, as the last line of stderr, one
-    sentence; without a traceback, within its time and its memory.
+    sentence (or, of verify, a report on stdout); without a traceback, within its time and its memory.
 
     Args:
         asked: lists of a command's name and its arguments.
@@ -23,14 +23,16 @@ def faults(*asked, cwd, seconds=SECONDS, gigabytes=GIGABYTES):
     ended = commands.run(*asked, cwd=cwd, seconds=seconds, gigabytes=gigabytes)
     return [
         f"{' '.join(word[:200] for word in words)} ended with {status}: {error[-1500:]}"
-        for words, (status, _, error) in zip(asked, ended, strict=True)
-        if not _ends_well(status, error)
+        for words, (status, output, error) in zip(asked, ended, strict=True)
+        if not _ends_well(status, output, error)
     ]
 
 
-def _ends_well(status, error):
+def _ends_well(status, output, error):
     if "Traceback" in error:
         return False
+    if status == 1 and output and not error:  # the problems that `verify` has found
+        return True
     if status == 0:
         return True
     last = error.strip().rpartition("\n")[2]

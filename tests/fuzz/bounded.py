@@ -11,7 +11,7 @@ def faults(*asked, cwd, seconds=SECONDS, gigabytes=GIGABYTES):
     """Runs commands, and describes those that end badly.
 
     A command ends well with status 0, or with status 1 or 2 and, as the last line of stderr, one
-    sentence (or, of verify, a report on stdout); without a traceback, within its time and its memory.
+    sentence (or, of verify, a report on stdout); without a traceback, within its time and memory.
 
     Args:
         asked: lists of a command's name and its arguments.

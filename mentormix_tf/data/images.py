@@ -13,6 +13,7 @@ import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from mentormix_tf import files
 from mentormix_tf.data import decoding, headers
 from mentormix_tf.data.sources.base import SourceSplit
 from mentormix_tf.errors import InputError
@@ -64,7 +65,7 @@ def read(path: str | os.PathLike[str], max_pixels: int) -> bytes:
             size = os.fstat(file.fileno()).st_size
             encoded = file.read(most + 1) if size <= most else b""
     except (OSError, ValueError) as error:
-        raise BadImage(getattr(error, "strerror", None) or str(error)) from error
+        raise BadImage(files.reason(error)) from error
     if size > most or len(encoded) > most:
         raise BadImage(
             f"the file has {max(size, len(encoded)):,} bytes, more than an image of "

@@ -5,57 +5,33 @@ is_clean, `[batch]`, int64. Two more columns can be requested with `columns=(*CO
 `[batch]`, int64, the example's position in its split, and id, `[batch]`, string, which XLA and TPUs
 don't support.
 
-A split that fits in memory is read once, and batches are gathered from it by position; it is held
-decoded if all images have the same size, otherwise encoded. A larger split is streamed: its files,
-which were written in random order, are read 16 at a time in a new order each epoch, and the records
-are shuffled in windows.
-
 Each of several hosts makes its part of every global batch. A split in memory is held by every host
 as a whole, so global batches have the same examples on any number of hosts. Of a streamed split
 each host reads its own part, so an epoch still has each example at most once.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
-from etils import epath
 
 from mentormix_tf import randomness
-from mentormix_tf.data import augment, headers, records
-from mentormix_tf.data.writer import labels_sha256
+from mentormix_tf.data import augment
+from mentormix_tf.data.examples import ALONE, AUTOTUNE, COLUMNS, MEMORY, Examples
 from mentormix_tf.errors import InputError
 
 if TYPE_CHECKING:
     from mentormix_tf.data.prepared import NoisySplits
 
 __all__ = [
-    "ALONE",
-    "AUTOTUNE",
-    "COLUMNS",
-    "DAMAGE",
-    "MEMORY",
-    "WINDOW",
     "batch_spec",
-    "damage",
     "eval_batches",
-    "is_damage",
     "num_eval_batches",
     "steps_per_epoch",
-    "stored_examples",
     "train_batches",
 ]
-
-MEMORY = 2**31  # most bytes of images to hold in memory
-WINDOW = 4096  # streamed records that are shuffled together
-COLUMNS = ("image", "label", "true_label", "is_clean")
-AUTOTUNE = tf.data.AUTOTUNE
-ALONE = tf.distribute.InputContext()  # one host, one replica
-# What TensorFlow raises for a record or a file that can't be read.
-DAMAGE = (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError)
 
 
 def train_batches(
@@ -95,7 +71,7 @@ def train_batches(
     stream_seed = tf.constant([seed, 0])
     first_epoch, first_step = divmod(start_step, epoch_steps)
 
-    examples = _Examples(data, "train", memory, columns, context)
+    examples = Examples(data, "train", memory, columns, context)
     part = batch_size // context.num_input_pipelines
     host = context.input_pipeline_id
 
@@ -171,7 +147,7 @@ def eval_batches(
     Raises:
         InputError: a file is damaged.
     """
-    examples = _Examples(data, split, memory, columns, context)
+    examples = Examples(data, split, memory, columns, context)
     part = batch_size // context.num_input_pipelines
     decode = augment.for_evaluation(augmentation, data.image_shape).decode_eval
 
@@ -198,47 +174,6 @@ def num_eval_batches(data: "NoisySplits", split: str, batch_size: int) -> int:
     return math.ceil(data.num_examples(split) / batch_size)
 
 
-def stored_examples(data: "NoisySplits", split: str) -> tf.data.Dataset:
-    """The examples of a split, once each, in the order of its files.
-
-    Args:
-        data: the prepared split.
-        split: name of the split.
-
-    Returns:
-        Examples as dicts from column to tensor: those of `COLUMNS` and id, with the image as it is
-        stored, encoded. Reading raises an error that `is_damage` if a file is damaged.
-    """
-    return _Examples(data, split, memory=0, columns=(*COLUMNS, "id"), context=ALONE).in_order()
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether an error means that a file of a split can't be read, or is not as it was written."""
-    return isinstance(error, DAMAGE) or records.NOT_AS_WRITTEN in str(error)
-
-
-def damage(data: "NoisySplits") -> InputError:
-    """Returns the error to raise if `is_damage`: it names the first file that is damaged."""
-    remedy = f"delete {data.path} and prepare it again"
-    for info in data.builder.info.splits.values():
-        for path, expected in zip(info.filepaths, info.shard_lengths, strict=True):
-            readable = tf.data.TFRecordDataset(str(path)).ignore_errors()
-            count = int(readable.reduce(np.int64(0), lambda n, _: n + 1))
-            if count != expected:
-                return InputError(
-                    f"{path} is damaged after record {count} of {expected}: {remedy}."
-                )
-            if not records.is_as_written(path, data.manifest):
-                return InputError(
-                    f"{path} {records.NOT_AS_WRITTEN}, but perhaps those of another split: "
-                    f"{remedy}."
-                )
-    return InputError(
-        f"{data.path} can't be read, though its files seem to be intact: python -m "
-        "mentormix_tf.verify looks for more."
-    )
-
-
 def _for_replicas(
     batches: tf.data.Dataset, batch_size: int, context: tf.distribute.InputContext
 ) -> tf.data.Dataset:
@@ -252,181 +187,3 @@ def _for_replicas(
 def _padded(values: tf.Tensor, missing: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
     paddings = [[0, missing]] + [[0, 0]] * (len(shape) - 1)
     return tf.ensure_shape(tf.pad(values, paddings), shape)
-
-
-class _Examples:
-    """The examples of a split, held in memory or streamed from files.
-
-    Data sets of examples have positions, `[]`, int64, if the split is in memory, otherwise records
-    of this host's part of the files.
-    """
-
-    def __init__(
-        self,
-        data: "NoisySplits",
-        split: str,
-        memory: int,
-        columns: Sequence[str],
-        context: tf.distribute.InputContext,
-    ):
-        self.data, self.split, self.names, self.context = data, split, columns, context
-        info = data.builder.info.splits[split]
-        shape: Any = data.image_shape
-        # TFDS does not know the number of bytes of a part of a split.
-        whole = data.builder.info.splits[split.partition("[")[0]]
-        encoded_bytes = whole.num_bytes * info.num_examples / whole.num_examples
-        decoded_bytes = math.inf if None in shape else info.num_examples * math.prod(shape)
-        self.is_decoded = decoded_bytes <= memory
-        self.in_memory = self.is_decoded or encoded_bytes <= memory
-        if not self.in_memory and context.num_input_pipelines > 1:
-            share = tfds.even_splits(split, context.num_input_pipelines)[context.input_pipeline_id]
-            info = data.builder.info.splits[share]
-        self.files = info.file_instructions
-        if self.in_memory:
-            with tf.device("CPU"):
-                self.columns = {name: tf.constant(v) for name, v in self._read().items()}
-
-    def batches(
-        self, examples: tf.data.Dataset, batch_size: int, drop_remainder: bool = True
-    ) -> tf.data.Dataset:
-        """This host's part of each global batch."""
-        host, hosts = self.context.input_pipeline_id, self.context.num_input_pipelines
-        part = batch_size // hosts
-        if not self.in_memory:
-            return examples.batch(part, drop_remainder=drop_remainder)
-        whole = examples.batch(batch_size, drop_remainder=drop_remainder)
-        return whole.map(lambda positions: positions[host * part : (host + 1) * part])
-
-    def in_order(self) -> tf.data.Dataset:
-        if self.in_memory:
-            return tf.data.Dataset.range(self.data.num_examples(self.split))
-        return self._records(tf.range(len(self.files)))
-
-    def shuffled(self, seed: tf.Tensor) -> tf.data.Dataset:
-        if self.in_memory:
-            return tf.data.Dataset.from_tensor_slices(
-                _order(self.data.num_examples(self.split), seed)
-            )
-        # Dataset.shuffle can't take a seed that depends on the epoch, so windows are shuffled here.
-        examples = self._records(_order(len(self.files), seed), cycle_length=16)
-
-        def shuffle(i, window):
-            order = _order(tf.shape(window["label"])[0], randomness.fold_in(seed, i))
-            return {name: tf.gather(values, order) for name, values in window.items()}
-
-        return examples.batch(WINDOW).enumerate().map(shuffle, AUTOTUNE).unbatch()
-
-    def gathered(self, batch: Any) -> dict[str, tf.Tensor]:
-        """Turns positions into examples; a batch of streamed records is returned unchanged."""
-        if not self.in_memory:
-            return batch
-        return {name: tf.gather(values, batch) for name, values in self.columns.items()}
-
-    def decoded(
-        self,
-        batch: Mapping[str, tf.Tensor],
-        decode: Callable[..., tf.Tensor],
-        image_shape: Sequence[int],
-        seed: tf.Tensor,
-    ) -> dict[str, tf.Tensor]:
-        if self.is_decoded:
-            images = tf.cast(batch["image"], tf.float32)
-            if tuple(self.data.image_shape[:2]) != tuple(image_shape[:2]):
-                images = tf.image.resize(images, image_shape[:2], antialias=True)
-            return {**batch, "image": images}
-        seeds = tf.map_fn(
-            lambda i: randomness.fold_in(seed, i), tf.range(tf.shape(batch["label"])[0])
-        )
-        images = tf.map_fn(
-            lambda pair: decode(pair[0], image_shape, pair[1]),
-            (batch["image"], seeds),
-            fn_output_signature=tf.TensorSpec(image_shape, tf.float32),
-        )
-        return {**batch, "image": images}
-
-    def _records(
-        self, order: tf.Tensor, cycle_length: int = 1, names: Sequence[str] = ()
-    ) -> tf.data.Dataset:
-        """Parsed records of the files (or parts of files), which are read in the given order."""
-        paths = tf.constant([str(file.filename) for file in self.files])
-        ranges = tf.constant([self._range(file) for file in self.files], tf.int64)
-        parts = (tf.gather(paths, order), *tf.unstack(tf.gather(ranges, order), axis=1))
-
-        def read(path, offset, skip, take, *written):
-            return records.checked(path, *written).enumerate(offset).skip(skip).take(take)
-
-        examples = tf.data.Dataset.from_tensor_slices(parts).interleave(
-            read,  # pyright: ignore[reportArgumentType]  # the stubs expect one argument
-            cycle_length,
-            num_parallel_calls=AUTOTUNE,
-            deterministic=True,
-        )
-        features: Any = self.data.builder.info.features
-        skip = {"image": tfds.decode.SkipDecoding()}
-
-        def parse(index, record):
-            example = features.deserialize_example(record, decoders=skip)
-            return {name: {**example, "index": index}[name] for name in names or self.names}
-
-        return examples.map(parse, num_parallel_calls=AUTOTUNE)
-
-    def _range(self, file: Any) -> tuple[int, ...]:
-        """Where a file's records begin in the split, which to read of them, and what was written.
-
-        Returns:
-            `(position, skip, take, number of records in the file, fingerprint as a number)`.
-        """
-        info = self.data.builder.info.splits[self.split]
-        position = [str(path) for path in info.filepaths].index(str(file.filename))
-        length, name = file.examples_in_shard, epath.Path(file.filename).name
-        # -1 instead of the number of records, so that the end, where they are checked, is read.
-        take = -1 if file.skip + file.take == length else file.take
-        fingerprint = records.written(self.data.manifest, name)
-        return sum(info.shard_lengths[:position]), file.skip, take, length, fingerprint
-
-    def _read(self) -> dict[str, np.ndarray]:
-        """All columns as arrays, after checking that they are what was written."""
-        columns = self._collected(
-            self._decoded_quickly if self.is_decoded else lambda record: record
-        )
-        if not columns.pop("is_plain", np.array([])).all():
-            columns = self._collected(self._decoded)
-        if self.split == "train" and "validation" not in self.data:
-            _check_labels(self.data, columns["id"], columns["label"])
-        return {name: columns[name] for name in self.names}
-
-    def _collected(self, decode: Callable[[Any], Any]) -> dict[str, np.ndarray]:
-        examples = self._records(tf.range(len(self.files)), names=(*self.names, "id"))
-        examples = examples.map(decode, num_parallel_calls=AUTOTUNE)
-        try:
-            batches = list(examples.batch(1000).prefetch(AUTOTUNE).as_numpy_iterator())
-        except (*DAMAGE, tf.errors.InvalidArgumentError) as error:
-            raise damage(self.data) from error
-        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-
-    def _decoded_quickly(self, example: Any) -> Any:
-        """Decodes an image, and says whether it could do without `_decoded`, which takes longer."""
-        shape: Any = self.data.image_shape
-        image = tf.io.decode_image(example["image"], shape[-1], expand_animations=False)
-        is_plain = headers.is_plain(example["image"])
-        return {**example, "image": tf.ensure_shape(image, shape), "is_plain": is_plain}
-
-    def _decoded(self, example: Any) -> Any:
-        shape: Any = self.data.image_shape
-        image = augment.decode_whole(example["image"], shape)
-        return {**example, "image": tf.cast(tf.round(image), tf.uint8)}
-
-
-def _check_labels(data: "NoisySplits", ids: np.ndarray, labels: np.ndarray) -> None:
-    """Compares the training labels with the hash of them that the run's results will state."""
-    sha256 = labels_sha256([identifier.decode() for identifier in ids], labels.tolist())
-    if sha256 != data.manifest["split_sha256"]:
-        raise InputError(
-            f"{data.path} has other training labels than its manifest.json says, perhaps those of "
-            "another split: delete the folder and prepare it again."
-        )
-
-
-def _order(size: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """A random permutation of `size` positions: `[size]`, int64."""
-    return tf.cast(tf.argsort(randomness.uniform([size], seed), stable=True), tf.int64)

@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from mentormix_tf import files
-from mentormix_tf.data import augment, metadata, pipeline
+from mentormix_tf.data import augment, examples, metadata, pipeline
 from mentormix_tf.errors import InputError
 
 __all__ = ["NoisySplits", "load", "read"]
@@ -64,7 +64,7 @@ class NoisySplits:
         seed: int = 0,
         augmentation: str = "auto",
         image_size: int = 0,
-        columns: Sequence[str] = pipeline.COLUMNS,
+        columns: Sequence[str] = examples.COLUMNS,
     ) -> tf.data.Dataset:
         """Makes the batches that the train command uses, for `fit` and `evaluate`.
 

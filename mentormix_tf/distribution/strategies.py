@@ -1,7 +1,10 @@
 """The devices to train on, as a `tf.distribute` strategy chosen by name."""
 
+import atexit
+import gc
 import json
 import logging
+import multiprocessing.pool
 import os
 from collections.abc import Mapping
 
@@ -237,4 +240,12 @@ def _multi_worker(config):
         except (tf.errors.OpError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             raise InputError(f"{failed} ({reason}): {remedy}.") from error
+    atexit.register(_close_pools)
     return strategy
+
+
+def _close_pools():
+    """Closes TensorFlow's pools of threads, which else end in a traceback after a lost worker."""
+    for found in gc.get_objects():
+        if isinstance(found, multiprocessing.pool.ThreadPool):
+            found.close()

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from etils import epath
 
 from mentormix_tf import files, methods
@@ -47,10 +46,12 @@ class RunFolder:
                 `never`, or can't be read.
         """
         try:
-            held = sorted(file.name for file in self.path.iterdir()) if self.path.exists() else []
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
-            raise InputError(f"model_dir={self.path} can't be used: {reason}.") from error
+            is_there = files.exists(self.path, "model_dir")
+            held = sorted(file.name for file in self.path.iterdir()) if is_there else []
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"model_dir={self.path} can't be used: {files.reason(error)}."
+            ) from error
         if held and resume == "never":
             raise InputError(
                 f"model_dir={self.path} is not empty, and resume=never: name a new folder, or "
@@ -101,8 +102,9 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except (OSError, RecursionError) as error:  # the latter for a path of thousands of folders
-            reason = getattr(error, "strerror", None) or "the path is too long"
-            raise InputError(f"model_dir={self.path} can't be made: {reason}.") from error
+            raise InputError(
+                f"model_dir={self.path} can't be made: {files.reason(error)}."
+            ) from error
         busy = (
             f"model_dir={self.path} is being written by another process: wait for it, or name "
             "a new folder."

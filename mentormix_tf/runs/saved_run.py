@@ -80,12 +80,7 @@ def read(model_dir: epath.PathLike) -> SavedRun:
         InputError: it is not a run's folder, or one of its files can't be read.
     """
     path = files.expanded(model_dir, "model_dir")
-    try:
-        exists = path.exists()
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
-        raise InputError(f"model_dir={model_dir} can't be read: {reason}.") from error
-    if not exists:
+    if not files.exists(path, "model_dir"):
         raise InputError(f"model_dir={model_dir} does not exist.")
     if not path.is_dir():
         raise InputError(f"model_dir={model_dir} is not a folder: name a run's folder.")

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
+from mentormix_tf import files
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import images
 from mentormix_tf.serving.classifier import Classifier
@@ -56,22 +57,22 @@ def _files(name):
         path = pathlib.Path(os.path.expanduser(name))
         if path.is_dir():
             # All but folders, since what can't be read is to get a row as well.
-            files = sorted(
+            found = sorted(
                 file for file in path.rglob("*") if not file.is_dir() and not _hidden(file, path)
             )
-            return [Row(str(file)) for file in files] or [
+            return [Row(str(file)) for file in found] or [
                 Row(name, reason="the folder has no files")
             ]
         if os.path.lexists(path) or not glob.has_magic(name):
             return [Row(name)]
         matches = sorted(glob.glob(str(path), recursive=True))
     except (OSError, ValueError) as error:  # such as a name that is too long
-        return [Row(name, reason=getattr(error, "strerror", None) or str(error))]
+        return [Row(name, reason=files.reason(error))]
     return find(matches) if matches else [Row(name, reason="no file matches")]
 
 
 def _hidden(file, folder):
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+    return any(map(files.is_hidden, file.relative_to(folder).parts))
 
 
 def classify(

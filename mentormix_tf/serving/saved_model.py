@@ -58,8 +58,9 @@ def export(
             with files.new_folder(path) as folder:
                 _write(run, trained, license, folder)
     except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"export_dir={export_dir} can't be written: {reason}.") from error
+        raise InputError(
+            f"export_dir={export_dir} can't be written: {files.reason(error)}."
+        ) from error
     return path
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from mentormix_tf.data import pipeline
+from mentormix_tf.data import examples
 from mentormix_tf.data.splits import NoisySplits
 from mentormix_tf.errors import InputError
 from mentormix_tf.metrics import classification
@@ -57,11 +57,11 @@ def score(
         )
     positions = np.array([list(class_names).index(name) for name in data.class_names])
     column = "true_label" if true_labels else "label"
-    parts = [pipeline.stored_examples(data, name) for name in split.split("+")]
-    examples = functools.reduce(lambda one, other: one.concatenate(other), parts)
+    parts = [examples.stored(data, name) for name in split.split("+")]
+    whole = functools.reduce(lambda one, other: one.concatenate(other), parts)
     if true_labels:
-        examples = examples.filter(lambda example: example[column] >= 0)
-    batches = examples.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+        whole = whole.filter(lambda example: example[column] >= 0)
+    batches = whole.batch(batch_size).prefetch(tf.data.AUTOTUNE)
     found = []
     try:
         with tqdm(desc=f"Classifying {split}", unit=" images", disable=None) as bar:
@@ -69,9 +69,9 @@ def score(
                 scores = classify_encoded(batch["image"])["scores"].numpy()
                 found.append(_predictions(scores, batch, column, positions))
                 bar.update(len(scores))
-    except (*pipeline.DAMAGE, tf.errors.InvalidArgumentError) as error:
-        if pipeline.is_damage(error):
-            raise pipeline.damage(data) from error
+    except (*examples.DAMAGE, tf.errors.InvalidArgumentError) as error:
+        if examples.is_damage(error):
+            raise examples.damage(data) from error
         raise InputError(
             f"{data.path}: an image of {split} can't be decoded: python -m mentormix_tf.verify "
             "names it."

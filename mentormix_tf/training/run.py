@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from mentormix_tf import methods, networks
 from mentormix_tf.config import OutputConfig, RunConfig
-from mentormix_tf.data import augment, pipeline, splits
+from mentormix_tf.data import augment, examples, pipeline, splits
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
@@ -284,10 +284,10 @@ def short_errors(config: RunConfig, strategy: tf.distribute.Strategy) -> Iterato
     """
     try:
         yield
-    except (*pipeline.DAMAGE, tf.errors.InvalidArgumentError) as error:
-        if pipeline.is_damage(error):
+    except (*examples.DAMAGE, tf.errors.InvalidArgumentError) as error:
+        if examples.is_damage(error):
             data = splits.load(splits.folder(splits.resolve(config.data)))
-            raise pipeline.damage(data) from error
+            raise examples.damage(data) from error
         lacking = re.search(r"No registered '(\w+)' OpKernel", str(error))
         if lacking is None:
             raise

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import augment, pipeline, splits, writer
+from mentormix_tf.data import augment, examples, pipeline, splits, writer
 from mentormix_tf.data.sources.base import SourceSplit
 from tests.support.picture_files import encode, exif_block, png_with
 
@@ -130,7 +130,7 @@ def test_batch_larger_than_the_data(digits):
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_ids_on_request(digits, tier):
-    arguments = dict(memory=TIERS[tier], columns=(*pipeline.COLUMNS, "id"))
+    arguments = dict(memory=TIERS[tier], columns=(*examples.COLUMNS, "id"))
     [batch] = take(pipeline.train_batches(digits, 128, 0, PLAIN, (8, 8, 1), **arguments), 1)
     stored = {
         example["id"]: example
@@ -143,7 +143,7 @@ def test_ids_on_request(digits, tier):
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_index_on_request(digits, tier):
-    arguments = dict(memory=TIERS[tier], columns=(*pipeline.COLUMNS, "index"))
+    arguments = dict(memory=TIERS[tier], columns=(*examples.COLUMNS, "index"))
     batches = take(pipeline.train_batches(digits, 128, 0, PLAIN, (8, 8, 1), **arguments), 11)
     stored = list(digits.builder.as_dataset(split="train").as_numpy_iterator())
     index = np.concatenate([batch["index"] for batch in batches])
@@ -162,7 +162,7 @@ class TestHosts:
 
     @pytest.mark.parametrize("tier", TIERS)
     def test_an_epoch_has_each_example_at_most_once(self, digits, tier):
-        columns = (*pipeline.COLUMNS, "index")
+        columns = (*examples.COLUMNS, "index")
         seen = []
         for context in self.contexts(4):
             batches = pipeline.train_batches(
@@ -194,7 +194,7 @@ class TestHosts:
     @pytest.mark.parametrize("tier", TIERS)
     @pytest.mark.parametrize("batch_size", [100, 360, 180])  # 360 examples, 90 per host
     def test_evaluation_sees_every_example_once(self, digits, tier, batch_size):
-        columns = (*pipeline.COLUMNS, "index")
+        columns = (*examples.COLUMNS, "index")
         seen = []
         for context in self.contexts(4, replicas_each=5):
             batches = pipeline.eval_batches(

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import augment, pipeline, prepared, records, splits
+from mentormix_tf.data import augment, examples, pipeline, prepared, records, splits
 
 PLAIN = augment.AUGMENTATIONS["none"]
 
@@ -31,7 +31,7 @@ def forget_fingerprints(path):
     (path / "manifest.json").write_text(json.dumps(manifest))
 
 
-def train(path, memory=pipeline.MEMORY):
+def train(path, memory=examples.MEMORY):
     data = prepared.load(path)
     batches = pipeline.train_batches(data, 128, 0, PLAIN, (8, 8, 1), memory=memory)
     return len(list(batches.take(11).as_numpy_iterator()))
@@ -45,8 +45,8 @@ def test_swapped_files_in_memory(swapped):
 def test_swapped_files_streamed(swapped):
     with pytest.raises(tf.errors.InvalidArgumentError, match=records.NOT_AS_WRITTEN) as raised:
         train(swapped, memory=0)
-    assert pipeline.is_damage(raised.value)
-    assert "train.tfrecord-00000" in str(pipeline.damage(prepared.load(swapped)))
+    assert examples.is_damage(raised.value)
+    assert "train.tfrecord-00000" in str(examples.damage(prepared.load(swapped)))
 
 
 def test_swapped_files_with_an_old_manifest(swapped):

@@ -12,16 +12,16 @@ import tensorflow_datasets as tfds
 
 from mentormix_tf import InputError, files
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import augment, pipeline, splits, verify, writer
+from mentormix_tf.data import augment, examples, pipeline, splits, verify, writer
 
 
-def examples(path, split):
+def read_by_tfds(path, split):
     """Reads a split with TFDS alone, without this package."""
     return list(tfds.builder_from_directory(path).as_dataset(split=split).as_numpy_iterator())
 
 
 def test_tfds_reads_it_alone(digits):
-    train, test = examples(digits.path, "train"), examples(digits.path, "test")
+    train, test = read_by_tfds(digits.path, "train"), read_by_tfds(digits.path, "test")
     assert (len(train), len(test)) == (1437, 360)
     for example in train:
         assert example["image"].shape == (8, 8, 1) and example["image"].dtype == np.uint8
@@ -33,7 +33,7 @@ def test_tfds_reads_it_alone(digits):
 
 
 def test_manifest_tells_the_truth(digits):
-    train = examples(digits.path, "train")
+    train = read_by_tfds(digits.path, "train")
     manifest = json.loads((digits.path / "manifest.json").read_text())
     wrong = np.mean([example["label"] != example["true_label"] for example in train])
     assert manifest["realized_noise_rate"] == wrong == round(0.4 * 1437) / 1437
@@ -71,10 +71,10 @@ def test_other_settings_other_labels(digits, data_dir, change):
 
 def test_validation_is_cut_from_the_noisy_training_examples(digits, data_dir):
     cut = splits.prepare(DataConfig(data_dir=data_dir, validation_fraction=0.2))
-    validation, train = examples(cut.path, "validation"), examples(cut.path, "train")
+    validation, train = read_by_tfds(cut.path, "validation"), read_by_tfds(cut.path, "train")
     assert len(validation) == round(0.2 * 1437)
     labels = {e["id"]: e["label"] for e in validation + train}
-    assert labels == {e["id"]: e["label"] for e in examples(digits.path, "train")}
+    assert labels == {e["id"]: e["label"] for e in read_by_tfds(digits.path, "train")}
     assert 0.3 < 1 - np.mean([e["is_clean"] for e in validation]) < 0.5
     assert cut.manifest["split_sha256"] == digits.manifest["split_sha256"]
 
@@ -83,10 +83,10 @@ def test_part_of_the_training_examples(digits, data_dir):
     part = splits.prepare(
         DataConfig(data_dir=data_dir, train_examples=500, validation_fraction=0.1)
     )
-    validation, train = examples(part.path, "validation"), examples(part.path, "train")
+    validation, train = read_by_tfds(part.path, "validation"), read_by_tfds(part.path, "train")
     assert (len(validation), len(train)) == (50, 450)
-    assert len(examples(part.path, "test")) == len(examples(digits.path, "test"))
-    everything = {e["id"]: e["label"] for e in examples(digits.path, "train")}
+    assert len(read_by_tfds(part.path, "test")) == len(read_by_tfds(digits.path, "test"))
+    everything = {e["id"]: e["label"] for e in read_by_tfds(digits.path, "train")}
     labels = {e["id"]: e["label"] for e in validation + train}
     assert len(labels) == 500
     assert labels.items() <= everything.items()
@@ -109,7 +109,7 @@ def test_noise_files(tmp_path, data_dir):
     made = splits.prepare(
         DataConfig(noise="from_file", noise_file=str(tmp_path / "labels.npy"), data_dir=data_dir)
     )
-    assert {e["label"] for e in examples(made.path, "train")} == {0}
+    assert {e["label"] for e in read_by_tfds(made.path, "train")} == {0}
     np.save(tmp_path / "matrix.npy", np.full((10, 10), 0.1))
     made = splits.prepare(
         DataConfig(noise="matrix", noise_file=str(tmp_path / "matrix.npy"), data_dir=data_dir)
@@ -277,7 +277,7 @@ def test_flipped_bit(copy):
     )
     with pytest.raises(tf.errors.DataLossError):  # no silent loss of the rest of a shard
         list(streamed.take(11))
-    assert file.name in str(pipeline.damage(data))
+    assert file.name in str(examples.damage(data))
     problems = " ".join(examine(path).problems)
     assert "records can be read: the next one is damaged" in problems
 

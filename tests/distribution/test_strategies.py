@@ -108,7 +108,7 @@ def test_when_a_worker_is_lost_the_other_reports_it_and_ends(tmp_path, digits, d
         workers[lost].send_signal(how)
         _, errors = workers[1 - lost].communicate(timeout=90)
     assert workers[1 - lost].returncode == 1
-    assert errors.splitlines()[-1].startswith("error: Another worker has stopped")
+    assert errors.splitlines()[-1].startswith("error: Another worker has stopped"), errors[-3000:]
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from typing import Any
 
 from etils import epath
 
-from mentormix_tf.errors import InputError
+from mentormix_tf import files
+from mentormix_tf.errors import InputError, excerpt
 
 __all__ = ["MANIFEST", "read"]
 
@@ -83,7 +84,7 @@ def _read(path: epath.Path, name: str, check: Callable[[Any], str | None]) -> An
     """Reads a file of the split and checks its contents."""
     contents, problem = None, None
     try:
-        contents = json.loads((path / name).read_bytes())
+        contents = json.loads(files.contents(path / name))
     except OSError as error:
         problem = f"can't be read ({error.strerror})"
     except (ValueError, RecursionError) as error:
@@ -133,7 +134,7 @@ def _check_manifest(manifest: Any) -> str | None:
         except (TypeError, AttributeError):
             right = False
         if not right:
-            return f"has {name}={json.dumps(manifest[name])[:80]}"
+            return f"has {name}={excerpt(json.dumps(manifest[name]), 80)}"
     foreign = manifest["num_examples"].keys() - set(_SPLITS)
     if foreign or "train" not in manifest["num_examples"]:
         return f"has num_examples of {', '.join(manifest['num_examples'])}"
@@ -196,11 +197,11 @@ def _check_info(info: Any, manifest: Mapping[str, Any]) -> str | None:
 def _label_names(path: epath.Path) -> list[str]:
     """The class names that TFDS will read: lines without spaces around them."""
     try:
-        lines = (path / _NAMES).read_text().split("\n")
+        lines = files.contents(path / _NAMES).decode().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path / _NAMES}, which has the names of the classes, can't be read "
-            f"({getattr(error, 'strerror', None) or error}): restore it, or delete {path} and "
+            f"({files.reason(error)}): restore it, or delete {path} and "
             "prepare it again."
         ) from error
     return [line.strip() for line in lines if line.strip()]

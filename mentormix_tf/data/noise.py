@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mentormix_tf.errors import InputError
+from mentormix_tf import files
+from mentormix_tf.errors import InputError, excerpt
 
 __all__ = [
     "LEVELS",
@@ -341,7 +342,7 @@ def _read_array(path: str | os.PathLike) -> np.ndarray:
         if not np.isfinite(array).all():
             raise ValueError("it has numbers that are not finite")
     except (OSError, ValueError, EOFError, MemoryError, RecursionError, SyntaxError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")[:200] or type(error).__name__
+        reason = excerpt(files.reason(error))
         raise InputError(f"noise_file={path} can't be read: {reason}.") from error
     return array.astype(np.float64)
 

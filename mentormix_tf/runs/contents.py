@@ -7,7 +7,7 @@ from typing import Any
 from etils import epath
 
 from mentormix_tf import files
-from mentormix_tf.errors import InputError
+from mentormix_tf.errors import InputError, excerpt
 
 __all__ = ["model", "result"]
 
@@ -106,7 +106,7 @@ def _read(path: epath.Path, kinds: Mapping[str, Callable[[Any], bool]]) -> dict[
         raise InputError(f"{path} is not an object in JSON, as a run writes it: restore it.")
     for name, is_right in kinds.items():
         if name in found and not is_right(found[name]):
-            value = repr(found[name])[:100]
+            value = excerpt(repr(found[name]), 100)
             raise InputError(f"{path} has {name}={value}, as no run writes it: restore it.")
     return found
 

@@ -1,6 +1,7 @@
 """Only the files that this package writes are read; all others are refused in a sentence."""
 
 import json
+import os
 
 import pytest
 
@@ -110,6 +111,10 @@ def test_other_files(copy, name):
         metadata.read(path)
     (path / name).mkdir()
     with pytest.raises(InputError, match=rf"{name} can't be read \(Is a directory"):
+        metadata.read(path)
+    (path / name).rmdir()
+    os.mkfifo(path / name)  # which would wait for its writer
+    with pytest.raises(InputError, match=rf"{name} can't be read \(It is not a regular file"):
         metadata.read(path)
 
 

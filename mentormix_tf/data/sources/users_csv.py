@@ -12,7 +12,7 @@ from mentormix_tf import files
 from mentormix_tf.data.sources import users_own
 from mentormix_tf.data.sources.base import UNKNOWN, Source
 from mentormix_tf.data.sources.users_own import Item, Listing
-from mentormix_tf.errors import InputError
+from mentormix_tf.errors import InputError, excerpt
 
 __all__ = ["COLUMNS", "listing", "load"]
 
@@ -90,7 +90,7 @@ def _rows(text: str, name: str) -> list[tuple[int, _Row]]:
     else:
         header = text.partition("\n")[0].strip()
         missing = "label" if "path" in header.casefold() else "path"
-        raise InputError(f"{name} has no column {missing}: it has {header[:200]!r}.")
+        raise InputError(f"{name} has no column {missing}: it has {excerpt(header)!r}.")
     for column in COLUMNS:
         if columns.count(column) > 1:
             raise InputError(f"{name} has two columns {column}: remove one.")

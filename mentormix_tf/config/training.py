@@ -39,6 +39,8 @@ class TrainingConfig:
         jit_compile: whether to compile the step with XLA; auto compiles on GPUs. On TPUs, the step
             is always compiled.
         precision: float32, or bfloat16 for the network's arithmetic; its weights stay float32.
+        audit: whether to record statistics of each training example, by which the audit command
+            finds wrong labels.
     """
 
     network: str = "small_cnn"
@@ -61,6 +63,7 @@ class TrainingConfig:
     steps_per_execution: int = 1
     jit_compile: Literal["auto", "true", "false"] = "auto"
     precision: str = "float32"
+    audit: bool = False
 
     def __post_init__(self) -> None:
         for name in (

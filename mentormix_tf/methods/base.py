@@ -20,6 +20,7 @@ from mentormix_tf.methods import hyperparameters, network_checks
 from mentormix_tf.methods import labels as label_forms
 from mentormix_tf.methods.batch import Batch, StepData
 from mentormix_tf.methods.checked_model import CheckedModel
+from mentormix_tf.methods.example_statistics import ExampleStatistics
 from mentormix_tf.methods.layer_seeds import seed_layers
 from mentormix_tf.methods.watch import Watch
 from mentormix_tf.methods.weight_average import WeightAverage
@@ -47,6 +48,8 @@ class NoisyLabelModel(CheckedModel):
             the loss, but not biases or BatchNorm. (The released code's 2e-4 · Σ ½W² is 1e-4 here.)
         ema_decay: decay of the moving average of the network's weights, in [0, 1), see
             `averaged`; 0 keeps no average. The network must be built.
+        audit_examples: number of training examples, to record statistics of each for an audit of
+            the labels, see `ExampleStatistics`; 0 records none. Batches must have an `index`.
         **kwargs: `name` and other arguments of `keras.Model`.
 
     Raises:
@@ -64,6 +67,7 @@ class NoisyLabelModel(CheckedModel):
         label_smoothing: float = 0.0,
         weight_decay: float = 0.0,
         ema_decay: float = 0.0,
+        audit_examples: int = 0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -82,6 +86,10 @@ class NoisyLabelModel(CheckedModel):
         self.ema_decay = ema_decay
         if ema_decay:
             self.weight_average = WeightAverage(ema_decay, name="weight_average")
+        if audit_examples:
+            self.statistics = ExampleStatistics(self, audit_examples, num_classes, self.watch)
+        self.audit_examples = audit_examples
+        self.uses_index = self.uses_index or audit_examples > 0
         self.image_shape: tuple[int | None, ...] | None = None  # known from the first pass on
         self._first_pass = self._pass_without_trace
         self._learning_pass = self._pass_with_losses
@@ -160,6 +168,8 @@ class NoisyLabelModel(CheckedModel):
         """
         self.train_steps.assign(train_steps)
         self.first_step.assign(first_step)
+        if self.audit_examples and self.step == first_step:
+            self.statistics.reset()  # forget what an earlier training recorded
         if self.ema_decay and not self.weight_average.built:
             raise InputError(
                 f"ema_decay={self.ema_decay} needs a network that is built: begin it with "
@@ -230,17 +240,6 @@ class NoisyLabelModel(CheckedModel):
         """
         return self._first_pass(images)
 
-    def first_pass_losses(self, batch: Batch) -> tf.Tensor:
-        """Computes the losses of a batch from its `first_pass_logits`.
-
-        Args:
-            batch: the batch as `mix` gets it.
-
-        Returns:
-            `[batch]`, float32.
-        """
-        return self.example_losses(batch, self.first_pass_logits(batch.images))
-
     def mixed(self, data: StepData) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Applies `mix` to a batch as at this step, without changing any variable.
 
@@ -301,7 +300,8 @@ class NoisyLabelModel(CheckedModel):
         replicas.check_part(given.images)
         seed_layers(self, randomness.fold_in(self.step_seed(), 2))
         # Mixed before the tape starts, so that no gradient can flow through it.
-        batch = self.mix(self._with_probabilities(given))
+        unmixed = self._with_probabilities(given)
+        batch = self.mix(unmixed)
         with tf.GradientTape() as tape:
             logits, regularization = self._learning_pass(batch.images)
             losses = self.example_losses(batch, logits)
@@ -314,6 +314,8 @@ class NoisyLabelModel(CheckedModel):
         replicas.apply_gradients(self.optimizer, gradients, self.trainable_weights)
         replicas.average(self._statistics())
         self.after_step(batch, logits)
+        if self.audit_examples:
+            self.statistics.record(unmixed, batch, logits, weights, self.progress() < 0.5)
         if self.ema_decay:
             self.weight_average.update(self._averaged_weights(), self.step)
         self.step.assign_add(1)
@@ -339,6 +341,7 @@ class NoisyLabelModel(CheckedModel):
             "label_smoothing": self.label_smoothing,
             "weight_decay": self.weight_decay,
             "ema_decay": self.ema_decay,
+            "audit_examples": self.audit_examples,
             **{name: getattr(self, name) for name in hyperparameters.names(type(self))},
         }
 

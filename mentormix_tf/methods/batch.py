@@ -26,6 +26,9 @@ class Batch:
         is_clean: `[batch]`, 1 for a right label, 0 for a wrong one, -1 for unknown; None if the
             data set does not have it. Only `Watch` reads it: no loss or weight may depend on it.
         lam: `[batch]`, float32, the λ that images and labels are mixed with; None if unmixed.
+        v: `[batch]`, float32, the mentor's weights of the batch as given; None if `mix` has none.
+        first_logits: `[batch, num_classes]`, float32, from a first pass over the batch as given;
+            None if the method has none.
     """
 
     images: tf.Tensor
@@ -34,6 +37,8 @@ class Batch:
     weight: tf.Tensor | None = None
     is_clean: tf.Tensor | None = None
     lam: tf.Tensor | None = None
+    v: tf.Tensor | None = None
+    first_logits: tf.Tensor | None = None
 
     @classmethod
     def read(

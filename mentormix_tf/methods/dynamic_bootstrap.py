@@ -89,7 +89,8 @@ class DynamicBootstrap(NoisyLabelModel):
         w = self._wrong_label_probability(losses)[:, None]
         self.watch.values(mean_w=w)
         guesses = tf.one_hot(tf.argmax(logits, axis=1), self.num_classes)
-        batch = dataclasses.replace(batch, labels=(1.0 - w) * batch.labels + w * guesses)
+        labels = (1.0 - w) * batch.labels + w * guesses
+        batch = dataclasses.replace(batch, labels=labels, first_logits=logits)
         if self.alpha <= 0:
             return batch
         seed, size = self.step_seed(), tf.shape(losses)

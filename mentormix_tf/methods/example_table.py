@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["ExampleTable", "sum_by_example"]
+__all__ = ["ExampleTable", "first_occurrence", "sum_by_example"]
 
 
 class ExampleTable:
@@ -108,6 +108,18 @@ def sum_by_example(index: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """
     group = tf.searchsorted(tf.sort(index), index)
     return tf.gather(tf.math.unsorted_segment_sum(rows, group, tf.size(index)), group)
+
+
+def first_occurrence(index: tf.Tensor) -> tf.Tensor:
+    """Finds where each example of a batch occurs first.
+
+    Args:
+        index: `[batch]`, int64, positions in the training set.
+
+    Returns:
+        `[batch]`, int32: for each row, the first row with the same index.
+    """
+    return tf.argmax(index[:, None] == index, axis=1, output_type=tf.int32)
 
 
 def _like_rows(mask, rows):

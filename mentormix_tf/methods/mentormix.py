@@ -1,5 +1,6 @@
 """MentorMix, the paper's method: weight, sample, mix up, weight again."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -91,7 +92,8 @@ class MentorMix(NoisyLabelModel):
     def mix(self, batch: Batch) -> Batch:
         if self.alpha <= 0:
             return batch
-        losses = self.first_pass_losses(batch)
+        logits = self.first_pass_logits(batch.images)
+        losses = self.example_losses(batch, logits)
         v = self.mentor(losses, progress=self.progress())
 
         seed = self.step_seed()
@@ -103,7 +105,8 @@ class MentorMix(NoisyLabelModel):
         self.watch.log_weights(batch, v)
         shown = {"gamma": self.mentor.gamma, "lambda": lam, "loss_before_mixing": losses}
         self.watch.values(**shown)
-        return batch.mixed_up(partners, lam)
+        mixed = batch.mixed_up(partners, lam)
+        return dataclasses.replace(mixed, v=v, first_logits=logits)
 
     def example_weights(self, batch: Batch, losses: tf.Tensor) -> tf.Tensor:
         if not self.second_reweight:

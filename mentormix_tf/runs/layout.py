@@ -7,6 +7,7 @@ __all__ = [
     "CONFUSION_PICTURE",
     "EVALUATION",
     "EVALUATIONS",
+    "EXAMPLES",
     "EXPORTS",
     "FLAGS",
     "METRICS",
@@ -21,6 +22,7 @@ METRICS = "metrics.csv"  # a row for each evaluation
 RESULT = "result.json"  # written when all steps are done
 CONFUSION_MATRIX = "confusion_matrix.csv"
 CONFUSION_PICTURE = "confusion_matrix.png"
+EXAMPLES = "examples.npz"  # statistics of each training example, with --audit
 CHECKPOINTS = "checkpoints"
 BEST = "best"  # in CHECKPOINTS: the highest accuracy on the noisy validation split
 TENSORBOARD = "tensorboard"

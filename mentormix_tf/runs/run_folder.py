@@ -17,7 +17,12 @@ from mentormix_tf.runs import contents, flags_txt, layout, result
 
 __all__ = ["AT_THE_END", "HARMLESS", "WRITTEN", "RunFolder", "write_confusion_matrix"]
 
-AT_THE_END = (layout.RESULT, layout.CONFUSION_MATRIX, layout.CONFUSION_PICTURE)
+AT_THE_END = (
+    layout.RESULT,
+    layout.CONFUSION_MATRIX,
+    layout.CONFUSION_PICTURE,
+    layout.EXAMPLES,
+)
 WRITTEN = (layout.METRICS, *AT_THE_END, layout.CHECKPOINTS, layout.TENSORBOARD)
 # Flags that may change when a run resumes: where the data is, how steps run, how many there are.
 HARMLESS = ("data_dir", "steps_per_execution", "jit_compile", "train_steps")

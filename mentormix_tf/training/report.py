@@ -6,7 +6,7 @@ from typing import Any
 from mentormix_tf.data.splits import NoisySplits
 from mentormix_tf.distribution import strategies
 from mentormix_tf.metrics import classification, plots
-from mentormix_tf.runs import layout, run_folder
+from mentormix_tf.runs import examples, layout, run_folder
 from mentormix_tf.runs.result import SPLIT_FACTS
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training.evaluation import Evaluation
@@ -88,7 +88,7 @@ class Report:
         return row
 
     def finish(self, **facts: Any) -> dict[str, Any] | None:
-        """Reports a finished run: confusion_matrix.csv and .png, and result.json.
+        """Reports a finished run: confusion_matrix.csv and .png, examples.npz, and result.json.
 
         Args:
             **facts: further entries of result.json.
@@ -105,12 +105,19 @@ class Report:
         self._tensorboard.write_picture(rows[-1]["step"], "confusion_matrix", picture)
         self.folder.write_rows(rows)
         run_folder.write_confusion_matrix(self.folder.path, matrix, names, picture)
+        model = self.evaluation.model
+        if model.audit_examples:
+            examples.write(
+                self.folder.path / layout.EXAMPLES,
+                model.statistics.read(),
+                self.data.manifest["split_sha256"],
+            )
         return self.folder.write_result(
             rows,
             **{name: self.data.manifest[name] for name in SPLIT_FACTS},
             class_accuracies=classification.class_accuracies(matrix, names),
             **facts,
-            device=strategies.describe(self.evaluation.model.distribute_strategy),
+            device=strategies.describe(model.distribute_strategy),
         )
 
     def _is_time_for_a_picture(self, step):

@@ -164,7 +164,8 @@ class Setup:
         )
         self._columns = ["image", "label"]
         self._columns += ["is_clean"] if data.manifest["realized_noise_rate"] is not None else []
-        self._columns += ["index"] if methods.get(config.method).uses_index else []
+        needs_index = methods.get(config.method).uses_index or training.audit
+        self._columns += ["index"] if needs_index else []
         with strategy.scope():
             self.model = build_model(
                 config, image_shape, len(data.class_names), data.num_examples("train")
@@ -337,6 +338,7 @@ def build_model(
         label_smoothing=training.label_smoothing,
         weight_decay=training.weight_decay,
         ema_decay=training.ema_decay,
+        audit_examples=num_examples if training.audit else 0,
         **config.hyperparameters,
     )
     schedule = model.shape_schedule(

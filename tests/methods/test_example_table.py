@@ -45,6 +45,7 @@ def train_step_graph(name):
     """The graph of a method's train step, for a training set of NUM_EXAMPLES."""
     network = keras.Sequential([keras.layers.Input((7,)), keras.layers.Dense(4)])
     chosen = dict(temperatures="both") if name == "data_parameters" else {}
+    chosen |= dict(audit_examples=NUM_EXAMPLES) if name == "mentormix" else {}
     model = methods.build(name, network, 4, NUM_EXAMPLES, **chosen)
     model.compile(keras.optimizers.SGD(0.1))
     spec = {
@@ -66,7 +67,7 @@ def sized_by_examples(graph):
     ]
 
 
-@pytest.mark.parametrize("name", ["data_parameters", "o2u"])
+@pytest.mark.parametrize("name", ["data_parameters", "o2u", "mentormix"])
 def test_a_step_makes_nothing_as_long_as_the_training_set(name):
     graph = train_step_graph(name)
     assert not sized_by_examples(graph)

@@ -173,7 +173,8 @@ def test_no_gradient_flows_through_the_mix(network, data):
     model.compile("sgd")
     one_hot = tf.one_hot(labels, 5)
     with tf.GradientTape() as tape:
-        losses = model.first_pass_losses(Batch(tf.constant(images), one_hot))
+        batch = Batch(tf.constant(images), one_hot)
+        losses = model.example_losses(batch, model.first_pass_logits(batch.images))
         v = model.mentor(losses, progress=1.0)
     assert all(g is None for g in tape.gradient(v, network.trainable_weights))
 
@@ -184,7 +185,7 @@ def test_first_pass_uses_batch_statistics(network, data):
     one_hot = tf.one_hot(labels, 5)
     before = [variable.numpy() for variable in network.variables]
     batch = Batch(tf.constant(images), one_hot)
-    losses = model.first_pass_losses(batch)
+    losses = model.example_losses(batch, model.first_pass_logits(batch.images))
     for variable, value in zip(network.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
     trained = model.example_losses(batch, network(images, training=True))

@@ -45,7 +45,9 @@ def train(data_dir, folder, replicas, stops):
     virtual = {"strategy": "mirrored", "num_virtual_devices": replicas} if replicas > 1 else {}
     config = RunConfig(
         data=DataConfig(data_dir=data_dir),
-        training=TrainingConfig(network="plain", train_steps=30, eval_every=10, ema_decay=0.9),
+        training=TrainingConfig(
+            network="plain", train_steps=30, eval_every=10, ema_decay=0.9, audit=True
+        ),
         method="mentornet",
     )
     try:
@@ -74,3 +76,10 @@ for row, other in zip(one, changed, strict=True):
     assert row.keys() == other.keys() and row["loss"] > 0.1
     for name, value in row.items():
         np.testing.assert_allclose(other[name], value, rtol=1e-4, err_msg=name)
+alone, other = (np.load(f"{folder}/{name}/examples.npz") for name in ("one", "changed"))
+with alone, other:
+    assert set(alone.files) > {"margin", "v", "probabilities"} and alone["count"].sum() == 30 * 128
+    for name in set(alone.files) - {"split_sha256", "rival", "forgetting_events"}:
+        np.testing.assert_allclose(other[name], alone[name], rtol=1e-3, atol=1e-3, err_msg=name)
+    # A margin of almost 0 may have either sign.
+    assert (alone["rival"] == other["rival"]).mean() > 0.99

@@ -32,7 +32,9 @@ NOT_COMPARED = ("images_per_second", "input_wait", "git_revision")
 def config(data_dir, method):
     return RunConfig(
         data=DataConfig(data_dir=data_dir, validation_fraction=0.1),
-        training=TrainingConfig(batch_size=64, train_steps=40, eval_every=20, ema_decay=0.9),
+        training=TrainingConfig(
+            batch_size=64, train_steps=40, eval_every=20, ema_decay=0.9, audit=True
+        ),
         method=method,
         hyperparameters={"second_reweight": True} if method == "mentormix" else {},
     )
@@ -97,6 +99,9 @@ def left(folder):
         for name in reader.get_variable_to_shape_map():
             if name.endswith("VARIABLE_VALUE"):
                 values[part, pathlib.Path(path).name, name] = reader.get_tensor(name)
+    if (folder / "examples.npz").exists():
+        with np.load(folder / "examples.npz") as examples:
+            values |= {("examples", "", name): examples[name] for name in examples.files}
     return rows, {k: v for k, v in result.items() if k not in NOT_COMPARED}, values
 
 

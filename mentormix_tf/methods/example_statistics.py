@@ -5,6 +5,7 @@ predicts another class than the label says.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -127,7 +128,7 @@ class ExampleStatistics:
             - `probabilities`, `[examples, 2, classes]`, float32: mean probability of each class, if
               examples times classes are at most 2**24.
         """
-        table = keras.ops.convert_to_numpy(self._table.variable)
+        table: Any = keras.ops.convert_to_numpy(self._table.variable)
         halves = table[:, : -len(_STATE)].reshape(len(table), 2, self._summed)
         state = dict(zip(_STATE, table[:, -len(_STATE) :].T, strict=True))
         count = halves[:, :, 0]

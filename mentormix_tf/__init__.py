@@ -5,6 +5,7 @@
     model = mm.MentorMix(network, num_classes=10)           # wraps any Keras network
     split = mm.load_split("cifar10", noise_level=0.4)       # a data set with noisy labels
     run = mm.open_run("runs/mine")                          # the output of the train command
+    report = mm.audit(model, images, labels)                # which labels are wrong
 
 The names below are imported on first use, because TensorFlow takes seconds to import.
 """
@@ -18,6 +19,7 @@ from mentormix_tf.version import __version__
 
 if TYPE_CHECKING:
     from mentormix_tf import methods, metrics, mixing, networks
+    from mentormix_tf.auditing.subjects import audit
     from mentormix_tf.data import noise
     from mentormix_tf.data.splits import load_split
     from mentormix_tf.methods import MentorMix, Vanilla, load_model
@@ -33,6 +35,7 @@ _MODULES = {
 _NAMES = {  # name -> module that defines it
     "MentorMix": "methods",
     "Vanilla": "methods",
+    "audit": "auditing.subjects",
     "load_model": "methods",
     "load_split": "data.splits",
     "open_run": "serving.run",
@@ -43,6 +46,7 @@ __all__ = [
     "MentorMix",
     "Vanilla",
     "__version__",
+    "audit",
     "load_model",
     "load_split",
     "methods",

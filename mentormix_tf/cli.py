@@ -15,6 +15,7 @@ COMMANDS = {
     "verify": "read every record of a prepared split and report damage",
     "evaluate": "measure a run's network, or an exported one, on a split",
     "predict": "classify image files",
+    "audit": "say which labels of a training set are probably wrong",
     "export": "write a run's network as a SavedModel for serving",
     "study": "train a grid of runs, and make its tables and figures",
     "train_mentor": "train MentorNet-PD on its curriculum",

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-__all__ = ["Interpolation", "MentorKind"]
+__all__ = ["GammaP", "Interpolation", "MentorKind"]
 
+GammaP = float | Literal["auto"]
 Interpolation = Literal["nearest", "linear", "lower", "higher", "midpoint"]
 MentorKind = Literal["threshold", "mentornet_pd"]

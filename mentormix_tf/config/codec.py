@@ -44,8 +44,8 @@ class Field:
 
     Attributes:
         name: its name, which is also that of its flag.
-        kind: bool, int, float, str, a `Literal` of strings, or a `tuple` of one of these; or
-            `X | None` if it can be unset.
+        kind: bool, int, float, str, a `Literal` of strings, or a `tuple` of one of these; a number
+            or a word, `float | Literal[...]`; or `X | None` if it can be unset.
         default: its default value.
         help: its help text, on one line.
     """
@@ -91,6 +91,9 @@ def parse(kind: Any, text: str, name: str) -> Any:
         InputError: the text does not represent a value of this kind.
     """
     kind = without_none(kind)
+    if _is_union(kind):
+        number, word = typing.get_args(kind)
+        return _parse_either(number, word, text, name)
     if typing.get_origin(kind) is tuple:
         return tuple(parse(typing.get_args(kind)[0], part, name) for part in _parts(text, name))
     if typing.get_origin(kind) is Literal:
@@ -160,12 +163,27 @@ def build(config_class: type, texts: Mapping[str, str]) -> Any:
 
 def is_optional(kind: Any) -> bool:
     """Whether a setting may be None."""
-    return isinstance(kind, types.UnionType) and type(None) in typing.get_args(kind)
+    return _is_union(kind) and type(None) in typing.get_args(kind)
 
 
 def without_none(kind: Any) -> Any:
     """Returns X for `X | None`, and any other kind unchanged."""
     return typing.get_args(kind)[0] if is_optional(kind) else kind
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
+
+
+def _parse_either(number: Any, word: Any, text: str, name: str) -> Any:
+    """Parses the text of a value that is a number or one of some words."""
+    for kind in (word, number):
+        try:
+            return parse(kind, text, name)
+        except InputError:
+            pass
+    words = ", ".join(typing.get_args(word))
+    raise InputError(f"{name}={text} must be {EXPECTED[number]} or {words}.")
 
 
 def _parts(text: str, name: str) -> list[str]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 __all__ = [
     "BuildableModel",
+    "calls_from_the_end",
     "flatten_layers",
     "has_unbuilt_layers",
     "kernels",
@@ -56,20 +57,34 @@ def has_unbuilt_layers(layer: keras.Layer) -> bool:
     return not all(each.built for each in flatten_layers(layer))
 
 
-def last_operations(network: keras.Model) -> list[keras.Operation]:
+def calls_from_the_end(
+    network: keras.Model,
+) -> list[tuple[keras.Operation, keras.KerasTensor | None]]:
     """Lists the operations that make a network's output, from the last one back.
 
     Each takes the output of the next. The list ends before an operation of several inputs, and is
-    empty for subclassed networks, whose operations are unknown.
+    empty for subclassed networks, whose operations are unknown. A network inside the network is one
+    operation.
+
+    Returns:
+        Each operation with its input; None for an operation of several inputs or of none.
     """
     found, outputs = [], getattr(network, "outputs", None)
     while outputs:
         operation, node, _ = outputs[0]._keras_history
-        if getattr(operation, "outputs", None):  # a network inside the network
-            return [*found, *last_operations(operation)]
-        found.append(operation)
         inputs = operation._inbound_nodes[node].input_tensors
         outputs = inputs if len(inputs) == 1 else None
+        found.append((operation, outputs[0] if outputs else None))
+    return found
+
+
+def last_operations(network: keras.Model) -> list[keras.Operation]:
+    """Lists the operations of `calls_from_the_end`, and enters a network inside the network."""
+    found = []
+    for operation, _ in calls_from_the_end(network):
+        if getattr(operation, "outputs", None):
+            return [*found, *last_operations(operation)]  # pyright: ignore[reportArgumentType]
+        found.append(operation)
     return found
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from mentormix_tf.errors import InputError
 from mentormix_tf.mentors.base import Mentor
+from mentormix_tf.mentors.label_agreement import LabelAgreement
 from mentormix_tf.mentors.mentornet_pd import MentorNetPD, if_there
 from mentormix_tf.mentors.threshold import ThresholdMentor
 
@@ -11,6 +12,7 @@ MENTORS: dict[str, type[Mentor]] = {"threshold": ThresholdMentor, "mentornet_pd"
 
 __all__ = [
     "MENTORS",
+    "LabelAgreement",
     "Mentor",
     "MentorNetPD",
     "ThresholdMentor",

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import keras
 import tensorflow as tf
 
-from mentormix_tf.config.choices import Interpolation
+from mentormix_tf.config.choices import GammaP, Interpolation
 from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
 
@@ -22,7 +22,7 @@ class Mentor(keras.layers.Layer):
     Subclasses compute v from the losses and γ in `weigh`.
 
     Args:
-        gamma_p: the percentile, as a fraction in [0, 1].
+        gamma_p: the percentile, as a fraction in [0, 1]; or auto if each call gives it.
         loss_ema_decay: in [0, 1); γ ← decay·γ + (1 - decay)·percentile.
         percentile_interpolation: the percentile between two losses, as in `numpy.percentile`.
         burn_in: fraction of training, in [0, 1], in which every weight is 1.
@@ -34,7 +34,7 @@ class Mentor(keras.layers.Layer):
 
     def __init__(
         self,
-        gamma_p: float,
+        gamma_p: GammaP,
         loss_ema_decay: float = 0.5,
         percentile_interpolation: Interpolation = "nearest",
         burn_in: float = 0.0,
@@ -42,7 +42,9 @@ class Mentor(keras.layers.Layer):
     ):
         # Losses and γ are float32, whatever the network's compute dtype.
         super().__init__(**{**kwargs, "dtype": "float32"})
-        if not 0.0 <= gamma_p <= 1.0:
+        if isinstance(gamma_p, str) and gamma_p != "auto":
+            raise InputError(f"gamma_p={gamma_p} must be a number or auto.")
+        if not isinstance(gamma_p, str) and not 0.0 <= gamma_p <= 1.0:
             raise InputError(f"gamma_p={gamma_p} must lie in [0, 1]: it is a fraction of a batch.")
         if not 0.0 <= loss_ema_decay < 1.0:
             raise InputError(f"loss_ema_decay={loss_ema_decay} must lie in [0, 1).")
@@ -67,18 +69,26 @@ class Mentor(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, losses: tf.Tensor, progress: tf.Tensor | float) -> tf.Tensor:
+    def call(
+        self,
+        losses: tf.Tensor,
+        progress: tf.Tensor | float,
+        gamma_p: tf.Tensor | GammaP | None = None,
+    ) -> tf.Tensor:
         """Updates γ with the losses of a batch, then computes the weights.
 
         Args:
             losses: `[batch]`, float32, this replica's losses.
             progress: scalar, float32, in [0, 1], the fraction of training that is done.
+            gamma_p: the percentile of this batch, by default the mentor's own.
 
         Returns:
             `[batch]`, float32, weights in [0, 1].
         """
         percentile: Any = keras.ops.quantile(
-            replicas.gather(losses), self.gamma_p, method=self.percentile_interpolation
+            replicas.gather(losses),
+            self.gamma_p if gamma_p is None else gamma_p,
+            method=self.percentile_interpolation,
         )
         gamma = self.loss_ema_decay * self.gamma + (1.0 - self.loss_ema_decay) * percentile
         self.gamma.assign(gamma)

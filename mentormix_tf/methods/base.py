@@ -129,7 +129,7 @@ class NoisyLabelModel(CheckedModel):
         """Computes the weight of each example; no gradient flows through it.
 
         Args:
-            batch: the batch that `mix` returned.
+            batch: the batch that `mix` returned, with the `logits` of the network.
             losses: `[batch]`, float32, from `example_losses`.
 
         Returns:
@@ -305,6 +305,7 @@ class NoisyLabelModel(CheckedModel):
         with tf.GradientTape() as tape:
             logits, regularization = self._learning_pass(batch.images)
             losses = self.example_losses(batch, logits)
+            batch = dataclasses.replace(batch, logits=tf.stop_gradient(logits))
             weights = self.example_weights(batch, tf.stop_gradient(losses))
             losses *= tf.stop_gradient(weights)
             # Gradients are summed over the replicas: each adds its share of the global mean.
@@ -315,7 +316,7 @@ class NoisyLabelModel(CheckedModel):
         replicas.average(self._statistics())
         self.after_step(batch, logits)
         if self.audit_examples:
-            self.statistics.record(unmixed, batch, logits, weights, self.progress() < 0.5)
+            self.statistics.record(unmixed, batch, weights, self.progress() < 0.5)
         if self.ema_decay:
             self.weight_average.update(self._averaged_weights(), self.step)
         self.step.assign_add(1)

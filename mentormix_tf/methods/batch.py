@@ -29,6 +29,8 @@ class Batch:
         v: `[batch]`, float32, the mentor's weights of the batch as given; None if `mix` has none.
         first_logits: `[batch, num_classes]`, float32, from a first pass over the batch as given;
             None if the method has none.
+        logits: `[batch, num_classes]`, float32, from the pass that the network learns from; None
+            before it.
     """
 
     images: tf.Tensor
@@ -39,6 +41,7 @@ class Batch:
     lam: tf.Tensor | None = None
     v: tf.Tensor | None = None
     first_logits: tf.Tensor | None = None
+    logits: tf.Tensor | None = None
 
     @classmethod
     def read(

@@ -57,7 +57,6 @@ class ExampleStatistics:
         self,
         given: Batch,
         trained: Batch,
-        logits: tf.Tensor,
         weights: tf.Tensor,
         is_early: tf.Tensor,
     ) -> None:
@@ -65,12 +64,12 @@ class ExampleStatistics:
 
         Args:
             given: the batch before the method's `mix`, with `index`.
-            trained: the batch that `mix` returned.
-            logits: `[batch, num_classes]`, float32, of the images in `trained`.
+            trained: the batch that `mix` returned, with the `logits` of the network.
             weights: `[batch]`, float32, from the method's `example_weights`.
             is_early: scalar, bool, whether this is the first half of training.
         """
         counted = tf.ones_like(weights)
+        logits: Any = trained.logits  # not None, as the step is over
         if trained.first_logits is not None:
             logits = trained.first_logits
         elif trained.lam is not None:

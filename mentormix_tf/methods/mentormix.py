@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from mentormix_tf import mentors, mixing, randomness
-from mentormix_tf.config.choices import Interpolation, MentorKind
+from mentormix_tf.config.choices import GammaP, Interpolation, MentorKind
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.batch import Batch
@@ -34,7 +34,7 @@ class MentorMix(NoisyLabelModel):
         network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
         gamma_p: percentile of the losses that γ follows, in [0, 1]: about the share of labels
-            that are right.
+            that are right; or auto, the share that the network agrees with.
         alpha: λ ~ Beta(alpha, alpha); a large alpha mixes half and half, 0 or less disables mixing.
         burn_in: fraction of training, in [0, 1], in which every label is trusted.
         loss_ema_decay: decay of γ, a moving average of the percentile, in [0, 1).
@@ -54,7 +54,7 @@ class MentorMix(NoisyLabelModel):
         network: keras.Model,
         num_classes: int,
         *,
-        gamma_p: float = 0.6,
+        gamma_p: GammaP = 0.6,
         alpha: float = 8.0,
         burn_in: float = 0.09,
         loss_ema_decay: float = 0.5,
@@ -67,6 +67,11 @@ class MentorMix(NoisyLabelModel):
         super().__init__(network, num_classes, **kwargs)
         if not math.isfinite(alpha):
             raise InputError(f"alpha={alpha} must be a finite number.")
+        if gamma_p == "auto" and alpha <= 0:
+            raise InputError(
+                f"alpha={alpha} leaves out the first pass, from which gamma_p=auto is found: give "
+                "gamma_p as a number."
+            )
         self.gamma_p = gamma_p
         self.alpha = alpha
         self.burn_in = burn_in
@@ -84,6 +89,9 @@ class MentorMix(NoisyLabelModel):
         build = mentors.build
         self.mentor = build(mentor, mentornet_checkpoint, **settings, name="mentor")
         self.second_mentor = build(mentor, mentornet_checkpoint, **settings, name="second_mentor")
+        self.agreement = mentors.LabelAgreement(name="agreement") if gamma_p == "auto" else None
+        if self.agreement is not None:
+            self.watch.add("gamma_p")
         if alpha > 0:
             self.watch.add("gamma", *WEIGHT_METRICS, "lambda", "loss_before_mixing")
         if second_reweight:
@@ -94,7 +102,11 @@ class MentorMix(NoisyLabelModel):
             return batch
         logits = self.first_pass_logits(batch.images)
         losses = self.example_losses(batch, logits)
-        v = self.mentor(losses, progress=self.progress())
+        gamma_p = None
+        if self.agreement is not None:
+            gamma_p = self.agreement(batch.labels, logits)
+            self.watch.values(gamma_p=gamma_p)
+        v = self.mentor(losses, progress=self.progress(), gamma_p=gamma_p)
 
         seed = self.step_seed()
         probabilities = mixing.partner_probabilities(v)
@@ -111,7 +123,8 @@ class MentorMix(NoisyLabelModel):
     def example_weights(self, batch: Batch, losses: tf.Tensor) -> tf.Tensor:
         if not self.second_reweight:
             return tf.ones_like(losses)
-        v = self.second_mentor(losses, progress=self.progress())
+        gamma_p = None if self.agreement is None else self.agreement.average()
+        v = self.second_mentor(losses, progress=self.progress(), gamma_p=gamma_p)
         self.watch.values(second_gamma=self.second_mentor.gamma, second_mean_v=v)
         return v
 

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from mentormix_tf import mentors
-from mentormix_tf.config.choices import Interpolation, MentorKind
+from mentormix_tf.config.choices import GammaP, Interpolation, MentorKind
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.batch import Batch
 from mentormix_tf.methods.watch import WEIGHT_METRICS
@@ -27,7 +27,7 @@ class MentorNet(NoisyLabelModel):
         network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
         gamma_p: percentile of the losses that γ follows, in [0, 1]: about the share of labels
-            that are right.
+            that are right; or auto, the share that the network agrees with.
         burn_in: fraction of training, in [0, 1], in which every label is trusted.
         loss_ema_decay: decay of γ, a moving average of the percentile, in [0, 1).
         percentile_interpolation: the percentile between two losses, as in numpy.percentile.
@@ -45,7 +45,7 @@ class MentorNet(NoisyLabelModel):
         network: keras.Model,
         num_classes: int,
         *,
-        gamma_p: float = 0.75,
+        gamma_p: GammaP = 0.75,
         burn_in: float = 0.09,
         loss_ema_decay: float = 0.5,
         percentile_interpolation: Interpolation = "nearest",
@@ -69,10 +69,15 @@ class MentorNet(NoisyLabelModel):
             burn_in=burn_in,
             name="mentor",
         )
-        self.watch.add("gamma", *WEIGHT_METRICS)
+        self.agreement = mentors.LabelAgreement(name="agreement") if gamma_p == "auto" else None
+        self.watch.add(*(["gamma_p"] if gamma_p == "auto" else []), "gamma", *WEIGHT_METRICS)
 
     def example_weights(self, batch: Batch, losses: tf.Tensor) -> tf.Tensor:
-        v = self.mentor(losses, progress=self.progress())
+        gamma_p = None
+        if self.agreement is not None:
+            gamma_p = self.agreement(batch.labels, batch.logits)
+            self.watch.values(gamma_p=gamma_p)
+        v = self.mentor(losses, progress=self.progress(), gamma_p=gamma_p)
         self.watch.values(gamma=self.mentor.gamma)
         self.watch.log_weights(batch, v)
         return v

@@ -1,6 +1,10 @@
 """Names of the files and folders in a run's folder."""
 
 __all__ = [
+    "AUDIT",
+    "AUDIT_PAGE",
+    "AUDIT_SUMMARY",
+    "AUDIT_TABLE",
     "BEST",
     "CHECKPOINTS",
     "CONFUSION_MATRIX",
@@ -31,3 +35,7 @@ TENSORBOARD = "tensorboard"
 EVALUATIONS = "evaluation"  # a folder for each, with a confusion matrix and this file:
 EVALUATION = "evaluation.json"
 EXPORTS = "export"  # a folder for each version of the SavedModel
+AUDIT = "audit"  # a folder with these files:
+AUDIT_TABLE = "audit.csv"
+AUDIT_PAGE = "audit.html"
+AUDIT_SUMMARY = "audit.json"

@@ -7,6 +7,9 @@ import keras
 from etils import epath
 
 from mentormix_tf import files
+from mentormix_tf.auditing import subjects
+from mentormix_tf.auditing.result import Audit
+from mentormix_tf.auditing.subjects import Features
 from mentormix_tf.config import RunConfig
 from mentormix_tf.runs import layout, saved_run
 from mentormix_tf.serving import classifier, evaluation, image_files, saved_model
@@ -29,7 +32,7 @@ def open_run(model_dir: epath.PathLike) -> "Run":
 
 
 class Run:
-    """A run, read from its folder. Only `evaluate` needs the data set.
+    """A run, read from its folder. Only `evaluate` and `audit` need the data set.
 
     Methods take the name of the `weights` to use: `last`, those of the last step; `best`, those
     with the highest accuracy on noisy validation labels; `averaged`, their moving average; or
@@ -92,6 +95,18 @@ class Run:
         return evaluation.evaluate(
             self._saved, config, split, weights, true_labels, batch_size, output_dir
         )
+
+    def audit(self, features: Features = "auto", weights: str = "auto") -> Audit:
+        """Audits the training labels, as `python -m mentormix_tf.audit` does.
+
+        Args:
+            features: see `subjects.audit`.
+            weights: see `Run`.
+
+        Raises:
+            InputError: see `subjects.of_run`.
+        """
+        return subjects.of_run(self._saved, features, weights)
 
     def predict(self, *names: str, weights: str = "auto", top_k: int = 1) -> Iterator[Row]:
         """Classifies image files, as `python -m mentormix_tf.predict` does.

@@ -71,8 +71,9 @@ def recorded(batches, is_mixed=False, jit_compile=False):
 
     def record(index, labels, logits, lam, v, is_early):
         given = Batch(tf.zeros([BATCH, 1]), tf.one_hot(labels, CLASSES), index=index)
-        trained = Batch(given.images, given.labels, lam=lam if is_mixed else None)
-        statistics.record(given, trained, logits, v, is_early)
+        lam = lam if is_mixed else None
+        trained = Batch(given.images, given.labels, lam=lam, logits=logits)
+        statistics.record(given, trained, v, is_early)
 
     function = tf.function(record, jit_compile=jit_compile)
     for batch in batches:

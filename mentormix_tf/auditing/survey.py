@@ -1,0 +1,72 @@
+"""One pass of a trained network over a training set: its predictions and, on request, features."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from mentormix_tf.errors import InputError
+from mentormix_tf.networks import heads
+from mentormix_tf.networks.heads import FeatureLayer
+
+__all__ = ["Survey", "survey"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What a network says of each example.
+
+    Attributes:
+        probabilities: `[n, num_classes]`, float32.
+        features: `[n, size]`, float32; None if they were not asked for.
+    """
+
+    probabilities: np.ndarray
+    features: np.ndarray | None = None
+
+
+def survey(
+    network: keras.Model,
+    batches: Iterable[tf.Tensor | np.ndarray],
+    count: int,
+    layer: FeatureLayer | None = None,
+) -> Survey:
+    """Classifies examples in inference mode, in the order in which they come.
+
+    Args:
+        network: Keras network from images `[batch, height, width, channels]`, as it was trained on,
+            to logits or probabilities `[batch, num_classes]`.
+        batches: batches of images.
+        count: number of examples; what is beyond it, in the last batch, is left out.
+        layer: which features to return, see `heads.features`.
+
+    Raises:
+        InputError: the network has no such features, or its output is NaN or infinite.
+    """
+    model = network if layer is None else heads.features(network, layer)
+    classify = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    outputs, features = [], []
+    with tqdm(desc="Surveying", total=count, unit=" images", disable=None) as bar:
+        for images in batches:
+            found = classify(tf.cast(images, tf.float32))
+            if layer is not None:
+                features.append(found[0].numpy().astype(np.float32))
+                found = found[1]
+            outputs.append(tf.cast(found, tf.float32).numpy())
+            bar.update(min(len(outputs[-1]), count - bar.n))
+    output = np.concatenate(outputs)[:count]
+    if not np.isfinite(output).all():
+        raise InputError(
+            f"The network {network.name} gives values that are NaN or infinite: audit a network "
+            "that was trained with a finite loss, on images as it was trained on."
+        )
+    return Survey(_probabilities(output), np.concatenate(features)[:count] if features else None)
+
+
+def _probabilities(output):
+    """Probabilities from logits, or from the output of a network that ends in a softmax."""
+    is_done = (output >= 0.0).all() and np.allclose(output.sum(axis=1), 1.0, atol=1e-3)
+    return output if is_done else tf.nn.softmax(output).numpy()

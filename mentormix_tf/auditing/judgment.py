@@ -1,6 +1,7 @@
 """Puts together what is known of the labels of a training set."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ def judge(
     survey: Survey | None = None,
     files: Sequence[str] | None = None,
     notes: Sequence[str] = (),
+    **more: Any,
 ) -> Audit:
     """Judges labels by what training recorded, by a survey, or by both.
 
@@ -34,23 +36,31 @@ def judge(
         survey: what the trained network says of the examples.
         files: path of each image; "" where it has none.
         notes: what the user should know.
+        **more: other fields of `Audit`.
     """
-    found, beliefs = {}, []
+    found, beliefs, num_classes = {}, [], len(class_names)
     if statistics is not None:
-        found["training_score"] = scores.of_training(statistics)
-        beliefs.append(_belief(statistics, given, len(class_names)))
+        found["training_score"] = scores.of_training(statistics, given)
+        if "probabilities" in statistics:
+            beliefs.append(_early(statistics["probabilities"]))
     if survey is not None:
         found["self_confidence"] = scores.of_predictions(survey.probabilities, given)
         beliefs.append(survey.probabilities)
         if survey.features is not None:
-            gaussian = robust_gaussian.fit(survey.features, given, len(class_names))
+            gaussian = robust_gaussian.fit(survey.features, given, num_classes)
             distances = gaussian.squared_distances(survey.features)
             found["feature_score"] = scores.of_features(distances, given)
             beliefs.append(scores.class_shares(distances, given))
-    belief = sum(np.asarray(each, np.float64) for each in beliefs) / len(beliefs)
-    predicted = belief.argmax(axis=1)
+    if beliefs:
+        belief: Any = np.mean(beliefs, axis=0, dtype=np.float64)
+        predicted = belief.argmax(axis=1)
+        believed = noise_rate.confident_classes(given, belief)
+    else:  # too many classes to know more of each example than its label's rival
+        assert statistics is not None
+        agrees = _early(statistics["agreement"]) >= 0.5
+        predicted = believed = np.where(agrees, given, statistics["rival"])
+    rate = noise_rate.estimate(given, believed, num_classes)
     quality = scores.combined(list(found.values()))
-    rate = noise_rate.estimate(given, belief)
     suspects = np.flatnonzero(predicted != given)
     suspects = suspects[np.argsort(quality[suspects], kind="stable")]
     is_issue = np.zeros(len(given), bool)
@@ -67,26 +77,16 @@ def judge(
         noise_rate=rate,
         split_sha256=split_sha256,
         notes=notes,
+        features=None if survey is None else survey.features,
+        **more,
     )
 
 
-def _belief(statistics, given, num_classes):
-    """The mean probability of each class in the first half of training, `[n, num_classes]`.
-
-    Later the network has learned more of the wrong labels.
-    """
-    if "probabilities" in statistics:
-        return _early(statistics["probabilities"])
-    # Else the label and its rival share what there is, by how often the label was predicted.
-    agreement = _early(statistics["agreement"])
-    belief, rows = np.zeros([len(given), num_classes]), np.arange(len(given))
-    belief[rows, statistics["rival"]] = 1.0 - agreement
-    belief[rows, given] = agreement
-    return belief
-
-
 def _early(halves):
-    """Values of the first half of training, or of the second where there are none; else 0."""
+    """Values of the first half of training, or of the second where there are none; else 0.
+
+    Later, the network has learned more of the wrong labels.
+    """
     early, late = np.moveaxis(np.nan_to_num(halves), 1, 0)
     is_known = ~np.isnan(halves[:, 0])
     return np.where(is_known, early, late)

@@ -1,14 +1,17 @@
 """The result of an audit: which labels are probably wrong, and how many."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import json
 from typing import Any
 
 import numpy as np
 from etils import epath
 
 from mentormix_tf import files
-from mentormix_tf.auditing.noise_rate import NoiseRate
+from mentormix_tf.auditing import gallery
+from mentormix_tf.auditing.findings import Findings
+from mentormix_tf.errors import InputError
+from mentormix_tf.reports import audit_page
 from mentormix_tf.runs import layout
 
 __all__ = ["Audit"]
@@ -17,46 +20,14 @@ _SHOWN = 10  # examples and pairs of classes in the summary
 
 
 @dataclasses.dataclass(frozen=True)
-class Audit:
-    """An audit of the n labels of a training set, in its order. Classes are integers from 0.
+class Audit(Findings):
+    """An audit of the labels of a training set: its `Findings`, which it can print and save.
 
     Attributes:
-        class_names: the name of each class.
-        ids: `[n]`, text, the examples' names in the data set.
-        files: `[n]`, text, the path of each image in the user's folder; "" where it has none.
-        given: `[n]`, int64, the given labels.
-        predicted: `[n]`, int64, the class that the network sees.
-        label_quality: `[n]`, float64, in [0, 1], low = suspicious; see `scores`.
-        is_label_issue: `[n]`, bool: the estimated number of wrong labels, of the lowest quality.
-        columns: more columns of audit.csv by name, `[n]` each: the scores that `label_quality` is
-            the mean of, and what training recorded.
-        noise_rate: how many labels are wrong, and which classes are confused.
-        split_sha256: that of the split, or of ids and labels.
-        notes: what the user should know, such as which scores there are, one sentence each.
+        folder: where `save` writes by default.
     """
 
-    class_names: Sequence[str]
-    ids: np.ndarray
-    files: np.ndarray
-    given: np.ndarray
-    predicted: np.ndarray
-    label_quality: np.ndarray
-    is_label_issue: np.ndarray
-    columns: Mapping[str, np.ndarray]
-    noise_rate: NoiseRate
-    split_sha256: str
-    notes: Sequence[str] = ()
-
-    def order(self) -> np.ndarray:
-        """The positions of all examples, `[n]`, int64, the most suspicious first."""
-        return np.argsort(self.label_quality, kind="stable")
-
-    def confusions(self) -> np.ndarray:
-        """Counts the flagged labels: `[given class, predicted class]`, int64."""
-        counts = np.zeros([len(self.class_names)] * 2, np.int64)
-        flagged = self.is_label_issue & (self.given != self.predicted)
-        np.add.at(counts, (self.given[flagged], self.predicted[flagged]), 1)
-        return counts
+    folder: epath.PathLike = layout.AUDIT
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of audit.csv, in the order of the training set."""
@@ -73,20 +44,55 @@ class Audit:
         lists = [values.tolist() for values in columns.values()]
         return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
 
-    def save_csv(self, folder: epath.PathLike) -> epath.Path:
-        """Writes audit.csv, a row for each example, and returns its path.
+    def save(self, folder: epath.PathLike | None = None, top: int = 500) -> epath.Path:
+        """Writes audit.csv, audit.html and audit.json.
+
+        Args:
+            folder: where to; by default, `folder`. An audit may replace itself, but no other.
+            top: number of examples that audit.html shows with their images, the most suspicious.
+
+        Returns:
+            The folder.
 
         Raises:
-            InputError: it can't be written.
+            InputError: the folder can't be written, or holds another audit.
         """
-        path = epath.Path(folder) / layout.AUDIT_TABLE
-        files.write_csv(path, self.rows())
+        path = files.expanded(folder or self.folder, "output_dir")
+        self._make(path)
+        files.write_csv(path / layout.AUDIT_TABLE, self.rows())
+        title = f"Label audit of {self.subject.get('dataset', 'a training set')}"
+        subtitle = str(self.subject.get("model_dir", self.subject.get("model", "")))
+        page = gallery.page(self, top, title, subtitle)
+        files.write(path / layout.AUDIT_PAGE, audit_page.render(page))
+        files.write(path / layout.AUDIT_SUMMARY, json.dumps(self.summary(), indent=2) + "\n")
         return path
+
+    def _make(self, path):
+        """Makes the folder for the results."""
+        written = (layout.AUDIT_TABLE, layout.AUDIT_PAGE, layout.AUDIT_SUMMARY)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            taken = [name for name in written if (path / name).exists()]
+        except OSError as error:
+            raise InputError(
+                f"output_dir={path} can't be written: {files.reason(error)}."
+            ) from error
+        try:
+            there = files.read_json(path / layout.AUDIT_SUMMARY)
+            is_repeated = there["split_sha256"] == self.split_sha256
+        except (InputError, KeyError, TypeError):
+            is_repeated = False
+        if taken and not is_repeated:
+            raise InputError(
+                f"output_dir={path} holds another {taken[0]}: name a new folder, or move that one "
+                "away."
+            )
 
     def summary(self) -> dict[str, Any]:
         """The contents of audit.json: what was found, without the single examples."""
         rate, names = self.noise_rate, self.class_names
         return {
+            **self.subject,
             "split_sha256": self.split_sha256,
             "num_examples": len(self.ids),
             "num_label_issues": int(self.is_label_issue.sum()),
@@ -98,7 +104,7 @@ class Audit:
             },
             "confusions": [
                 {"given_label": names[i], "predicted_label": names[j], "count": int(count)}
-                for i, j, count in self._pairs()
+                for i, j, count in self.pairs()
             ],
             "notes": list(self.notes),
         }
@@ -107,7 +113,7 @@ class Audit:
         """The audit in a few lines, for a console."""
         rate, (low, high) = self.noise_rate.rate, self.noise_rate.interval
         names, count = self.class_names, len(self.ids)
-        pairs = [f"{names[i]} → {names[j]} ({n})" for i, j, n in self._pairs()[:_SHOWN]]
+        pairs = [f"{names[i]} → {names[j]} ({n})" for i, j, n in self.pairs()[:_SHOWN]]
         row = "  {:<28}{:<18}{:<18}{:>8}".format
         lines = [
             *self.notes,
@@ -118,17 +124,10 @@ class Audit:
             row("most suspicious", "given", "suggested", "quality"),
         ]
         for i in self.order()[:_SHOWN]:
-            given, predicted = names[self.given[i]], names[self.predicted[i]]
+            given, predicted = names[int(self.given[i])], names[int(self.predicted[i])]
             quality = f"{self.label_quality[i]:.3f}"
             lines.append(row(str(self.ids[i])[-27:], given[:17], predicted[:17], quality))
         return "\n".join(lines)
-
-    def _pairs(self):
-        """The confused classes with their counts, the most frequent first."""
-        counts = self.confusions()
-        pairs = np.argwhere(counts)
-        order = np.argsort(-counts[tuple(pairs.T)], kind="stable")
-        return [(i, j, int(counts[i, j])) for i, j in pairs[order].tolist()]
 
 
 def _short(values: np.ndarray) -> np.ndarray:

@@ -19,16 +19,30 @@ __all__ = [
 ]
 
 
-def of_training(statistics: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The probability that training gave the label: its geometric mean in each half, averaged.
+def of_training(statistics: Mapping[str, np.ndarray], labels: np.ndarray) -> np.ndarray:
+    """How the label fared against the likeliest other class, on average over training.
+
+    With p the mean probability of the label in a half of training and q that of the likeliest other
+    class, the mean of ½(1 + p - q), the normalized margin, and of p / (p + q); averaged over both
+    halves. It is 0.5 where p = q.
+
+    Without the probabilities of all classes, it is the geometric mean of p alone.
 
     Args:
         statistics: from `ExampleStatistics.read`.
+        labels: `[n]`, integers in [0, num_classes).
 
     Returns:
         `[n]`, float64, in [0, 1]; NaN for an example that training has not seen.
     """
-    return mean_of_known(np.exp(statistics["log_probability"].astype(np.float64)), axis=1)
+    if "probabilities" not in statistics:
+        return mean_of_known(np.exp(statistics["log_probability"].astype(np.float64)), axis=1)
+    others = statistics["probabilities"].astype(np.float64)
+    rows = np.arange(len(labels))
+    p = others[rows, :, labels]
+    others[rows, :, labels] = -1.0
+    q = others.max(axis=2)
+    return mean_of_known(0.25 * (1.0 + p - q) + 0.5 * p / (p + q), axis=1)
 
 
 def of_predictions(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

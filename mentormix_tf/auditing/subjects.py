@@ -3,12 +3,12 @@
 import os
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import keras
 import numpy as np
 
-from mentormix_tf.auditing import judgment
+from mentormix_tf.auditing import gallery, judgment
 from mentormix_tf.auditing.result import Audit
 from mentormix_tf.auditing.survey import survey
 from mentormix_tf.data import examples as stored_examples
@@ -81,7 +81,15 @@ def audit(
     _check_names(names, num_classes, ids, len(labels))
     given = labels.astype(np.int64)
     return judgment.judge(
-        names, ids, given, labels_sha256(ids, given), statistics, found, notes=_notes(statistics)
+        names,
+        ids,
+        given,
+        labels_sha256(ids, given),
+        statistics,
+        found,
+        notes=_notes(statistics),
+        images=gallery.of_arrays(images),
+        subject={"model": model.name},
     )
 
 
@@ -123,7 +131,10 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
         statistics,
         found,
         _files(data, ids),
-        _notes(statistics, run),
+        _notes(statistics),
+        images=gallery.of_split(data),
+        subject={"dataset": data.manifest["dataset"], "model_dir": str(run.path)},
+        folder=run.path / layout.AUDIT,
     )
 
 
@@ -192,7 +203,7 @@ def _layer(features, network, has_statistics):
     return "convolution" if heads.has(network, "convolution") else None
 
 
-def _notes(statistics, method=None):
+def _notes(statistics):
     """What the user should know of the evidence."""
     if statistics is None:
         return [

@@ -1,0 +1,1 @@
+"""Pages: results that people look at in a browser."""

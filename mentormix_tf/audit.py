@@ -72,7 +72,8 @@ class _CallableModule(types.ModuleType):
         return subjects.audit(*args, **kwargs)
 
 
-sys.modules[__name__].__class__ = _CallableModule
+_this = sys.modules[__name__]
+_this.__class__ = _CallableModule
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import keras
 import numpy as np
 
+from mentormix_tf.auditing import features as feature_models
 from mentormix_tf.auditing import gallery, judgment
 from mentormix_tf.auditing.result import Audit
 from mentormix_tf.auditing.survey import survey
@@ -17,7 +18,6 @@ from mentormix_tf.data.prepared import NoisySplits
 from mentormix_tf.data.writer import labels_sha256
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
-from mentormix_tf.networks import heads
 from mentormix_tf.runs import examples, layout, saved_run
 from mentormix_tf.runs.saved_run import SavedRun
 
@@ -54,7 +54,7 @@ def audit(
         labels: `[n]`, integers in [0, num_classes), or one-hot `[n, num_classes]`.
         class_names: the name of each class; by default, its number.
         ids: a name for each example; by default, its position.
-        features: features of the network to judge by, see `heads.features`, or none. auto is none
+        features: features of the network to judge by, see `features.model`, or none. auto is none
             if training recorded statistics, else convolution if the network has feature maps.
 
     Raises:
@@ -200,7 +200,7 @@ def _layer(features, network, has_statistics):
         return None
     if features != "auto":
         return features
-    return "convolution" if heads.has(network, "convolution") else None
+    return "convolution" if feature_models.has(network, "convolution") else None
 
 
 def _notes(statistics):

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from mentormix_tf.auditing import features as feature_models
+from mentormix_tf.auditing.features import FeatureLayer
 from mentormix_tf.errors import InputError
-from mentormix_tf.networks import heads
-from mentormix_tf.networks.heads import FeatureLayer
 
 __all__ = ["Survey", "survey"]
 
@@ -41,12 +41,12 @@ def survey(
             to logits or probabilities `[batch, num_classes]`.
         batches: batches of images.
         count: number of examples; what is beyond it, in the last batch, is left out.
-        layer: which features to return, see `heads.features`.
+        layer: which features to return, see `features.model`.
 
     Raises:
         InputError: the network has no such features, or its output is NaN or infinite.
     """
-    model = network if layer is None else heads.features(network, layer)
+    model = network if layer is None else feature_models.model(network, layer)
     classify = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
     outputs, features = [], []
     with tqdm(desc="Surveying", total=count, unit=" images", disable=None) as bar:

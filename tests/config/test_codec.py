@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mentormix_tf import methods, train
 from mentormix_tf.aot_compile import StepConfig, TargetConfig
+from mentormix_tf.audit import AuditConfig
 from mentormix_tf.config import (
     DataConfig,
     OutputConfig,
@@ -22,6 +23,7 @@ from mentormix_tf.config import (
     flagfile,
 )
 from mentormix_tf.config import run as run_config
+from mentormix_tf.config.choices import GammaP
 from mentormix_tf.config.codec import Field
 from mentormix_tf.config.flags import FlagSet
 from mentormix_tf.errors import InputError
@@ -35,7 +37,7 @@ from mentormix_tf.train_mentor import TrainMentorConfig
 
 CONFIGS = [
     *(DataConfig, TrainingConfig, StrategyConfig, OutputConfig, MethodConfig, InsteadConfig),
-    *(PrepareConfig, EvaluateConfig, PredictConfig, ExportConfig, StudyConfig),
+    *(PrepareConfig, EvaluateConfig, PredictConfig, ExportConfig, AuditConfig, StudyConfig),
     *(TrainMentorConfig, StepConfig, TargetConfig),
 ]
 # Characters that a reader may mistake for a comment, a quote, a line's end or a list's comma.
@@ -49,6 +51,9 @@ def values(field: Field, is_in_list=False):
         part = dataclasses.replace(field, kind=typing.get_args(kind)[0], default=None)
         several = st.lists(values(part, is_in_list=True), max_size=3).map(tuple)
         return st.one_of(st.just(field.default), several)
+    if typing.get_origin(kind) is typing.Union:
+        parts = [dataclasses.replace(field, kind=each) for each in typing.get_args(kind)]
+        return st.one_of(*map(values, parts))
     if typing.get_origin(kind) is Literal:
         return st.sampled_from(typing.get_args(kind))
     if kind is str:
@@ -70,9 +75,8 @@ def configs(draw, config_class):
     fields = codec.fields(config_class)
     changed = draw(st.lists(st.sampled_from(fields), max_size=3, unique_by=lambda f: f.name))
     given = {field.name: draw(values(field)) for field in changed}
-    required = {EvaluateConfig: "model_dir", PredictConfig: "model_dir", ExportConfig: "model_dir"}
-    if config_class in required:
-        given[required[config_class]] = draw(NASTY.map(str.rstrip).filter(bool))
+    if config_class in (EvaluateConfig, PredictConfig, ExportConfig, AuditConfig):
+        given["model_dir"] = draw(NASTY.map(str.rstrip).filter(bool))
     try:
         return config_class(**given)
     except InputError:
@@ -214,3 +218,15 @@ def test_hyperparameters_are_read_from_source_as_python_sees_them(name):
 def test_sizes_of_images(size):
     with pytest.raises(InputError, match=rf"image_size={size} must lie in \[0, 16384\]"):
         TrainingConfig(image_size=size)
+
+
+@pytest.mark.parametrize(("text", "value"), [("auto", "auto"), (" AUTO", "auto"), ("0.5", 0.5)])
+def test_a_number_or_a_word(text, value):
+    assert codec.parse(GammaP, text, "gamma_p") == value
+    assert codec.from_yaml(GammaP, value, "gamma_p") == value
+
+
+@pytest.mark.parametrize("text", ["", "automatic", "0,5"])
+def test_neither_a_number_nor_a_word(text):
+    with pytest.raises(InputError, match=f"gamma_p={text} must be a number or auto"):
+        codec.parse(GammaP, text, "gamma_p")

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from mentormix_tf import InputError, networks
-from mentormix_tf.networks import heads
+from mentormix_tf.auditing import features as feature_models
 
 
 def images(shape, count=3):
@@ -17,7 +17,7 @@ def images(shape, count=3):
 def test_penultimate_features_give_the_logits(name):
     shape = (32, 32, 3)
     network = networks.build(name, shape, 5)
-    features, logits = heads.features(network, "penultimate")(images(shape), training=False)
+    features, logits = feature_models.model(network, "penultimate")(images(shape), training=False)
     np.testing.assert_allclose(logits, network(images(shape), training=False), rtol=1e-5, atol=1e-5)
     dense = [layer for layer in network.layers if isinstance(layer, layers.Dense)][-1]
     np.testing.assert_allclose(dense(features), logits, rtol=1e-5, atol=1e-5)
@@ -26,7 +26,7 @@ def test_penultimate_features_give_the_logits(name):
 def test_convolution_features_are_spatial_means():
     stack = [layers.Input((8, 8, 1)), layers.Rescaling(1 / 255), layers.Conv2D(6, 3)]
     network = keras.Sequential([*stack, layers.ReLU(), layers.Flatten(), layers.Dense(4)])
-    features, _ = heads.features(network, "convolution")(images((8, 8, 1)))
+    features, _ = feature_models.model(network, "convolution")(images((8, 8, 1)))
     maps = network.layers[2](network.layers[1](network.layers[0](images((8, 8, 1)))))
     np.testing.assert_allclose(features, np.mean(maps, axis=(1, 2)), rtol=1e-5)
 
@@ -35,7 +35,7 @@ def test_convolution_features_are_spatial_means():
 def test_all_families_have_convolution_features(name):
     shape = (32, 32, 3)
     network = networks.build(name, shape, 5)
-    features, logits = heads.features(network, "convolution")(images(shape), training=False)
+    features, logits = feature_models.model(network, "convolution")(images(shape), training=False)
     assert features.shape[0] == 3 and features.shape[1] > 10 and features.dtype == "float32"
     np.testing.assert_allclose(logits, network(images(shape), training=False), rtol=1e-5, atol=1e-5)
 
@@ -43,15 +43,15 @@ def test_all_families_have_convolution_features(name):
 def test_what_has_no_features():
     dense = keras.Sequential([layers.Input((8, 8, 1)), layers.Rescaling(0.1), layers.Flatten()])
     dense.add(layers.Dense(3))
-    assert heads.has(dense, "penultimate") and not heads.has(dense, "convolution")
+    assert feature_models.has(dense, "penultimate") and not feature_models.has(dense, "convolution")
     with pytest.raises(InputError, match="features=convolution can't be found in the network"):
-        heads.features(dense, "convolution")
+        feature_models.model(dense, "convolution")
 
     class Own(keras.Model):
         def call(self, inputs):
             return inputs
 
     with pytest.raises(InputError, match="must be Sequential or functional and end with a dense"):
-        heads.features(Own(), "penultimate")
+        feature_models.model(Own(), "penultimate")
     with pytest.raises(InputError, match="features=last is unknown"):
-        heads.features(dense, "last")
+        feature_models.model(dense, "last")

@@ -7,12 +7,12 @@ import keras
 from mentormix_tf.distribution import keras_internals
 from mentormix_tf.errors import InputError
 
-__all__ = ["FeatureLayer", "features", "has"]
+__all__ = ["FeatureLayer", "has", "model"]
 
 FeatureLayer = Literal["penultimate", "convolution"]
 
 
-def features(network: keras.Model, layer: FeatureLayer) -> keras.Model:
+def model(network: keras.Model, layer: FeatureLayer) -> keras.Model:
     """Makes a model of the features that a network computes, with the same weights.
 
     Args:
@@ -45,12 +45,12 @@ def features(network: keras.Model, layer: FeatureLayer) -> keras.Model:
 
 
 def has(network: keras.Model, layer: FeatureLayer) -> bool:
-    """Whether `features` can be made of a network."""
+    """Whether `model` can be made of a network."""
     return _tensor(network, layer) is not None
 
 
 def _tensor(network, layer):
-    """The tensor of a network that `features` describes; None if there is none."""
+    """The tensor of a network that `model` describes; None if there is none."""
     for operation, tensor in keras_internals.calls_from_the_end(network):
         if tensor is None:
             return None

@@ -117,8 +117,9 @@ def test_as_spreadsheets_save_them(base, write, encoding, delimiter, line_end):
     labels, kept = np.array([0, 0, 1]), np.ones(3, bool)
     sha256 = corrections.labels_sha256(ids, labels.tolist())
     quoted = [f'"{i}"'.replace('e "d"', 'e ""d""') for i in ("a,b", "'=1+1", 'quote "d"')]
-    decisions = [("keep", ""), ("Relabel ", "dog"), ("keep", "")]
-    rows = [delimiter.join((i, *each)) for i, each in zip(quoted, decisions, strict=True)]
+    rows = [
+        delimiter.join(row) for row in zip(quoted, ["keep", "Relabel ", "keep"], ["", "dog", ""])
+    ]
     lines = [f"# split_sha256={sha256}{delimiter}{delimiter}", delimiter.join(corrections.COLUMNS)]
     path = write([])
     text = line_end.join([*lines, *rows, delimiter * 2, ""])
@@ -135,9 +136,7 @@ BAD = {
     "begins with '' instead of": "",
     "has no column decision: it has 'id,label'": "# split_sha256=SHA\nid,label\nA,1\n",
     "line 3: the split has no example 'nobody'": "# split_sha256=SHA\nid,decision\nnobody,drop\n",
-    "line 4: 'A' was decided in line 3 already": (
-        "# split_sha256=SHA\nid,decision\nA,drop\nA,drop\n"
-    ),
+    "line 4: 'A' was decided in line 3 already": "# split_sha256=SHA\nid,decision\nA,drop\nA,drop\n",
     "line 3: decision='remove' is unknown: choose one of relabel, keep, drop": (
         "# split_sha256=SHA\nid,decision\nA,remove\n"
     ),

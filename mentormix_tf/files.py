@@ -32,7 +32,6 @@ __all__ = [
     "read_json",
     "reason",
     "size",
-    "unguarded",
     "write",
     "write_csv",
 ]
@@ -103,8 +102,8 @@ def _shown(cell: Any) -> Any:
     return f"'{cell}" if is_formula and not is_number(cell) else cell
 
 
-def unguarded(cell: str) -> str:
-    """The text of a cell as it was before `csv_text` guarded it."""
+def _stored(cell: str) -> str:
+    """The inverse of `_shown`."""
     return cell[1:] if re.match(r"'+[=+\-@\t\r＝＋－＠]", cell) else cell
 
 
@@ -164,7 +163,7 @@ def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
         rows = list(csv.reader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} can't be read: {reason(error)}.") from error
-    header, *rows = [[unguarded(cell) for cell in row] for row in rows if row] or [[]]
+    header, *rows = [[_stored(cell) for cell in row] for row in rows if row] or [[]]
     if any(len(row) != len(header) for row in rows):
         raise InputError(f"{path} has rows with more or fewer cells than its header: restore it.")
     return [dict(zip(header, row, strict=True)) for row in rows]

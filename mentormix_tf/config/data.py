@@ -23,8 +23,6 @@ class DataConfig:
             matrix for --noise=matrix or the labels for --noise=from_file.
         validation_fraction: fraction of the noisy training examples to hold out, in [0, 1), for
             choosing hyperparameters without the test labels.
-        corrections: files of a person's corrections, as an audit's page saves them, separated by
-            commas; each applies to the labels after the one before.
         train_examples: number of training examples to use, chosen at random by noise_seed;
             validation examples are taken out of these. Default: all.
         data_dir: folder of TensorFlow Datasets, for prepared splits and downloads.
@@ -38,7 +36,6 @@ class DataConfig:
     noise_seed: int = 0
     noise_file: str = ""
     validation_fraction: float = 0.0
-    corrections: tuple[str, ...] = ()
     train_examples: int | None = None
     data_dir: str = "~/tensorflow_datasets"
     max_image_pixels: int = 50_000_000

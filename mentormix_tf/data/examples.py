@@ -198,8 +198,7 @@ class Examples:
 
         def parse(index, record):
             example = features.deserialize_example(record, decoders=skip)
-            known = {"verified": tf.constant(-1, tf.int64), **example, "index": index}
-            return {name: known[name] for name in names or self.names}
+            return {name: {**example, "index": index}[name] for name in names or self.names}
 
         return examples.map(parse, num_parallel_calls=AUTOTUNE)
 

@@ -50,7 +50,6 @@ _CLASSES = {  # feature: (class in tensorflow_datasets.core.features, key of its
     "is_clean": ("tensor_feature.Tensor", "tensor"),
     "label": ("class_label_feature.ClassLabel", "classLabel"),
     "true_label": ("tensor_feature.Tensor", "tensor"),
-    "verified": ("tensor_feature.Tensor", "tensor"),
 }
 _MODULE = "tensorflow_datasets.core.features."
 
@@ -119,7 +118,6 @@ def _check_manifest(manifest: Any) -> str | None:
     }
     later: dict[str, Callable[[Any], bool]] = {
         "train_examples": _is_count,
-        "corrections": _are_corrections,
         "label_names": lambda value: all(isinstance(name, str) for name in value),
         "fingerprints": lambda value: (
             value.keys() == manifest["files"].keys()
@@ -146,9 +144,7 @@ def _check_manifest(manifest: Any) -> str | None:
 def _check_features(features: Any) -> str | None:
     """Says what is wrong with the features; None if they are those of `writer.NoisyLabels`."""
     parts = dict(features["featuresDict"]["features"])
-    optional = parts.keys() & {"verified"}  # in splits with corrections
-    is_whole = parts.keys() - optional == _CLASSES.keys() - {"verified"}
-    if features.keys() != {"featuresDict", "pythonClassName"} or not is_whole:
+    if features.keys() != {"featuresDict", "pythonClassName"} or parts.keys() != _CLASSES.keys():
         return f"has other features than {', '.join(_CLASSES)}"
     named = {"all": (features, "features_dict.FeaturesDict", "featuresDict")}
     named |= {name: (parts[name], *_CLASSES[name]) for name in parts}
@@ -213,16 +209,6 @@ def _label_names(path: epath.Path) -> list[str]:
 
 def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**63
-
-
-def _are_corrections(value: Any) -> bool:
-    keys = {"sha256", "split_sha256", "relabel", "keep", "drop"}
-    return isinstance(value, list) and all(
-        each.keys() == keys
-        and all(re.fullmatch("[0-9a-f]{64}", each[name]) for name in ("sha256", "split_sha256"))
-        and all(_is_count(each[name]) for name in ("relabel", "keep", "drop"))
-        for each in value
-    )
 
 
 def _are_counts(value: Any) -> bool:

@@ -82,8 +82,7 @@ class NoisySplits:
             columns: columns of a batch. The default is image `[batch, height, width, channels]`,
                 float32 in [0, 255], and label, true_label and is_clean, `[batch]`, int64; methods
                 that store values per example also need index, `[batch]`, int64, the example's
-                position in its split. verified, `[batch]`, int64, is 1 where a person has confirmed
-                or set the label, else -1.
+                position in its split.
 
         Returns:
             Batches as dicts from column to tensor.
@@ -100,13 +99,6 @@ class NoisySplits:
             return pipeline.train_batches(self, batch_size, seed, how, shape, columns=columns)
         return pipeline.eval_batches(self, split, batch_size, how, shape, columns=columns)
 
-    def _corrections(self) -> list[str]:
-        counts = ("relabel", "relabeled"), ("keep", "kept"), ("drop", "dropped")
-        return [
-            "  corrections  " + ", ".join(f"{each[name]:,} {text}" for name, text in counts)
-            for each in self.manifest.get("corrections", ())
-        ]
-
     def text(self) -> str:
         """Summarizes the split for the user in a few lines."""
         manifest = self.manifest
@@ -120,7 +112,6 @@ class NoisySplits:
                 f"{manifest['noise_seed']}",
                 f"  examples     {counts}, {len(self.class_names)} classes",
                 f"  wrong labels {wrong}",
-                *self._corrections(),
                 f"  sha256       {manifest['split_sha256']}",
                 f"  folder       {self.path}",
             ]

@@ -17,7 +17,7 @@ from etils import epath
 
 from mentormix_tf import files
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import corrections, images, noise, sources
+from mentormix_tf.data import images, noise, sources
 from mentormix_tf.data.prepared import NoisySplits, load
 from mentormix_tf.data.sources import users_csv, users_folder, users_own
 from mentormix_tf.data.writer import NoisyLabels, NoisyLabelsConfig, SplitPlan
@@ -82,17 +82,7 @@ def resolve(config: DataConfig) -> DataConfig:
     noise_file = config.noise_file and str(files.expanded(config.noise_file, "noise_file"))
     if noise_file and not os.path.isfile(noise_file):
         raise InputError(f"noise_file={config.noise_file} does not exist.")
-    corrected = tuple(str(files.expanded(path, "corrections")) for path in config.corrections)
-    for path in corrected:
-        if not os.path.isfile(path):
-            raise InputError(f"corrections={path} is not a file: name what an audit's page saved.")
-    return dataclasses.replace(
-        config,
-        noise=chosen,
-        noise_level=level,
-        noise_file=noise_file,
-        corrections=corrected,
-    )
+    return dataclasses.replace(config, noise=chosen, noise_level=level, noise_file=noise_file)
 
 
 def folder(config: DataConfig) -> epath.Path:
@@ -113,8 +103,6 @@ def folder(config: DataConfig) -> epath.Path:
         parts.append(_text(config.noise_level))
     if config.noise_file:
         parts.append(_hash(config.noise_file))
-    if config.corrections:
-        parts.append(f"corrected{corrections.fingerprint(config.corrections)}")
     parts.append(f"seed{config.noise_seed}")
     if config.validation_fraction:
         parts.append(f"val{_text(config.validation_fraction)}")
@@ -208,23 +196,13 @@ def _write(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
         _check_none_lost(source, train)
     labels = _noisy_labels(config, source, train)
     taken, held_out = _cut(config, len(labels))
-    verified, record = None, []
-    if config.corrections:
-        corrected = corrections.apply(
-            config.corrections, train.ids, labels, taken | held_out, source.class_names
-        )
-        labels, verified, record = corrected.labels, corrected.verified, corrected.record
-        taken, held_out = taken & corrected.kept, held_out & corrected.kept
-        if not taken.any():
-            raise InputError("corrections drop all training examples: keep some.")
-    plans = {"train": SplitPlan(train, labels, taken, verified)}
+    plans = {"train": SplitPlan(train, labels, taken)}
     if held_out.any():
-        plans["validation"] = SplitPlan(train, labels, held_out, verified)
+        plans["validation"] = SplitPlan(train, labels, held_out)
     if test is not None:
         plans["test"] = SplitPlan(test, test.labels, np.ones(len(test.labels), bool))
     settings = {name: getattr(config, name) for name in _SETTINGS}
     settings |= {"train_examples": config.train_examples} if config.train_examples else {}
-    settings |= {"corrections": record} if record else {}
     builder_config = NoisyLabelsConfig(
         name=path.parent.name,
         settings=settings,

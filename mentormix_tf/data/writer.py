@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from mentormix_tf import files, version
 from mentormix_tf.data import noise, records
 from mentormix_tf.data.metadata import MANIFEST
-from mentormix_tf.data.sources.base import UNKNOWN, SourceSplit
+from mentormix_tf.data.sources.base import SourceSplit
 
 __all__ = [
     "NoisyLabels",
@@ -34,14 +34,11 @@ class SplitPlan:
         source: where the images come from.
         labels: `[n]`, int64, the labels to store: the source's own, or noisy ones.
         kept: `[n]`, bool, which of the source's examples are in this split.
-        verified: `[n]`, int64, 1 where a person has confirmed or set the label, else -1; None if
-            nobody has looked at them.
     """
 
     source: SourceSplit
     labels: np.ndarray
     kept: np.ndarray
-    verified: np.ndarray | None = None
 
     def __len__(self) -> int:
         return int(self.kept.sum())
@@ -50,14 +47,10 @@ class SplitPlan:
     def is_clean(self) -> np.ndarray:
         """`[n]`, int64: the source's own values, recomputed where `labels` differ from its labels.
 
-        1 where the label is right, 0 where it is wrong, -1 where unknown, as it is where a person
-        has changed a label whose truth is unknown.
+        1 where the label is right, 0 where it is wrong, -1 where unknown.
         """
-        changed, truth = self.labels != self.source.labels, self.source.true_labels
-        is_clean = np.where(changed, self.labels == truth, self.source.is_clean)
-        if self.verified is None:
-            return is_clean
-        return np.where(changed & (self.verified == 1) & (truth == UNKNOWN), UNKNOWN, is_clean)
+        changed = self.labels != self.source.labels
+        return np.where(changed, self.labels == self.source.true_labels, self.source.is_clean)
 
 
 @dataclasses.dataclass
@@ -83,8 +76,7 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
     """Writes the splits of a `NoisyLabelsConfig`.
 
     An example has id, image (in its original encoding), label (the one to train on), true_label
-    (-1 where unknown) and is_clean (1 for right, 0 for wrong, -1 for unknown). In a split with
-    corrections, it also has verified: 1 if a person has confirmed or set the label, else -1.
+    (-1 where unknown) and is_clean (1 for right, 0 for wrong, -1 for unknown).
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -101,8 +93,6 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
             "true_label": np.int64,
             "is_clean": np.int64,
         }
-        if any(plan.verified is not None for plan in config.plans.values()):
-            features["verified"] = np.int64
         return tfds.core.DatasetInfo(
             builder=self,
             description=f"{config.settings['dataset']} with {config.settings['noise']} labels.",
@@ -116,20 +106,18 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, plan):
         is_clean = plan.is_clean
-        features: Any = self.info.features
-        is_corrected = "verified" in features
         for i, image in enumerate(plan.source.images()):
             if plan.kept[i]:
-                example = {
-                    "id": plan.source.ids[i],
-                    "image": image,
-                    "label": int(plan.labels[i]),
-                    "true_label": int(plan.source.true_labels[i]),
-                    "is_clean": int(is_clean[i]),
-                }
-                if is_corrected:
-                    example["verified"] = -1 if plan.verified is None else int(plan.verified[i])
-                yield plan.source.ids[i], example
+                yield (
+                    plan.source.ids[i],
+                    {
+                        "id": plan.source.ids[i],
+                        "image": image,
+                        "label": int(plan.labels[i]),
+                        "true_label": int(plan.source.true_labels[i]),
+                        "is_clean": int(is_clean[i]),
+                    },
+                )
 
     def _download_and_prepare(self, *args, **kwargs):
         super()._download_and_prepare(*args, **kwargs)

@@ -198,7 +198,8 @@ class Examples:
 
         def parse(index, record):
             example = features.deserialize_example(record, decoders=skip)
-            return {name: {**example, "index": index}[name] for name in names or self.names}
+            example = {"verified": tf.constant(-1, tf.int64), **example, "index": index}
+            return {name: example[name] for name in names or self.names}
 
         return examples.map(parse, num_parallel_calls=AUTOTUNE)
 

@@ -1,9 +1,10 @@
 """Batches for training and evaluation, as `tf.data` data sets of dicts.
 
 A batch has image `[batch, height, width, channels]`, float32 in [0, 255], and label, true_label and
-is_clean, `[batch]`, int64. Two more columns can be requested with `columns=(*COLUMNS, ...)`: index,
-`[batch]`, int64, the example's position in its split, and id, `[batch]`, string, which XLA and TPUs
-don't support.
+is_clean, `[batch]`, int64. More columns can be requested with `columns=(*COLUMNS, ...)`: index,
+`[batch]`, int64, the example's position in its split; verified, `[batch]`, int64, 1 where a person
+has confirmed or set the label, otherwise -1; and id, `[batch]`, string, which XLA and TPUs don't
+support.
 
 Each of several hosts makes its part of every global batch. A split in memory is held by every host
 as a whole, so global batches have the same examples on any number of hosts. Of a streamed split

@@ -82,7 +82,8 @@ class NoisySplits:
             columns: columns of a batch. The default is image `[batch, height, width, channels]`,
                 float32 in [0, 255], and label, true_label and is_clean, `[batch]`, int64; methods
                 that store values per example also need index, `[batch]`, int64, the example's
-                position in its split.
+                position in its split. verified, `[batch]`, int64, is 1 where a person has confirmed
+                or set the label, otherwise -1.
 
         Returns:
             Batches as dicts from column to tensor.
@@ -106,12 +107,18 @@ class NoisySplits:
         rate = manifest["realized_noise_rate"]
         wrong = "unknown" if rate is None else f"{rate:.2%} of the training labels"
         counts = ", ".join(f"{count:,} {name}" for name, count in manifest["num_examples"].items())
+        corrected = [
+            f"  corrected    {entry['relabeled']:,} relabeled, {entry['dropped']:,} dropped, "
+            f"{entry['kept']:,} kept"
+            for entry in manifest.get("corrections", [])
+        ]
         return "\n".join(
             [
                 f"{manifest['dataset']}, noise {manifest['noise']}{level}, seed "
                 f"{manifest['noise_seed']}",
                 f"  examples     {counts}, {len(self.class_names)} classes",
                 f"  wrong labels {wrong}",
+                *corrected,
                 f"  sha256       {manifest['split_sha256']}",
                 f"  folder       {self.path}",
             ]

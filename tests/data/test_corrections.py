@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 def read_by_tfds(path, split):
     """The examples of a split in the order of its files, without this package."""
-    builder = tfds.builder_from_directory(path)
+    builder: Any = tfds.builder_from_directory(path)
     config = tfds.ReadConfig(interleave_cycle_length=1)
     return list(builder.as_dataset(split=split, read_config=config).as_numpy_iterator())
 

@@ -18,7 +18,7 @@ from etils import epath
 
 from mentormix_tf import files
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import corrections, images, noise, sources
+from mentormix_tf.data import corrections, examples_file, images, noise, sources
 from mentormix_tf.data.corrections import Corrections, LabeledSplit
 from mentormix_tf.data.prepared import NoisySplits, load
 from mentormix_tf.data.sources import users_csv, users_folder, users_own
@@ -90,6 +90,7 @@ def resolve(config: DataConfig) -> DataConfig:
         noise_level=level,
         noise_file=noise_file,
         corrections=",".join(corrections.paths(config.corrections)),
+        examples_file=examples_file.checked_path(config.examples_file),
     )
 
 
@@ -157,12 +158,13 @@ def prepare(config: DataConfig, skip_bad_images: bool = False) -> NoisySplits:
         InputError: the data or the settings can't be used, or the disk is full.
     """
     config = resolve(config)
+    chosen = examples_file.read(config.examples_file) if config.examples_file else None
     path = folder(config)
     if not files.exists(path, "data_dir"):
         _make(config, path, skip_bad_images)
     data = load(path)
     _check_settings(config, data)
-    return data
+    return data.with_examples_file(chosen) if chosen else data
 
 
 def _check_settings(config: DataConfig, data: NoisySplits) -> None:

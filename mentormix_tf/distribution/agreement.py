@@ -13,6 +13,7 @@ MAY_DIFFER = (
     "data_dir",
     "noise_file",
     "corrections",
+    "examples_file",
     "model_dir",
     "keep_checkpoints",
     "profile_steps",

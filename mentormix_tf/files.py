@@ -32,6 +32,7 @@ __all__ = [
     "read_json",
     "reason",
     "size",
+    "unguarded",
     "write",
     "write_csv",
 ]
@@ -102,8 +103,8 @@ def _shown(cell: Any) -> Any:
     return f"'{cell}" if is_formula and not is_number(cell) else cell
 
 
-def _stored(cell: str) -> str:
-    """The inverse of `_shown`."""
+def unguarded(cell: str) -> str:
+    """A cell without the quotation mark that `csv_text` puts before what looks like a formula."""
     return cell[1:] if re.match(r"'+[=+\-@\t\r＝＋－＠]", cell) else cell
 
 
@@ -163,7 +164,7 @@ def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
         rows = list(csv.reader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} can't be read: {reason(error)}.") from error
-    header, *rows = [[_stored(cell) for cell in row] for row in rows if row] or [[]]
+    header, *rows = [[unguarded(cell) for cell in row] for row in rows if row] or [[]]
     if any(len(row) != len(header) for row in rows):
         raise InputError(f"{path} has rows with more or fewer cells than its header: restore it.")
     return [dict(zip(header, row, strict=True)) for row in rows]

@@ -22,6 +22,7 @@ ELSEWHERE = {
     "errors.py": "test_console.py",
     "data/verify.py data/writer.py": "data/test_splits.py",
     "data/examples.py": "data/test_pipeline.py data/test_records.py",
+    "data/spreadsheet.py": "data/sources/test_users_csv.py data/test_corrections.py",
     "data/sources/*": "data/test_official_sources.py data/test_hand_downloads.py",
     "distribution/replicated_model.py": "distribution/test_replicas.py",
     "mentors/base.py": "mentors/test_mentors.py",

@@ -21,6 +21,11 @@ class DataConfig:
         noise_seed: seed of the noise and of the choice of validation examples.
         noise_file: file (.npy, .csv or .json) that some kinds of noise need, such as the transition
             matrix for --noise=matrix or the labels for --noise=from_file.
+        corrections: CSV file of a person's corrections of the split that the other flags name, as
+            the audit saves it. Several files, separated by commas, are applied in turn, each to the
+            split that those before it made.
+        examples_file: file (.csv or .npz) with an id and a weight, or keep=0 to leave the example
+            out, for training examples; the split stays as it is.
         validation_fraction: fraction of the noisy training examples to hold out, in [0, 1), for
             choosing hyperparameters without the test labels.
         train_examples: number of training examples to use, chosen at random by noise_seed;
@@ -35,6 +40,8 @@ class DataConfig:
     noise_level: float | None = None
     noise_seed: int = 0
     noise_file: str = ""
+    corrections: str = ""
+    examples_file: str = ""
     validation_fraction: float = 0.0
     train_examples: int | None = None
     data_dir: str = "~/tensorflow_datasets"

@@ -32,6 +32,7 @@ __all__ = [
     "WINDOW",
     "Examples",
     "damage",
+    "ids",
     "is_damage",
     "stored",
 ]
@@ -57,6 +58,20 @@ def stored(data: "NoisySplits", split: str) -> tf.data.Dataset:
         stored, encoded. Reading raises an error that `is_damage` if a file is damaged.
     """
     return Examples(data, split, memory=0, columns=(*COLUMNS, "id"), context=ALONE).in_order()
+
+
+def ids(data: "NoisySplits", split: str) -> list[str]:
+    """The ids of a split, in the order of its files.
+
+    Raises:
+        InputError: a file is damaged.
+    """
+    names = Examples(data, split, memory=0, columns=("id",), context=ALONE).in_order()
+    try:
+        batches = list(names.batch(1000).as_numpy_iterator())
+    except (*DAMAGE, tf.errors.InvalidArgumentError) as error:
+        raise damage(data) from error
+    return [identifier.decode() for batch in batches for identifier in batch["id"]]
 
 
 def is_damage(error: Exception) -> bool:
@@ -114,6 +129,13 @@ class Examples:
             share = tfds.even_splits(split, context.num_input_pipelines)[context.input_pipeline_id]
             info = data.builder.info.splits[share]
         self.files = info.file_instructions
+        of_train = split.partition("[")[0] == "train"
+        self.weights, self.kept = (data.weights, data.kept) if of_train else (None, None)
+        if self.kept is not None and not self.in_memory and context.num_input_pipelines > 1:
+            raise InputError(
+                "examples_file must not leave out examples where several hosts stream a split that "
+                "is too large for their memory: give these examples weight=0 instead."
+            )
         if self.in_memory:
             with tf.device("CPU"):
                 self.columns = {name: tf.constant(v) for name, v in self._read().items()}
@@ -135,12 +157,17 @@ class Examples:
         return self._records(tf.range(len(self.files)))
 
     def shuffled(self, seed: tf.Tensor) -> tf.data.Dataset:
+        """In a random order, without those that are not to be trained on."""
+        if self.in_memory and self.kept is not None:
+            positions = tf.constant(np.flatnonzero(self.kept), tf.int64)
+            order = tf.gather(positions, _order(len(positions), seed))
+            return tf.data.Dataset.from_tensor_slices(order)
         if self.in_memory:
             return tf.data.Dataset.from_tensor_slices(
                 _order(self.data.num_examples(self.split), seed)
             )
         # Dataset.shuffle can't take a seed that depends on the epoch, so windows are shuffled here.
-        examples = self._records(_order(len(self.files), seed), cycle_length=16)
+        examples = self._kept_records(_order(len(self.files), seed))
 
         def shuffle(i, window):
             order = _order(tf.shape(window["label"])[0], randomness.fold_in(seed, i))
@@ -176,6 +203,14 @@ class Examples:
         )
         return {**batch, "image": images}
 
+    def _kept_records(self, order: tf.Tensor) -> tf.data.Dataset:
+        if self.kept is None:
+            return self._records(order, cycle_length=16)
+        kept = tf.constant(self.kept)
+        examples = self._records(order, cycle_length=16, names=(*self.names, "index"))
+        examples = examples.filter(lambda example: tf.gather(kept, example["index"]))
+        return examples.map(lambda example: {name: example[name] for name in self.names})
+
     def _records(
         self, order: tf.Tensor, cycle_length: int = 1, names: Sequence[str] = ()
     ) -> tf.data.Dataset:
@@ -195,10 +230,14 @@ class Examples:
         )
         features: Any = self.data.builder.info.features
         skip = {"image": tfds.decode.SkipDecoding()}
+        weights = None if self.weights is None else tf.constant(self.weights)
 
         def parse(index, record):
             example = features.deserialize_example(record, decoders=skip)
-            return {name: {**example, "index": index}[name] for name in names or self.names}
+            example = {"verified": tf.constant(-1, tf.int64), **example, "index": index}
+            one = tf.constant(1, tf.float32)
+            example["example_weight"] = one if weights is None else tf.gather(weights, index)
+            return {name: example[name] for name in names or self.names}
 
         return examples.map(parse, num_parallel_calls=AUTOTUNE)
 

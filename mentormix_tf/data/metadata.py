@@ -7,7 +7,7 @@ so a folder from somebody else could run code. Only what `writer.NoisyLabels` wr
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from etils import epath
@@ -50,7 +50,10 @@ _CLASSES = {  # feature: (class in tensorflow_datasets.core.features, key of its
     "is_clean": ("tensor_feature.Tensor", "tensor"),
     "label": ("class_label_feature.ClassLabel", "classLabel"),
     "true_label": ("tensor_feature.Tensor", "tensor"),
+    "verified": ("tensor_feature.Tensor", "tensor"),
 }
+_IF_CORRECTED = {"verified"}
+_CORRECTION = {"base_sha256", "dropped", "file_sha256", "kept", "relabeled"}
 _MODULE = "tensorflow_datasets.core.features."
 
 
@@ -62,13 +65,15 @@ def read(path: epath.Path) -> dict[str, Any]:
 
     Returns:
         The contents of manifest.json. Those of older versions have no `label_names` and no
-        `fingerprints`.
+        `fingerprints`; only those of corrected splits have `corrections` and `num_verified`.
 
     Raises:
         InputError: a file can't be read, or has something that no split of this package has.
     """
     manifest = _read(path, MANIFEST, _check_manifest)
-    features = _read(path, _FEATURES, _check_features)["featuresDict"]["features"]
+    wanted = _CLASSES.keys() - (set() if "corrections" in manifest else _IF_CORRECTED)
+    found = _read(path, _FEATURES, lambda features: _check_features(features, wanted))
+    features = found["featuresDict"]["features"]
     _read(path, _INFO, lambda info: _check_info(info, manifest))
     names = _label_names(path)
     stored = int(features["label"]["classLabel"]["numClasses"])
@@ -118,6 +123,8 @@ def _check_manifest(manifest: Any) -> str | None:
     }
     later: dict[str, Callable[[Any], bool]] = {
         "train_examples": _is_count,
+        "corrections": lambda value: isinstance(value, list) and all(map(_is_correction, value)),
+        "num_verified": _is_count,
         "label_names": lambda value: all(isinstance(name, str) for name in value),
         "fingerprints": lambda value: (
             value.keys() == manifest["files"].keys()
@@ -131,21 +138,23 @@ def _check_manifest(manifest: Any) -> str | None:
             return f"has no {name}"
         try:
             right = is_right(manifest[name])
-        except (TypeError, AttributeError):
+        except (TypeError, AttributeError, KeyError):
             right = False
         if not right:
             return f"has {name}={excerpt(json.dumps(manifest[name]), 80)}"
+    if ("corrections" in manifest) != ("num_verified" in manifest):
+        return "has only one of corrections and num_verified"
     foreign = manifest["num_examples"].keys() - set(_SPLITS)
     if foreign or "train" not in manifest["num_examples"]:
         return f"has num_examples of {', '.join(manifest['num_examples'])}"
     return None
 
 
-def _check_features(features: Any) -> str | None:
+def _check_features(features: Any, wanted: Set[str]) -> str | None:
     """Says what is wrong with the features; None if they are those of `writer.NoisyLabels`."""
     parts = dict(features["featuresDict"]["features"])
-    if features.keys() != {"featuresDict", "pythonClassName"} or parts.keys() != _CLASSES.keys():
-        return f"has other features than {', '.join(_CLASSES)}"
+    if features.keys() != {"featuresDict", "pythonClassName"} or parts.keys() != wanted:
+        return f"has other features than {', '.join(sorted(wanted))}"
     named = {"all": (features, "features_dict.FeaturesDict", "featuresDict")}
     named |= {name: (parts[name], *_CLASSES[name]) for name in parts}
     for name, (feature, class_name, content) in named.items():
@@ -205,6 +214,16 @@ def _label_names(path: epath.Path) -> list[str]:
             "prepare it again."
         ) from error
     return [line.strip() for line in lines if line.strip()]
+
+
+def _is_correction(value: Any) -> bool:
+    """Whether a value is what `corrections.apply` says of a file."""
+    hashes = [value[name] for name in ("base_sha256", "file_sha256")]
+    return (
+        value.keys() == _CORRECTION
+        and all(re.fullmatch("[0-9a-f]{64}", each) for each in hashes)
+        and all(_is_count(value[name]) for name in ("relabeled", "dropped", "kept"))
+    )
 
 
 def _is_count(value: Any) -> bool:

@@ -1,9 +1,11 @@
 """Batches for training and evaluation, as `tf.data` data sets of dicts.
 
 A batch has image `[batch, height, width, channels]`, float32 in [0, 255], and label, true_label and
-is_clean, `[batch]`, int64. Two more columns can be requested with `columns=(*COLUMNS, ...)`: index,
-`[batch]`, int64, the example's position in its split, and id, `[batch]`, string, which XLA and TPUs
-don't support.
+is_clean, `[batch]`, int64. More columns can be requested with `columns=(*COLUMNS, ...)`: index,
+`[batch]`, int64, the example's position in its split; verified, `[batch]`, int64, 1 where a person
+has confirmed or set the label, otherwise -1; example_weight, `[batch]`, float32, the factor of the
+example's loss in training; and id, `[batch]`, string, which XLA and TPUs don't
+support.
 
 Each of several hosts makes its part of every global batch. A split in memory is held by every host
 as a whole, so global batches have the same examples on any number of hosts. Of a streamed split
@@ -100,7 +102,7 @@ def steps_per_epoch(data: "NoisySplits", batch_size: int) -> int:
     Raises:
         InputError: there are fewer examples than batch_size.
     """
-    size = data.num_examples("train")
+    size = data.num_examples("train") if data.kept is None else int(data.kept.sum())
     if batch_size > size:
         raise InputError(
             f"batch_size={batch_size} is larger than the training data, which has {size} examples."
@@ -113,6 +115,8 @@ def batch_spec(
 ) -> dict[str, tf.TensorSpec]:
     """Returns the shapes and dtypes of a batch, by column."""
     numbers = {name: tf.TensorSpec([batch_size], tf.int64) for name in columns}
+    if "example_weight" in columns:
+        numbers["example_weight"] = tf.TensorSpec([batch_size], tf.float32)
     return {**numbers, "image": tf.TensorSpec([batch_size, *image_shape], tf.float32)}
 
 

@@ -4,12 +4,13 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from etils import epath
 
 from mentormix_tf import files
-from mentormix_tf.data import augment, examples, metadata, pipeline
+from mentormix_tf.data import augment, examples, examples_file, metadata, pipeline
 from mentormix_tf.errors import InputError
 
 __all__ = ["NoisySplits", "load", "read"]
@@ -24,11 +25,18 @@ class NoisySplits:
         builder: TFDS builder with the splits train and, if the data set has them, validation and
             test.
         manifest: its settings, its measured noise and the sizes of its files.
+        weights: `[n]`, float32, what the losses of the training examples are multiplied by, in the
+            order of the files; None for 1 each.
+        kept: `[n]`, bool, which of them to train on; None for all.
+        examples_sha256: SHA-256 of the file that says so; "" without one.
     """
 
     path: epath.Path
     builder: tfds.core.DatasetBuilder
     manifest: dict[str, Any]
+    weights: np.ndarray | None = None
+    kept: np.ndarray | None = None
+    examples_sha256: str = ""
 
     @property
     def class_names(self) -> list[str]:
@@ -48,6 +56,24 @@ class NoisySplits:
     def num_examples(self, split: str) -> int:
         """Returns the number of examples in a split."""
         return self.builder.info.splits[split].num_examples
+
+    def with_examples_file(self, found: examples_file.ExamplesFile) -> "NoisySplits":
+        """Returns this split with weights of its training examples.
+
+        Args:
+            found: the contents of the file. Weights that are all 1 are as no weights.
+
+        Raises:
+            InputError: the file does not fit the split, or a file of the split is damaged.
+        """
+        ids = examples.ids(self, "train")
+        weights, kept = examples_file.located(found, self.manifest["split_sha256"], ids)
+        return dataclasses.replace(
+            self,
+            weights=None if (weights == 1).all() else weights,
+            kept=None if kept.all() else kept,
+            examples_sha256=found.sha256,
+        )
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Returns the number of complete training batches in an epoch.
@@ -82,7 +108,9 @@ class NoisySplits:
             columns: columns of a batch. The default is image `[batch, height, width, channels]`,
                 float32 in [0, 255], and label, true_label and is_clean, `[batch]`, int64; methods
                 that store values per example also need index, `[batch]`, int64, the example's
-                position in its split.
+                position in its split. verified, `[batch]`, int64, is 1 where a person has confirmed
+                or set the label, otherwise -1. example_weight, `[batch]`, float32, is what the
+                example's loss is multiplied by in training.
 
         Returns:
             Batches as dicts from column to tensor.
@@ -106,12 +134,18 @@ class NoisySplits:
         rate = manifest["realized_noise_rate"]
         wrong = "unknown" if rate is None else f"{rate:.2%} of the training labels"
         counts = ", ".join(f"{count:,} {name}" for name, count in manifest["num_examples"].items())
+        corrected = [
+            f"  corrected    {entry['relabeled']:,} relabeled, {entry['dropped']:,} dropped, "
+            f"{entry['kept']:,} kept"
+            for entry in manifest.get("corrections", [])
+        ]
         return "\n".join(
             [
                 f"{manifest['dataset']}, noise {manifest['noise']}{level}, seed "
                 f"{manifest['noise_seed']}",
                 f"  examples     {counts}, {len(self.class_names)} classes",
                 f"  wrong labels {wrong}",
+                *corrected,
                 f"  sha256       {manifest['split_sha256']}",
                 f"  folder       {self.path}",
             ]

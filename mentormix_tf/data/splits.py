@@ -1,5 +1,6 @@
 """Noisy splits by name: opens those that are prepared, and prepares those that are missing."""
 
+import contextlib
 import dataclasses
 import errno
 import hashlib
@@ -17,7 +18,8 @@ from etils import epath
 
 from mentormix_tf import files
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import images, noise, sources
+from mentormix_tf.data import corrections, examples_file, images, noise, sources
+from mentormix_tf.data.corrections import Corrections, LabeledSplit
 from mentormix_tf.data.prepared import NoisySplits, load
 from mentormix_tf.data.sources import users_csv, users_folder, users_own
 from mentormix_tf.data.writer import NoisyLabels, NoisyLabelsConfig, SplitPlan
@@ -82,7 +84,14 @@ def resolve(config: DataConfig) -> DataConfig:
     noise_file = config.noise_file and str(files.expanded(config.noise_file, "noise_file"))
     if noise_file and not os.path.isfile(noise_file):
         raise InputError(f"noise_file={config.noise_file} does not exist.")
-    return dataclasses.replace(config, noise=chosen, noise_level=level, noise_file=noise_file)
+    return dataclasses.replace(
+        config,
+        noise=chosen,
+        noise_level=level,
+        noise_file=noise_file,
+        corrections=",".join(corrections.paths(config.corrections)),
+        examples_file=examples_file.checked_path(config.examples_file),
+    )
 
 
 def folder(config: DataConfig) -> epath.Path:
@@ -108,6 +117,9 @@ def folder(config: DataConfig) -> epath.Path:
         parts.append(f"val{_text(config.validation_fraction)}")
     if config.train_examples:
         parts.append(f"train{config.train_examples}")
+    if config.corrections:
+        hashes = corrections.file_hashes(config.corrections)
+        parts.append(f"corrected{hashlib.sha256(','.join(hashes).encode()).hexdigest()[:8]}")
     rest = "-".join(["", *parts])
     # The end of the name of a user's folder tells it from others.
     room = _LONGEST_NAME - len(rest.encode())
@@ -146,12 +158,13 @@ def prepare(config: DataConfig, skip_bad_images: bool = False) -> NoisySplits:
         InputError: the data or the settings can't be used, or the disk is full.
     """
     config = resolve(config)
+    chosen = examples_file.read(config.examples_file) if config.examples_file else None
     path = folder(config)
     if not files.exists(path, "data_dir"):
         _make(config, path, skip_bad_images)
     data = load(path)
     _check_settings(config, data)
-    return data
+    return data.with_examples_file(chosen) if chosen else data
 
 
 def _check_settings(config: DataConfig, data: NoisySplits) -> None:
@@ -165,10 +178,20 @@ def _check_settings(config: DataConfig, data: NoisySplits) -> None:
                 f"{data.path} has a split with {name}={stored} instead of {asked}: delete the "
                 "folder and prepare it again."
             )
+    stored = [entry["file_sha256"] for entry in data.manifest.get("corrections", [])]
+    if stored != corrections.file_hashes(config.corrections):
+        raise InputError(
+            f"{data.path} has a split with other corrections than {config.corrections}: delete the "
+            "folder and prepare it again."
+        )
 
 
 def _make(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
     """Writes a split, or waits for another process that is writing it."""
+    # Before anything is created, and before the source is read, which may take long.
+    found = [corrections.read(each) for each in corrections.paths(config.corrections)]
+    local = [] if files.is_remote(path) else [path.parent, *path.parent.parents]
+    created = [folder for folder in local if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (OSError, tf.errors.OpError) as error:
@@ -181,10 +204,18 @@ def _make(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
             # Without locks, another process may be writing there.
             for leftover in path.parent.glob("*incomplete*") if is_alone else ():
                 leftover.rmtree()
-            _write(config, path, skip_bad_images)
+            try:
+                _write(config, path, skip_bad_images, found)
+            except InputError:
+                for folder in created:
+                    with contextlib.suppress(OSError):  # it has something in it
+                        os.rmdir(folder)
+                raise
 
 
-def _write(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
+def _write(
+    config: DataConfig, path: epath.Path, skip_bad_images: bool, corrected: list[Corrections]
+) -> None:
     entry, argument = sources.get(config.dataset)
     data_dir = files.expanded(config.data_dir, "data_dir")
     source = entry.load(config.noise, config.noise_level, str(data_dir), argument)
@@ -196,13 +227,19 @@ def _write(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
         _check_none_lost(source, train)
     labels = _noisy_labels(config, source, train)
     taken, held_out = _cut(config, len(labels))
-    plans = {"train": SplitPlan(train, labels, taken)}
-    if held_out.any():
-        plans["validation"] = SplitPlan(train, labels, held_out)
+    parts = {"train": taken} | ({"validation": held_out} if held_out.any() else {})
+    split = LabeledSplit(source.class_names, train.ids, labels, parts)
+    for each in corrected:
+        split = corrections.apply(each, split)
+    plans = {
+        name: SplitPlan(train, split.labels, kept, split.verified)
+        for name, kept in split.parts.items()
+    }
     if test is not None:
         plans["test"] = SplitPlan(test, test.labels, np.ones(len(test.labels), bool))
     settings = {name: getattr(config, name) for name in _SETTINGS}
     settings |= {"train_examples": config.train_examples} if config.train_examples else {}
+    settings |= {"corrections": list(split.applied)} if split.applied else {}
     builder_config = NoisyLabelsConfig(
         name=path.parent.name,
         settings=settings,

@@ -111,7 +111,8 @@ def examine(builder: tfds.core.DatasetBuilder, manifest: dict[str, Any]) -> Veri
             shards = zip(info.filepaths, info.shard_lengths, strict=True)
             read = [_examine_file(*shard, builder, manifest, problems, bar) for shard in shards]
             examples[split] = {
-                name: np.concatenate([columns[name] for columns in read]) for name in COLUMNS
+                name: np.concatenate([columns[name] for columns in read])
+                for name in _columns(features)
             }
     histograms = {
         split: np.bincount(
@@ -124,6 +125,9 @@ def examine(builder: tfds.core.DatasetBuilder, manifest: dict[str, Any]) -> Veri
     rate = realized_noise_rate(np.concatenate([columns["is_clean"] for columns in train]))
     sha256 = labels_sha256(ids, np.concatenate([columns["label"] for columns in train]).tolist())
     problems += _compare(manifest, ids, rate, sha256)
+    if "num_verified" in manifest:
+        verified = np.concatenate([columns["verified"] for columns in train])
+        problems += _compare_verified(manifest["num_verified"], verified)
     path = epath.Path(builder.data_path)
     return Verification(path, manifest, features["label"].names, problems, histograms, rate, sha256)
 
@@ -138,7 +142,7 @@ def _examine_file(
 ) -> dict[str, np.ndarray]:
     """Returns the columns of a file's readable records, and appends to the problems."""
     features: Any = builder.info.features
-    columns = {name: np.array([], "S" if name == "id" else np.int64) for name in COLUMNS}
+    columns = {name: np.array([], "S" if name == "id" else np.int64) for name in _columns(features)}
     if not path.exists():
         problems.append(f"{path}: the file is missing, with {expected} records.")
         return columns
@@ -161,7 +165,9 @@ def _examine_file(
         problems.append(f"{path}: the file has records that are not examples of this split.")
         return columns
     if batches:
-        columns = {name: np.concatenate([batch[name] for batch in batches]) for name in COLUMNS}
+        columns = {
+            name: np.concatenate([batch[name] for batch in batches]) for name in _columns(features)
+        }
     bar.update(count)
     problems += _judge(path, columns, parsed, features["label"].num_classes)
     return columns
@@ -200,9 +206,14 @@ def _parser(features: Any) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
 
     def parse(record):
         example = features.deserialize_example(record, decoders=skip)
-        return {name: example[name] for name in (*COLUMNS, "image")}
+        return {name: example[name] for name in (*_columns(features), "image")}
 
     return parse
+
+
+def _columns(features: Any) -> list[str]:
+    """The columns to read: `COLUMNS`, and in a corrected split verified."""
+    return [*COLUMNS, *(["verified"] if "verified" in features else [])]
 
 
 def _count_readable(stored: tf.data.Dataset) -> int:
@@ -228,4 +239,14 @@ def _compare(
     if sha256 != manifest["split_sha256"]:
         wrote = manifest["split_sha256"]
         problems.append(f"The hash of the labels is {sha256}, but the manifest has {wrote}.")
+    return problems
+
+
+def _compare_verified(written: int, verified: np.ndarray) -> list[str]:
+    count, foreign = int((verified == 1).sum()), int((~_in_range(verified, -1, 2)).sum())
+    problems = []
+    if foreign:
+        problems.append(f"{foreign} records have a verified outside [-1, 2).")
+    if count != written:
+        problems.append(f"{count} labels are verified, but the manifest has {written}.")
     return problems

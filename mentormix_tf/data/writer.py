@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from mentormix_tf import files, version
 from mentormix_tf.data import noise, records
 from mentormix_tf.data.metadata import MANIFEST
-from mentormix_tf.data.sources.base import SourceSplit
+from mentormix_tf.data.sources.base import UNKNOWN, SourceSplit
 
 __all__ = [
     "NoisyLabels",
@@ -34,11 +34,14 @@ class SplitPlan:
         source: where the images come from.
         labels: `[n]`, int64, the labels to store: the source's own, or noisy ones.
         kept: `[n]`, bool, which of the source's examples are in this split.
+        verified: `[n]`, int64, 1 where a person has confirmed or set the label, otherwise -1; None
+            if nobody has corrected the data set.
     """
 
     source: SourceSplit
     labels: np.ndarray
     kept: np.ndarray
+    verified: np.ndarray | None = None
 
     def __len__(self) -> int:
         return int(self.kept.sum())
@@ -50,7 +53,12 @@ class SplitPlan:
         1 where the label is right, 0 where it is wrong, -1 where unknown.
         """
         changed = self.labels != self.source.labels
-        return np.where(changed, self.labels == self.source.true_labels, self.source.is_clean)
+        right = self.labels == self.source.true_labels
+        if self.verified is not None:
+            # A person may have set the label, and whether that is right is unknown, too.
+            is_unknown = (self.verified == 1) & (self.source.true_labels == UNKNOWN)
+            right = np.where(is_unknown, UNKNOWN, right)
+        return np.where(changed, right, self.source.is_clean)
 
 
 @dataclasses.dataclass
@@ -71,12 +79,18 @@ class NoisyLabelsConfig(tfds.core.BuilderConfig):
     image_format: str | None = None
     plans: dict[str, SplitPlan] = dataclasses.field(default_factory=dict, repr=False)
 
+    @property
+    def is_corrected(self) -> bool:
+        """Whether a person has corrected labels."""
+        return any(plan.verified is not None for plan in self.plans.values())
+
 
 class NoisyLabels(tfds.core.GeneratorBasedBuilder):
     """Writes the splits of a `NoisyLabelsConfig`.
 
     An example has id, image (in its original encoding), label (the one to train on), true_label
-    (-1 where unknown) and is_clean (1 for right, 0 for wrong, -1 for unknown).
+    (-1 where unknown) and is_clean (1 for right, 0 for wrong, -1 for unknown). In splits with
+    corrections it also has verified (1 if a person has confirmed or set the label, otherwise -1).
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -93,6 +107,8 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
             "true_label": np.int64,
             "is_clean": np.int64,
         }
+        if config.is_corrected:
+            features["verified"] = np.int64
         return tfds.core.DatasetInfo(
             builder=self,
             description=f"{config.settings['dataset']} with {config.settings['noise']} labels.",
@@ -105,19 +121,19 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
         return {name: self._generate_examples(plan) for name, plan in plans.items()}
 
     def _generate_examples(self, plan):
-        is_clean = plan.is_clean
+        numbers = {
+            "label": plan.labels,
+            "true_label": plan.source.true_labels,
+            "is_clean": plan.is_clean,
+        }
+        if cast(NoisyLabelsConfig, self.builder_config).is_corrected:
+            unverified = np.full(len(plan.labels), UNKNOWN)
+            numbers["verified"] = unverified if plan.verified is None else plan.verified
         for i, image in enumerate(plan.source.images()):
             if plan.kept[i]:
-                yield (
-                    plan.source.ids[i],
-                    {
-                        "id": plan.source.ids[i],
-                        "image": image,
-                        "label": int(plan.labels[i]),
-                        "true_label": int(plan.source.true_labels[i]),
-                        "is_clean": int(is_clean[i]),
-                    },
-                )
+                identifier = plan.source.ids[i]
+                of_this = {name: int(values[i]) for name, values in numbers.items()}
+                yield identifier, {"id": identifier, "image": image, **of_this}
 
     def _download_and_prepare(self, *args, **kwargs):
         super()._download_and_prepare(*args, **kwargs)
@@ -165,8 +181,12 @@ def _manifest(config: NoisyLabelsConfig) -> dict[str, Any]:
     labels, ids = plan.labels[used], [plan.source.ids[i] for i in np.flatnonzero(used).tolist()]
     true_labels = plan.source.true_labels[used]
     matrix = noise.transition_matrix(labels, true_labels, len(config.class_names))
+    verified = (
+        {} if plan.verified is None else {"num_verified": int((plan.verified[used] == 1).sum())}
+    )
     return {
         **config.settings,
+        **verified,
         "num_examples": {name: len(plan) for name, plan in config.plans.items()},
         "realized_noise_rate": realized_noise_rate(plan.is_clean[used]),
         "transition_matrix": matrix.round(6).tolist(),

@@ -9,7 +9,15 @@ from mentormix_tf.errors import InputError, excerpt
 __all__ = ["MAY_DIFFER", "check", "facts"]
 
 # Settings of a run that may differ between its workers: where files are, and what the chief writes.
-MAY_DIFFER = ("data_dir", "noise_file", "model_dir", "keep_checkpoints", "profile_steps")
+MAY_DIFFER = (
+    "data_dir",
+    "noise_file",
+    "corrections",
+    "examples_file",
+    "model_dir",
+    "keep_checkpoints",
+    "profile_steps",
+)
 
 
 def facts(config: RunConfig, output: OutputConfig, **others: str) -> dict[str, str]:

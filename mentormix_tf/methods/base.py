@@ -308,6 +308,8 @@ class NoisyLabelModel(CheckedModel):
             batch = dataclasses.replace(batch, logits=tf.stop_gradient(logits))
             weights = self.example_weights(batch, tf.stop_gradient(losses))
             losses *= tf.stop_gradient(weights)
+            if given.example_weight is not None:
+                losses *= given.example_weight
             # Gradients are summed over the replicas: each adds its share of the global mean.
             loss = tf.reduce_sum(losses) / replicas.global_size(losses)
             loss = self.optimizer.scale_loss(loss + regularization / replicas.count())

@@ -23,6 +23,8 @@ class Batch:
         labels: `[batch, num_classes]`, float32, probabilities.
         index: `[batch]`, int64, each example's position in the training set; None if unknown.
         weight: `[batch]`, float32, each example's weight in an evaluation; None for 1 each.
+        example_weight: `[batch]`, float32, at least 0, what the user multiplies each example's loss
+            in training by, besides the method's own weights; None for 1 each.
         is_clean: `[batch]`, 1 for a right label, 0 for a wrong one, -1 for unknown; None if the
             data set does not have it. Only `Watch` reads it: no loss or weight may depend on it.
         lam: `[batch]`, float32, the λ that images and labels are mixed with; None if unmixed.
@@ -37,6 +39,7 @@ class Batch:
     labels: tf.Tensor
     index: tf.Tensor | None = None
     weight: tf.Tensor | None = None
+    example_weight: tf.Tensor | None = None
     is_clean: tf.Tensor | None = None
     lam: tf.Tensor | None = None
     v: tf.Tensor | None = None
@@ -51,7 +54,8 @@ class Batch:
 
         Args:
             data: `(images, labels)`, or a dict with the keys image and label, and optionally
-                index, weight and is_clean; or such a dict without label, and the labels.
+                index, weight, example_weight and is_clean; or such a dict without label, and the
+                labels.
             method: name of the method, for errors.
             needs_index: whether `data` must have an index.
             for_training: whether the batch is trained on, so that it can't have weights.
@@ -83,6 +87,7 @@ class Batch:
                 "weights the examples itself, and call them weight for evaluation."
             )
         index, is_clean = columns.get("index"), columns.get("is_clean")
+        factor = columns.get("example_weight")
         if needs_index and index is None:
             raise InputError(
                 f"{method} needs each example's position in the training set: train on dicts with "
@@ -93,6 +98,7 @@ class Batch:
             labels=columns["label"],
             index=None if index is None else tf.cast(index, tf.int64),
             weight=columns.get("weight"),
+            example_weight=None if factor is None else tf.cast(factor, tf.float32),
             is_clean=None if is_clean is None else tf.cast(is_clean, tf.int64),
         )
 

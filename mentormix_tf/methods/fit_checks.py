@@ -14,7 +14,7 @@ from mentormix_tf.methods import labels as label_forms
 
 __all__ = ["FitChecks", "check_arguments", "known_columns"]
 
-_COLUMNS = ("image", "label", "index", "weight", "is_clean", "sample_weight")
+_COLUMNS = ("image", "label", "index", "weight", "example_weight", "is_clean", "sample_weight")
 
 
 def check_arguments(method: str, num_classes: int, y: Any, others: dict[str, Any]) -> None:

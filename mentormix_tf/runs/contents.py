@@ -59,6 +59,7 @@ _MODEL = {
     "augmentation": _is_text,
     "split_sha256": _is_text,
 }
+_LATER = {"examples_sha256": _is_text}  # which older runs do not have
 _RESULT = {
     "method": _is_text,
     "steps": _is_size,
@@ -79,7 +80,7 @@ def model(path: epath.Path) -> dict[str, Any]:
     Raises:
         InputError: it can't be read, or an entry is missing or of another kind.
     """
-    found = _read(path, _MODEL)
+    found = _read(path, _MODEL | _LATER)
     _check_whole(path, found, _MODEL)
     return found
 

@@ -148,6 +148,11 @@ class RunFolder:
                 f"model_dir={self.path} holds a run on other labels, as the split of dataset="
                 f"{self.config.data.dataset} has changed since: restore it, or name a new folder."
             )
+        if begun.get("examples_sha256", "") != facts.get("examples_sha256", ""):
+            raise InputError(
+                f"model_dir={self.path} holds a run with other contents of its examples_file: "
+                "restore the file, or name a new folder."
+            )
         files.write(path, json.dumps(facts, indent=2) + "\n")
 
     def write_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:

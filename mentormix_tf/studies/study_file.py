@@ -284,6 +284,8 @@ def _place(point):
     parts += [f"noise_seed{data.noise_seed}"] if data.noise_seed else []
     parts += [f"train{data.train_examples}"] if data.train_examples else []
     parts += [pathlib.Path(data.noise_file).stem] if data.noise_file else []
+    parts += [pathlib.Path(name).stem for name in data.corrections.split(",") if name]
+    parts += [pathlib.Path(data.examples_file).stem] if data.examples_file else []
     return _folder_name("-".join(parts))
 
 

@@ -156,7 +156,7 @@ class Setup:
         self.config, self.strategy = config, strategy
         training = config.training
         self.data = data = _prepare(config.data, training, strategy)
-        strategies.check_same(strategy, {"split_sha256": data.manifest["split_sha256"]})
+        strategies.check_same(strategy, self._identity())
         image_shape = augment.shown_shape(data.image_shape, training.image_size)
         self.shown = dict(
             augmentation=augment.get(training.augmentation, data.image_shape),
@@ -166,11 +166,19 @@ class Setup:
         self._columns += ["is_clean"] if data.manifest["realized_noise_rate"] is not None else []
         needs_index = methods.get(config.method).uses_index or training.audit
         self._columns += ["index"] if needs_index else []
+        self._columns += ["example_weight"] if data.weights is not None else []
         with strategy.scope():
             self.model = build_model(
                 config, image_shape, len(data.class_names), data.num_examples("train")
             )
         self.model.build_for(pipeline.batch_spec(training.batch_size, image_shape, self._columns))
+
+    def _identity(self):
+        """What must be the same on all workers, whatever their files are called."""
+        return {
+            "split_sha256": self.data.manifest["split_sha256"],
+            "examples_sha256": self.data.examples_sha256,
+        }
 
     def train_batches(self, step: int) -> tf.distribute.DistributedDataset:
         """The training batches from a step on, distributed to the strategy's replicas."""
@@ -229,6 +237,7 @@ def _train(setup, output, folder):
                 stored_image_shape=data.image_shape,
                 augmentation=training.augmentation,
                 split_sha256=data.manifest["split_sha256"],
+                examples_sha256=data.examples_sha256,
                 realized_noise_rate=data.manifest["realized_noise_rate"],
             )
             folder.begin()

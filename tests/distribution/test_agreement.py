@@ -63,7 +63,8 @@ def test_settings_that_must_be_the_same(name, other):
 
 
 def test_settings_that_may_differ():
-    paths = {"data_dir": "/mnt/b", "noise_file": "/mnt/labels.npy"}
+    paths = {"data_dir": "/mnt/b", "noise_file": "/mnt/labels.npy", "corrections": "/mnt/c.csv"}
+    paths["examples_file"] = "/mnt/weights.csv"
     output = {"model_dir": "/mnt/runs", "keep_checkpoints": 1, "profile_steps": (1, 2)}
     agreement.check([said(), said(data=paths, output=output)])
     assert {*paths, *output} == set(agreement.MAY_DIFFER)

@@ -1,23 +1,20 @@
 """The user's own images, listed in a CSV file: `csv:PATH`."""
 
-import codecs
-import contextlib
-import csv
-import io
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mentormix_tf import files
+from mentormix_tf.data import spreadsheet
 from mentormix_tf.data.sources import users_own
 from mentormix_tf.data.sources.base import UNKNOWN, Source
 from mentormix_tf.data.sources.users_own import Item, Listing
-from mentormix_tf.errors import InputError, excerpt
+from mentormix_tf.data.spreadsheet import Row
+from mentormix_tf.errors import InputError
 
 __all__ = ["COLUMNS", "listing", "load"]
 
 COLUMNS = ("path", "label", "true_label", "split")  # the last two may be missing
-_Row = Mapping[str, str]
 
 
 def load(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
@@ -47,7 +44,7 @@ def listing(argument: str) -> Listing:
     """
     path = pathlib.Path(files.expanded(argument, "csv"))
     name = f"dataset=csv:{argument}"
-    rows = _rows(_text(path, name), name)
+    rows = _rows(path, name)
     names = {row[column] for _, row in rows for column in ("label", "true_label")}
     ordered = sorted((name for name in names if name.strip()), key=_numbers_first)
     index = {label: i for i, label in enumerate(ordered)}
@@ -62,58 +59,18 @@ def listing(argument: str) -> Listing:
     return Listing(path.parent, ordered, items)
 
 
-def _text(path: pathlib.Path, name: str) -> str:
+def _rows(path: pathlib.Path, name: str) -> list[tuple[int, Row]]:
+    """Each row with its line number; columns that are missing have empty cells."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"{name} is not a file: name a CSV file.")
-    try:
-        encoded = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{name} can't be read: {error.strerror}.") from error
-    has_utf16_mark = encoded.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return encoded.decode("utf-16" if has_utf16_mark else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = encoded[: error.start].count(b"\n") + 1
-        raise InputError(
-            f"{name} is not UTF-8 text in line {line}: save it as 'CSV UTF-8'."
-        ) from error
-
-
-def _rows(text: str, name: str) -> list[tuple[int, _Row]]:
-    """Each row with its line number; columns that are missing have empty cells."""
-    for delimiter in ",;\t":
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        with contextlib.suppress(csv.Error):
-            columns = [cell.strip().casefold() for cell in next(reader, [])]
-            if {"path", "label"} <= set(columns):
-                break
-    else:
-        header = text.partition("\n")[0].strip()
-        missing = "label" if "path" in header.casefold() else "path"
-        raise InputError(f"{name} has no column {missing}: it has {excerpt(header)!r}.")
-    for column in COLUMNS:
-        if columns.count(column) > 1:
-            raise InputError(f"{name} has two columns {column}: remove one.")
-    rows = []
-    try:
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(columns):
-                raise InputError(
-                    f"{name}, line {reader.line_num}, has {len(cells)} cells instead of "
-                    f"{len(columns)}: put cells with separators or quotes in quotes."
-                )
-            row = dict(zip(columns, cells, strict=True))
-            rows.append((reader.line_num, {column: row.get(column, "") for column in COLUMNS}))
-    except csv.Error as error:
-        raise InputError(f"{name}, line {reader.line_num}, can't be read: {error}.") from error
+    table = spreadsheet.text(spreadsheet.contents(path, name), name)
+    rows = list(spreadsheet.rows(table, name, COLUMNS[:2], COLUMNS[2:]))
     if not rows:
         raise InputError(f"{name} has no rows: add one for each image.")
     return rows
 
 
-def _image(folder: pathlib.Path, row: _Row, line: str) -> pathlib.Path:
+def _image(folder: pathlib.Path, row: Row, line: str) -> pathlib.Path:
     path = pathlib.Path(os.path.normpath(folder / row["path"]))
     if not row["path"] or "\0" in row["path"] or not os.path.isfile(path):
         raise InputError(f"{line}: there is no image {row['path']!r} in {folder}.")
@@ -122,7 +79,7 @@ def _image(folder: pathlib.Path, row: _Row, line: str) -> pathlib.Path:
     return path
 
 
-def _split(word: str, rows: Sequence[tuple[int, _Row]], line: str) -> str:
+def _split(word: str, rows: Sequence[tuple[int, Row]], line: str) -> str:
     split = users_own.split_of(word)
     if split is None and (word.strip() or any(row["split"].strip() for _, row in rows)):
         words = ", ".join(word for words in users_own.SPLIT_WORDS.values() for word in words)

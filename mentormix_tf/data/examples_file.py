@@ -1,0 +1,186 @@
+"""Weights of training examples, and which to leave out, from a person's file: `--examples_file`."""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import math
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mentormix_tf import files
+from mentormix_tf.data import spreadsheet
+from mentormix_tf.data.corrections import split_named_above
+from mentormix_tf.errors import InputError, excerpt
+
+__all__ = ["COLUMNS", "ExampleRow", "ExamplesFile", "checked_path", "located", "read"]
+
+COLUMNS = ("id", "weight", "keep")  # one of the last two may be missing
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleRow:
+    """What a file says of an example.
+
+    Attributes:
+        place: where, for errors, such as "line 3".
+        example: id of the example, as the file has it.
+        weight: what the example's loss is multiplied by, at least 0.
+        keep: whether to train on it.
+    """
+
+    place: str
+    example: str
+    weight: float
+    keep: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class ExamplesFile:
+    """The contents of a file.
+
+    Attributes:
+        name: the flag and the file, for errors.
+        sha256: SHA-256 of the file.
+        split_sha256: that of the split that the file says it is for; "" if it does not.
+        rows: at least one.
+    """
+
+    name: str
+    sha256: str
+    split_sha256: str
+    rows: Sequence[ExampleRow]
+
+
+def checked_path(flag: str) -> str:
+    """The file that the flag `--examples_file` names; "" for none.
+
+    Raises:
+        InputError: it is not a file.
+    """
+    path = flag and str(files.expanded(flag, "examples_file"))
+    if path and not os.path.isfile(path):
+        problem = "is not a file" if os.path.exists(path) else "does not exist"
+        raise InputError(f"examples_file={path} {problem}: name a .csv or .npz file.")
+    return path
+
+
+def read(path: str) -> ExamplesFile:
+    """Reads a .csv file, as spreadsheets write it, too, or a .npz file.
+
+    Args:
+        path: the file. A .csv may begin with the line `# split_sha256=...`, and a .npz may have the
+            array split_sha256.
+
+    Raises:
+        InputError: the file can't be read, lacks a column, or has a value that can't be used.
+    """
+    name = f"examples_file={path}"
+    encoded = spreadsheet.contents(path, name)
+    sha256 = hashlib.sha256(encoded).hexdigest()
+    if path.endswith(".npz"):
+        split_sha256, found = _arrays(encoded, name)
+    else:
+        above, table, lines = split_named_above(spreadsheet.text(encoded, name))
+        split_sha256, found = above or "", _table(table, lines, name)
+    rows = [_row(name, *values) for values in found]
+    if not rows:
+        raise InputError(f"{name} has no rows: add one for each example that it is about.")
+    return ExamplesFile(name, sha256, split_sha256, rows)
+
+
+def located(
+    found: ExamplesFile, split_sha256: str, ids: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the examples that a file is about.
+
+    Args:
+        found: the contents of the file.
+        split_sha256: that of the split.
+        ids: n ids of the training examples.
+
+    Returns:
+        `[n]`, float32, the weight of each, and `[n]`, bool, whether to train on it.
+
+    Raises:
+        InputError: the file is for another split, has an unknown id or one twice, or leaves nothing
+            to train on.
+    """
+    if found.split_sha256 not in ("", split_sha256):
+        raise InputError(
+            f"{found.name} is for the split {found.split_sha256[:8]}, but the other flags name the "
+            f"split {split_sha256[:8]}: give the flags of that split, or a file for this one."
+        )
+    weights, kept = np.ones(len(ids), np.float32), np.ones(len(ids), bool)
+    cells = {row.example for row in found.rows}
+    wanted = cells | {files.unguarded(cell) for cell in cells}
+    positions = {each: i for i, each in enumerate(ids) if each in wanted}
+    places = {}
+    for row in found.rows:
+        position = positions.get(files.unguarded(row.example), positions.get(row.example))
+        shown = f"{found.name}, {row.place}, has id={excerpt(row.example)!r}"
+        if position is None:
+            raise InputError(f"{shown}, which is not in train of the split: remove it.")
+        if position in places:
+            raise InputError(f"{shown}, as {places[position]} has: remove one of them.")
+        places[position] = row.place
+        weights[position], kept[position] = row.weight, row.keep
+    if not weights[kept].any():
+        raise InputError(f"{found.name} leaves nothing to train on: keep some examples.")
+    return weights, kept
+
+
+def _table(table: str, above: int, name: str) -> Iterator[tuple[str, str, str, str]]:
+    for line, row in spreadsheet.rows(table, name, COLUMNS[:1], COLUMNS[1:], above):
+        if any(map(str.strip, row.values())):
+            yield f"line {line}", row["id"], row["weight"], row["keep"]
+
+
+def _arrays(encoded: bytes, name: str) -> tuple[str, Iterator[tuple[str, str, str, str]]]:
+    try:
+        with np.load(io.BytesIO(encoded), allow_pickle=False) as stored:
+            if "id" not in stored:
+                raise InputError(f"{name} has no array id: it has {excerpt(str(stored.files))}.")
+            arrays = {column: stored[column] for column in COLUMNS if column in stored}
+            split_sha256 = str(stored["split_sha256"]) if "split_sha256" in stored else ""
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name} can't be read: {excerpt(files.reason(error))}.") from error
+    count = arrays["id"].size
+    for column, values in arrays.items():
+        kinds = "U" if column == "id" else "biuf"
+        if values.shape != (count,) or values.dtype.kind not in kinds:
+            raise InputError(
+                f"{name} has the array {column} of the shape {values.shape} and the type "
+                f"{values.dtype}: it needs {count} {'texts' if column == 'id' else 'numbers'}."
+            )
+    texts = {column: values.tolist() for column, values in arrays.items()}
+    blank = [""] * count
+    columns = [texts.get(c, blank) for c in COLUMNS]
+    rows = (
+        (f"position {i}", example, str(float(weight)) if weight != "" else "", str(keep))
+        for i, (example, weight, keep) in enumerate(zip(*columns, strict=True))
+    )
+    return split_sha256, rows
+
+
+def _row(name: str, place: str, example: str, weight: str, keep: str) -> ExampleRow:
+    number = math.nan
+    with contextlib.suppress(ValueError):
+        number = float(weight.strip() or 1)
+    # As training will see it: a larger number is infinite there.
+    if not 0 <= number <= float(np.finfo(np.float32).max):
+        raise InputError(
+            f"{name}, {place}, has weight={excerpt(weight)!r}: write a finite number that is at "
+            "least 0, such as 0.5."
+        )
+    words = {"": True, "1": True, "1.0": True, "true": True, "0": False, "0.0": False}
+    words["false"] = False
+    word = keep.strip().casefold()
+    if word not in words:
+        raise InputError(f"{name}, {place}, has keep={excerpt(keep)!r}: write 0 or 1.")
+    return ExampleRow(place, example, number, words[word])

@@ -140,6 +140,7 @@ function drawCard(card, place) {
   const made = element("article", "card");
   made.tabIndex = -1;
   made.addEventListener("click", () => point(place, false));
+  made.addEventListener("focusin", () => point(place, false)); // keys decide the card that Tab reached
   const frame = element("div", "picture");
   if (card.image === null) frame.append(element("span", "", "no image: " + card.id));
   else frame.append(picture(card.image, `${card.id}, labeled ${names[card.given]}`));
@@ -201,6 +202,7 @@ function draw() {
   page = Math.min(Math.max(page, 0), pages - 1);
   const here = onPage();
   current = Math.min(current, Math.max(here.length - 1, 0));
+  const hadFocus = $("cards").contains(document.activeElement);
   $("cards").replaceChildren(...here.map((i, place) => drawCard(cards[i], place)));
   if (!here.length) {
     const why = cards.length ? "No label matches these filters." : "No label is suspicious.";
@@ -210,6 +212,13 @@ function draw() {
   $("previous").disabled = page === 0;
   $("next").disabled = page === pages - 1;
   point(current, false);
+  if (hadFocus) focusCurrent();
+}
+
+// Cards are made anew at each change: without this, Tab would start from the top of the page.
+function focusCurrent() {
+  const card = $("cards").querySelector(".current");
+  if (card) card.focus({ preventScroll: true });
 }
 
 function point(place, scrolls) {
@@ -326,7 +335,8 @@ document.addEventListener("keydown", (event) => {
   const isUndo = event.key === "u" || (event.key === "z" && (event.ctrlKey || event.metaKey));
   if ((event.ctrlKey || event.metaKey) && !isUndo) return;
   const card = cards[onPage()[current]];
-  const decided = (change) => { if (card) { change(); draw(); step(1); } };
+  // A key that is held down must not decide one card after the other.
+  const decided = (change) => { if (card && !event.repeat) { change(); draw(); step(1); if ($("cards").contains(document.activeElement)) focusCurrent(); } };
   if (isUndo) undo();
   else if (event.key === "ArrowLeft") { if (page > 0) turn(-1); }
   else if (event.key === "ArrowRight") { if ((page + 1) * PER_PAGE < shown.length) turn(1); }

@@ -10,6 +10,7 @@ import hashlib
 import html
 import json
 import pathlib
+import re
 import string
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +21,11 @@ __all__ = ["AuditPage", "Card", "render"]
 _HERE = pathlib.Path(__file__).parent
 _BINS = 40
 # How image files begin that browsers show.
-_FORMATS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"RIFF": "webp"}
+_FORMATS = {
+    rb"\x89PNG\r\n\x1a\n": "png",
+    rb"\xff\xd8\xff": "jpeg",
+    rb"RIFF.{4}WEBP": "webp",  # RIFF alone may also be sound or video
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +94,9 @@ def render(page: AuditPage) -> str:
     Raises:
         ValueError: an image is no PNG, JPEG or WebP file.
     """
-    template = string.Template((_HERE / "audit_page.html").read_text())
-    style = (_HERE / "audit_page.css").read_text()
-    script = (_HERE / "audit_page.js").read_text()
+    template = string.Template((_HERE / "audit_page.html").read_text("utf-8"))
+    style = (_HERE / "audit_page.css").read_text("utf-8")
+    script = (_HERE / "audit_page.js").read_text("utf-8")
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src 'sha256-{_sha256(style)}'; script-src 'sha256-{_sha256(script)}'"
@@ -200,7 +205,7 @@ def _pairs(confusions):
 
 
 def _data_uri(image):
-    kind = next((kind for start, kind in _FORMATS.items() if image.startswith(start)), None)
+    kind = next((kind for start, kind in _FORMATS.items() if re.match(start, image, re.S)), None)
     if kind is None:
         raise ValueError("a thumbnail is no PNG, JPEG or WebP file")
     return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"

@@ -78,6 +78,23 @@ def test_keys_decide_and_are_undone(show):
     assert saved(tab) == expected
 
 
+def test_keys_decide_the_card_that_tab_reached(show):
+    given = page()
+    tab = show(given)
+    tab.locator(".card").nth(3).locator(".actions button").first.focus()
+    tab.keyboard.press("d")
+    tab.keyboard.press("d")
+    assert [row[0] for row in saved(tab)[1:]] == [given.cards[3].id, given.cards[4].id]
+
+
+def test_a_key_held_down_decides_one_card(show):
+    tab = show(page())
+    tab.keyboard.down("y")
+    tab.keyboard.down("y")  # a repetition
+    tab.keyboard.up("y")
+    assert "1 of 60 decided" in tab.inner_text("#count")
+
+
 def test_pages(show):
     tab = show(page())
     first = ids(tab)

@@ -18,7 +18,6 @@ ELSEWHERE = {
     "auditing/gallery.py auditing/result.py": "auditing/test_audit_command.py",
     "backend.py cli.py __main__.py doctor.py teach.py version.py": "test_package.py",
     "train_mentor.py mentors/curriculum.py": "mentors/test_mentor_run.py",
-    "data/spreadsheet.py": "data/test_corrections.py data/sources/test_users_csv.py",
     "errors.py": "test_console.py",
     "data/verify.py data/writer.py": "data/test_splits.py",
     "data/examples.py": "data/test_pipeline.py data/test_records.py",

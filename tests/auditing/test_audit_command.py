@@ -77,10 +77,10 @@ def test_an_audit_replaces_itself_alone(trained, tmp_path):
     report.save(tmp_path, top=0)
     (tmp_path / "audit.json").write_text(json.dumps({"split_sha256": "0" * 64}))
     before = (tmp_path / "audit.csv").read_bytes()
-    with pytest.raises(InputError, match="holds another audit.csv: name a new folder"):
+    with pytest.raises(InputError, match=r"holds another audit\.csv: name a new folder"):
         report.save(tmp_path, top=0)
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="output_dir=.* can't be written"):
+    with pytest.raises(InputError, match=r"output_dir=.* can't be written"):
         report.save(tmp_path / "file" / "below")
     assert (tmp_path / "audit.csv").read_bytes() == before
 
@@ -105,9 +105,8 @@ def test_the_command_does_not_hide_the_function(trained):
     with pytest.raises(InputError, match="0 images and 0 labels"):
         mm.audit(mm.open_run(trained).network(), np.zeros((0, 8, 8, 1)), np.zeros(0, int))
     code = (
-        "import mentormix_tf as mm; f = mm.audit; import mentormix_tf.audit; assert f is not None"
+        "import mentormix_tf as mm; mm.audit; import mentormix_tf.audit; assert callable(mm.audit)"
     )
-    code += "; assert callable(mm.audit) and callable(mentormix_tf.audit)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -125,7 +124,13 @@ def test_the_story_of_a_folder(tmp_path, data_dir):
             (folder / f"{name}-{i}.png").write_bytes(picture_files.encode(pixels))
             mislabeled |= {f"{folder.name}/{name}-{i}.png"} if wrong else set()
     data = [f"--dataset=folder:{photos}", f"--data_dir={data_dir}"]
-    training = ["--gamma_p=auto", "--batch_size=32", "--train_steps=60", "--eval_every=60"]
+    training = [
+        "--gamma_p=auto",
+        "--batch_size=32",
+        "--image_size=8",
+        "--train_steps=60",
+        "--eval_every=60",
+    ]
     first = [f"--model_dir={tmp_path}/first", "--audit", *data, *training]
     for command, flags in (("train", first), ("audit", [f"--model_dir={tmp_path}/first"])):
         [done] = commands.run([command, *flags], cwd=tmp_path)
@@ -150,4 +155,4 @@ def test_the_story_of_a_folder(tmp_path, data_dir):
     [done] = commands.run(["train", *second], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     split = splits.prepare(saved_run.read(tmp_path / "second").config.data)
-    assert split.manifest["corrections"][0]["relabel"] == len(found)
+    assert split.manifest["corrections"][0]["relabeled"] == len(found)

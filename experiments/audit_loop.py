@@ -60,7 +60,6 @@ def main(folder, path):
                 file = folder / f"{which.replace(' ', '_')}-{share}-{seed}.csv"
                 corrections(file, report, chosen, truth)
                 corrected = DataConfig(noise_level=0.4, noise_seed=seed, corrections=str(file))
-                )  # fmt: skip
                 after = trained(folder / file.stem, corrected, seed)
                 wrong = sum(truth[report.ids[i]] != report.given[i] for i in chosen)
                 rows.append(

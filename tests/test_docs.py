@@ -47,6 +47,14 @@ def reader_with_arrays(request, monkeypatch):
     }
 
 
+def reader_of_audit(request, monkeypatch):
+    """Has images and labels, some of them wrong, and a network."""
+    layers = [keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten()]
+    names = reader_with_arrays(request, monkeypatch)
+    network = keras.Sequential([keras.layers.Input((8, 8, 1)), *layers, keras.layers.Dense(10)])
+    return {**names, "labels": names["noisy_labels"], "network": network}
+
+
 def reader_of_datasets(request, monkeypatch):
     """Has prepared a noisy split."""
     return {"path": request.getfixturevalue("digits").builder.data_dir}
@@ -110,6 +118,7 @@ def reader_of_serving(request, monkeypatch):
 
 READERS = {
     "README.md": reader_of_readme,
+    "docs/audit.md": reader_of_audit,
     "docs/datasets.md": reader_of_datasets,
     "docs/distributed.md": reader_of_distributed,
     "docs/networks.md": reader_of_networks,

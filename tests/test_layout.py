@@ -46,6 +46,7 @@ ELSEWHERE = {
 }
 # Tests of a whole room, or of no module.
 WHOLE = (
+    "auditing/test_other_tools.py",
     "networks/test_networks.py",
     "reports/test_audit_page_in_a_browser.py",
     "training/test_old_runs.py",

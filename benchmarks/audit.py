@@ -1,0 +1,79 @@
+"""Measures what recording statistics for an audit (--audit) costs a training step.
+
+    python -m benchmarks.audit
+
+The default network, small_cnn, on images of 32 x 32 pixels and batches of 128, on one device. Steps
+with and without statistics take turns; ratios of their median processor and wall times.
+"""
+
+import statistics
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mentormix_tf import methods, networks
+
+BATCH_SIZE, SHAPE, CLASSES = 128, (32, 32, 3), 10
+EXAMPLES = (50_000, 2_400_000)  # in the training set
+TIMED = 60  # steps
+
+
+def stepper(method, audit_examples):
+    """A function that takes one training step and waits for it."""
+    model = methods.build(
+        method,
+        networks.build("small_cnn", SHAPE, CLASSES),
+        CLASSES,
+        max(EXAMPLES),
+        audit_examples=audit_examples,
+    )
+    model.compile(keras.optimizers.SGD(0.01))
+    random = np.random.RandomState(0)
+    batches = tf.data.Dataset.from_tensor_slices(
+        {
+            "image": random.uniform(0, 255, size=(8, BATCH_SIZE, *SHAPE)).astype(np.float32),
+            "label": random.randint(CLASSES, size=(8, BATCH_SIZE)),
+            "index": random.randint(audit_examples or max(EXAMPLES), size=(8, BATCH_SIZE)),
+        }
+    ).repeat()
+    model.build_for(batches.element_spec)
+    model.train_steps.assign(1_000_000)
+    advance, iterator = model.make_training_loop(), iter(batches)
+
+    def step():
+        logs, _ = advance(iterator)
+        return float(logs["loss"])
+
+    for _ in range(5):  # compiles, and warms up
+        step()
+    return step
+
+
+def ratios(one, other):
+    """Median times of `other`'s steps divided by those of `one`'s: processor time, wall time."""
+    times = {step: ([], []) for step in (one, other)}
+    for _ in range(TIMED):
+        for step, (processor, wall) in times.items():
+            started, began = time.process_time(), time.perf_counter()
+            step()
+            processor.append(time.process_time() - started)
+            wall.append(time.perf_counter() - began)
+    return [
+        statistics.median(after) / statistics.median(before)
+        for before, after in zip(times[one], times[other], strict=True)
+    ]
+
+
+def main():
+    print(f"{'method':<12}{'examples':>12}{'processor':>12}{'wall':>8}")
+    for method in ("vanilla", "mentormix"):
+        plain = stepper(method, 0)
+        for examples in EXAMPLES:
+            processor, wall = ratios(plain, stepper(method, examples))
+            print(f"{method:<12}{examples:>12,}{processor:>12.3f}{wall:>8.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Makes the tables of docs/results/audit/README.md from its CSV files.
+
+python -m experiments.audit_tables docs/results/audit
+"""
+
+import collections
+import pathlib
+import statistics
+import sys
+
+from mentormix_tf import files
+
+METRICS = ("auroc", "average_precision", "precision_at_k", "f1")
+# Published for the files of confident learning, from their authors' own probabilities, 4-fold.
+PUBLISHED = {
+    "zeros_0.0_noise_0.2": (".953", ".825", ".750", ".781"),
+    "zeros_0.0_noise_0.4": (".924", ".857", ".809", ".842"),
+    "zeros_0.6_noise_0.4": (".874", ".682", ".662", ".783"),
+}
+
+
+def mean(values):
+    """The mean and, of several values, the standard deviation; "" without values."""
+    numbers = [float(value) for value in values if value]
+    if not numbers:
+        return ""
+    spread = f" ± {statistics.stdev(numbers):.3f}" if len(numbers) > 1 else ""
+    return f"{statistics.mean(numbers):.3f}{spread}"
+
+
+def scores(path):
+    """A row for each noise and score: means over seeds."""
+    groups = collections.defaultdict(list)
+    for row in files.read_csv(path):
+        if row["auroc"]:
+            key = row["noise"], row["level"], row["method"], row["features"], row["score"]
+            groups[key].append(row)
+    print("| noise | trained | features | score | seeds | AUROC | AP | P@k | F1 |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    seen = set()
+    for (noise, level, method, features, score), rows in groups.items():
+        shown = features if score in ("label_quality", "self_confidence", "feature_score") else ""
+        name = f"{noise} {level.rpartition('=')[2]}".strip()
+        if (name, method, shown, score) in seen:  # what training recorded, whatever the features
+            continue
+        seen.add((name, method, shown, score))
+        cells = [mean([row[metric] for row in rows]) for metric in METRICS]
+        print(f"| {name} | {method} | {shown} | {score} | {len(rows)} | {' | '.join(cells)} |")
+        if score == "cleanlab, normalized_margin" and noise in PUBLISHED:
+            cells = " | ".join(PUBLISHED[noise])
+            print(f"| {name} | published: ResNet-50, 4-fold | | confident learning | | {cells} |")
+
+
+def rates(path):
+    """The estimated noise rates of MentorMix, without features, beside the true ones."""
+    print("| noise | seed | wrong | estimated | 95 % interval | accuracy |")
+    print("|---|---|---|---|---|---|")
+    for row in files.read_csv(path):
+        if row["score"] == "label_quality" and row["features"] == "none":
+            if row["method"] != "mentormix":
+                continue
+            name = f"{row['noise']} {row['level'].rpartition('=')[2]}".strip()
+            numbers = [f"{float(row[k]):.1%}" for k in ("wrong", "estimated", "low", "high")]
+            wrong, estimated, low, high = numbers
+            accuracy = row["test_accuracy"]
+            print(
+                f"| {name} | {row['seed']} | {wrong} | {estimated} | {low} to {high} | {accuracy} |"
+            )
+
+
+def loop(path):
+    """Accuracy after a review of a share of the labels."""
+    groups = collections.defaultdict(list)
+    for row in files.read_csv(path):
+        groups[row["reviewed"], row["which"]].append(row)
+    print("| reviewed | which | wrong labels found | accuracy |")
+    print("|---|---|---|---|")
+    for (share, which), rows in groups.items():
+        found = mean([row["wrong_labels_found"] for row in rows])
+        accuracy = mean([row["final_accuracy"] for row in rows])
+        print(f"| {float(share):.0%} | {which} | {found} | {accuracy} |")
+
+
+if __name__ == "__main__":
+    folder = pathlib.Path(sys.argv[1])
+    for name in ("digits.csv", "cifar10.csv"):
+        if (folder / name).exists():
+            print(f"\n### {name}\n")
+            scores(folder / name)
+            print()
+            rates(folder / name)
+    if (folder / "loop.csv").exists():
+        print("\n### loop.csv\n")
+        loop(folder / "loop.csv")

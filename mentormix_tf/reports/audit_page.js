@@ -331,7 +331,8 @@ $("clear").addEventListener("click", () => {
   draw();
 });
 document.addEventListener("keydown", (event) => {
-  if (event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  const isTyping = event.target.matches("select, input:not([type=checkbox]):not([type=file])");
+  if (event.altKey || isTyping) return;
   const isUndo = event.key === "u" || (event.key === "z" && (event.ctrlKey || event.metaKey));
   if ((event.ctrlKey || event.metaKey) && !isUndo) return;
   const card = cards[onPage()[current]];

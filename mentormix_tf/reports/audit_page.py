@@ -127,8 +127,8 @@ def _tiles(page):
         confused += f"</bdi><small>{number:,} labels</small>"
     tiles = {
         "Labels": f"{count:,}<small>{len(names):,} classes</small>",
-        "Estimated wrong": f"{page.noise_rate:.1%}<small>95 % interval {low:.1%} to {high:.1%}"
-        "</small>",
+        "Estimated wrong": f"{page.noise_rate:.1%}<small>about {page.noise_rate * count:,.0f} "
+        f"labels; 95 % interval {low:.1%} to {high:.1%}</small>",
         "Flagged": f"{int(page.flagged.sum()):,}<small>the gallery shows {len(page.cards):,} of "
         "the lowest quality</small>",
         "Most confused": confused,

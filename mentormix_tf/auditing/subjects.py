@@ -25,6 +25,7 @@ __all__ = ["Features", "audit", "of_run", "split_of"]
 
 Features = Literal["auto", "none", "penultimate", "convolution"]
 _BATCH = 100  # images
+_MEMORIZED = 0.98  # share of labels that are predicted late, above which none shows as wrong
 
 
 def audit(
@@ -216,10 +217,12 @@ def _notes(statistics):
     unseen = int((statistics["count"].sum(axis=1) == 0).sum())
     if unseen:
         notes.append(f"{unseen:,} examples were never trained on, and have a quality of 0.5.")
-    if "v" not in statistics:
+    agreement = np.nanmean(statistics["agreement"][:, 1]) if statistics["count"][:, 1].any() else 0
+    if "v" not in statistics and agreement > _MEMORIZED:
         notes.append(
-            "The method memorizes wrong labels, so that fewer of them show: "
-            "--method=mentormix --gamma_p=auto finds more."
+            f"Training has memorized its labels (it ended with predicting {agreement:.1%} of them): "
+            "it has memorized any wrong ones, too, of which too few are counted. The order of the "
+            "labels is still good; --method=mentormix --gamma_p=auto counts them."
         )
     return notes
 

@@ -111,6 +111,19 @@ def test_a_network_that_diverged(noisy):
         mm.audit(model, images, labels)
 
 
+def test_a_method_that_memorizes(noisy):
+    images, labels, true = noisy
+    stack = [keras.layers.Input((6, 6, 1)), keras.layers.Flatten()]
+    stack += [keras.layers.Dense(1000, activation="relu"), keras.layers.Dense(CLASSES)]
+    model = mm.Vanilla(keras.Sequential(stack), CLASSES, audit_examples=1000)
+    model.compile(keras.optimizers.Adam(1e-3))
+    columns = {"image": images, "label": labels, "index": np.arange(1000)}
+    model.fit(columns, batch_size=50, epochs=100, verbose=0)
+    report = mm.audit(model, images, labels)
+    assert "memorized any wrong ones" in report.notes[0]
+    assert sklearn.metrics.roc_auc_score(labels != true, -report.label_quality) > 0.95
+
+
 def test_a_model_that_recorded_another_set(noisy):
     images, labels, _ = noisy
     model = mm.MentorMix(network(), CLASSES, audit_examples=10)

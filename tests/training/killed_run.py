@@ -117,11 +117,13 @@ def main(data_dir, folder, method, replicas, kills, seed):
         in_a_save = count % 2 == 0
         # A save takes some ten milliseconds.
         dies_after = generator.uniform(0.0, 0.05) if in_a_save else None
+        began = time.monotonic()
         process = started(data_dir, killed, method, int(replicas), dies_after)
         if was_killed(process, seconds * (2.0 if in_a_save else generator.uniform(0.4, 1.1))):
             count += 1
             while_saving += is_saving(killed)
-        else:  # it finished before the kill: again from the start
+        else:  # it finished before the kill: again from the start, and to be killed earlier
+            seconds = min(seconds, time.monotonic() - began)
             killed.rename(folder / f"done{time.monotonic()}")
     assert os.waitpid(started(data_dir, killed, method, int(replicas)), 0)[1] == 0
 

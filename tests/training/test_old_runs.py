@@ -46,8 +46,8 @@ def test_an_old_run_continues_as_it_would_have(old_run, data_dir):
     for row, old in zip(found, expected, strict=True):
         assert row.keys() == old.keys()
         for name in row.keys() - set(TIMES):
-            # On another processor the last digits may differ, and so may an image's class.
-            tolerance = 0.03 if "accuracy" in name or name.startswith("v_") else 0.01
+            # On another processor the last digits may differ, and so may an image's class or v.
+            tolerance = 0.03 if "accuracy" in name or "v" in name.split("_") else 0.01
             np.testing.assert_allclose(float(row[name]), float(old[name]), atol=tolerance, rtol=0)
     assert json.loads((old_run / "result.json").read_text())["steps"] == 20
 

@@ -109,7 +109,15 @@ def test_an_interrupted_comparison_goes_on(tmp_path, data_dir, signal_number):
     words = [sys.executable, "-m", "mentormix_tf.train", *command[1:]]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(words, env=environment, cwd=tmp_path, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            words,
+            env=environment,
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+            # A job in the background of a shell ignores SIGINT, and so would its child.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
         second = tmp_path / "runs" / "mentormix" / "metrics.csv"
         for _ in range(1200):
             if second.exists() or process.poll() is not None:

@@ -220,9 +220,9 @@ def _notes(statistics):
     agreement = np.nanmean(statistics["agreement"][:, 1]) if statistics["count"][:, 1].any() else 0
     if "v" not in statistics and agreement > _MEMORIZED:
         notes.append(
-            f"Training has memorized its labels (it ended with predicting {agreement:.1%} of them): "
-            "it has memorized any wrong ones, too, of which too few are counted. The order of the "
-            "labels is still good; --method=mentormix --gamma_p=auto counts them."
+            f"Training has memorized {agreement:.1%} of its labels, and so any wrong ones, of which "
+            "too few are counted: their order is still good, but --method=mentormix "
+            "--gamma_p=auto also counts them."
         )
     return notes
 

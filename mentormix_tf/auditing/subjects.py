@@ -220,8 +220,8 @@ def _notes(statistics):
     agreement = np.nanmean(statistics["agreement"][:, 1]) if statistics["count"][:, 1].any() else 0
     if "v" not in statistics and agreement > _MEMORIZED:
         notes.append(
-            f"Training has memorized {agreement:.1%} of its labels, and so any wrong ones, of which "
-            "too few are counted: their order is still good, but --method=mentormix "
+            f"Training has memorized {agreement:.1%} of its labels, and so any wrong ones, of "
+            "which too few are counted: their order is still good, but --method=mentormix "
             "--gamma_p=auto also counts them."
         )
     return notes

@@ -12,8 +12,12 @@ from tests.support.written_run import write_run
 
 TESTS = pathlib.Path(__file__).parent
 LONG = (  # folders and files that train, build large networks, write many splits or draw
+    "auditing/test_features.py",
+    "auditing/test_subjects.py",
     "data/sources",
+    "data/test_corrections.py",
     "data/test_decoding.py",
+    "data/test_examples_file.py",
     "data/test_hand_downloads.py",
     "data/test_headers.py",
     "data/test_images.py",
@@ -27,6 +31,7 @@ LONG = (  # folders and files that train, build large networks, write many split
     "fuzz",
     "methods/test_base.py",
     "methods/test_conformance.py",
+    "methods/test_example_statistics.py",
     "methods/test_fit_checks.py",
     "methods/test_mentormix.py",
     "methods/test_network_checks.py",

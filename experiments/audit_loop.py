@@ -72,8 +72,8 @@ def main(folder, path):
                     }
                 )
                 print(*rows[-1].values(), flush=True)
-    columns = ("seed", "reviewed", "which", "wrong_labels_found", "final_accuracy")
-    files.write_csv(path, [{name: row.get(name) for name in columns} for row in rows])
+        columns = ("seed", "reviewed", "which", "wrong_labels_found", "final_accuracy")
+        files.write_csv(path, [{name: row.get(name) for name in columns} for row in rows])
 
 
 if __name__ == "__main__":

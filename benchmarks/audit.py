@@ -11,8 +11,8 @@ import time
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from benchmarks import training_step
 from mentormix_tf import methods, networks
 
 BATCH_SIZE, SHAPE, CLASSES = 128, (32, 32, 3), 10
@@ -31,24 +31,12 @@ def stepper(method, audit_examples):
     )
     model.compile(keras.optimizers.SGD(0.01))
     random = np.random.RandomState(0)
-    batches = tf.data.Dataset.from_tensor_slices(
-        {
-            "image": random.uniform(0, 255, size=(8, BATCH_SIZE, *SHAPE)).astype(np.float32),
-            "label": random.randint(CLASSES, size=(8, BATCH_SIZE)),
-            "index": random.randint(audit_examples or max(EXAMPLES), size=(8, BATCH_SIZE)),
-        }
-    ).repeat()
-    model.build_for(batches.element_spec)
-    model.train_steps.assign(1_000_000)
-    advance, iterator = model.make_training_loop(), iter(batches)
-
-    def step():
-        logs, _ = advance(iterator)
-        return float(logs["loss"])
-
-    for _ in range(5):  # compiles, and warms up
-        step()
-    return step
+    columns = {
+        "image": random.uniform(0, 255, size=(8, BATCH_SIZE, *SHAPE)).astype(np.float32),
+        "label": random.randint(CLASSES, size=(8, BATCH_SIZE)),
+        "index": random.randint(audit_examples or max(EXAMPLES), size=(8, BATCH_SIZE)),
+    }
+    return training_step.stepper(model, columns)
 
 
 def ratios(one, other):

@@ -11,8 +11,8 @@ import time
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from benchmarks import training_step
 from mentormix_tf import methods
 
 BATCH_SIZE, FEATURES, CLASSES = 128, 64, 10
@@ -27,26 +27,12 @@ def stepper(method, num_examples, jit_compile):
     model = methods.build(method, network, CLASSES, num_examples)
     model.compile(keras.optimizers.SGD(0.1), jit_compile=jit_compile)
     random = np.random.RandomState(0)
-    batches = tf.data.Dataset.from_tensor_slices(
-        {
-            "image": random.normal(size=(16, BATCH_SIZE, FEATURES)).astype(np.float32),
-            "label": random.randint(CLASSES, size=(16, BATCH_SIZE)),
-            "index": random.randint(num_examples, size=(16, BATCH_SIZE)),
-        }
-    ).repeat()
-    model.build_for(batches.element_spec)
-    # For O2U-Net: halfway through training, where losses are recorded at each step.
-    model.train_steps.assign(1_000_000)
-    model.step.assign(500_000)
-    advance, iterator = model.make_training_loop(), iter(batches)
-
-    def step():
-        logs, _ = advance(iterator)
-        return float(logs["loss"])
-
-    for _ in range(5):  # compiles, and warms up
-        step()
-    return step
+    columns = {
+        "image": random.normal(size=(16, BATCH_SIZE, FEATURES)).astype(np.float32),
+        "label": random.randint(CLASSES, size=(16, BATCH_SIZE)),
+        "index": random.randint(num_examples, size=(16, BATCH_SIZE)),
+    }
+    return training_step.stepper(model, columns)
 
 
 def milliseconds(steps, count):

@@ -16,6 +16,7 @@ LONG = (  # folders and files that train, build large networks, write many split
     "auditing/test_subjects.py",
     "data/sources",
     "data/test_corrections.py",
+    "data/test_corrections_files.py",
     "data/test_decoding.py",
     "data/test_examples_file.py",
     "data/test_hand_downloads.py",

@@ -28,7 +28,7 @@ ELSEWHERE = {
     "methods/*": "methods/test_losses.py methods/test_conformance.py",
     "metrics/plots.py": "metrics/test_classification.py",
     "reports/thumbnails.py": "reports/test_audit_page.py",
-    "runs/examples.py": "auditing/test_subjects.py",
+    "npz.py runs/examples.py": "auditing/test_subjects.py data/test_examples_file.py",
     "runs/checkpoint_files.py runs/run_folder.py": "runs/test_saved_run.py training/test_resume.py",
     "runs/flags_txt.py": "runs/test_saved_run.py",
     "runs/layout.py runs/provenance.py runs/result.py": "training/test_run.py",
@@ -47,6 +47,7 @@ ELSEWHERE = {
 # Tests of a whole room, or of no module.
 WHOLE = (
     "auditing/test_other_tools.py",
+    "data/test_corrections_files.py",
     "networks/test_networks.py",
     "reports/test_audit_page_in_a_browser.py",
     "training/test_old_runs.py",

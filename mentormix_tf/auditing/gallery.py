@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from mentormix_tf.auditing.findings import Findings
 from mentormix_tf.data import decoding
@@ -104,7 +105,8 @@ def of_split(data: NoisySplits) -> Any:
     def at(positions: Iterable[int]) -> Iterable[tuple[int, np.ndarray]]:
         wanted, channels = set(positions), data.image_shape[-1]
         stored = stored_examples.stored(data, "train").map(lambda example: example["image"])
-        for i, encoded in enumerate(stored.as_numpy_iterator()):
+        stored = stored.take(max(wanted, default=-1) + 1).as_numpy_iterator()
+        for i, encoded in enumerate(tqdm(stored, "Reading images", disable=None)):
             if i in wanted:
                 image, orientation = decoding.stored(tf.constant(encoded), channels)
                 yield i, decoding.turn(image, orientation).numpy()

@@ -53,7 +53,8 @@ def judge(
             beliefs.append(scores.class_shares(distances, given))
     if beliefs:
         belief: Any = np.mean(beliefs, axis=0, dtype=np.float64)
-        predicted = belief.argmax(axis=1)
+        # Of an example that was never seen, nothing speaks against its label.
+        predicted = np.where(belief.any(axis=1), belief.argmax(axis=1), given)
         believed = noise_rate.confident_classes(given, belief)
     else:  # too many classes to know more of each example than its label's rival
         assert statistics is not None

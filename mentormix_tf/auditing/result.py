@@ -48,7 +48,8 @@ class Audit(Findings):
         """Writes audit.csv, audit.html and audit.json.
 
         Args:
-            folder: where to; by default, `folder`. An audit may replace itself, but no other.
+            folder: where to; by default, `folder`. An audit may replace one of the same labels and
+                the same run, but no other.
             top: number of examples that audit.html shows with their images, the most suspicious.
 
         Returns:
@@ -80,7 +81,10 @@ class Audit(Findings):
         try:
             there = files.read_json(path / layout.AUDIT_SUMMARY)
             is_repeated = there["split_sha256"] == self.split_sha256
-        except (InputError, KeyError, TypeError):
+            # A run's own folder may have been moved with the run.
+            run = self.subject.get("model_dir")
+            is_repeated &= path == epath.Path(self.folder) or there.get("model_dir") == run
+        except (InputError, LookupError, TypeError, AttributeError):
             is_repeated = False
         if taken and not is_repeated:
             raise InputError(

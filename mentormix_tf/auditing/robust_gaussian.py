@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import sklearn.covariance
 
 __all__ = ["RobustGaussian", "fit"]
 
@@ -91,15 +92,14 @@ def fit(
 
 def _estimate(features, chosen):
     """Means of the chosen examples of each class, and the inverse of their common covariance."""
-    size = features.shape[1]
-    means, scatter = np.full([len(chosen), size], np.nan), np.zeros([size, size])
+    means, centered = np.full([len(chosen), features.shape[1]], np.nan), []
     for label, member in enumerate(chosen):
         if len(member):
             z = np.asarray(features[member], np.float64)
             means[label] = z.mean(axis=0)
-            centered = z - means[label]
-            scatter += centered.T @ centered
-    covariance = scatter / max(1, sum(map(len, chosen)))
+            centered.append(z - means[label])
+    # Shrunk: with few examples for the features' size, each would otherwise be near its own mean.
+    covariance, _ = sklearn.covariance.ledoit_wolf(np.concatenate(centered), assume_centered=True)
     precision: Any = scipy.linalg.pinvh(covariance)
     return RobustGaussian(means, precision)
 

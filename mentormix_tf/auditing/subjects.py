@@ -109,8 +109,10 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
     count, path = data.num_examples("train"), run.path / layout.EXAMPLES
     statistics = None
     if path.exists():
-        statistics = examples.read(path, data.manifest["split_sha256"], count)
-    ids, given = _ids_and_labels(data)
+        sha256, num_classes = data.manifest["split_sha256"], len(data.class_names)
+        statistics = examples.read(path, sha256, count, num_classes)
+    stored = stored_examples.columns(data, "train", ["id", "label"])
+    ids, given = [each.decode() for each in stored["id"]], stored["label"].astype(np.int64)
     found = None
     if statistics is None or features not in ("auto", "none"):
         network = saved_run.load_network(run, weights).network
@@ -132,7 +134,7 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
         statistics,
         found,
         _files(data, ids),
-        _notes(statistics),
+        _notes(statistics, is_running=run.config.training.audit and not run.result),
         images=gallery.of_split(data),
         subject={"dataset": data.manifest["dataset"], "model_dir": str(run.path)},
         folder=run.path / layout.AUDIT,
@@ -153,19 +155,6 @@ def split_of(run: SavedRun) -> NoisySplits:
             f"({data.manifest['split_sha256'][:8]} instead of {trained_on[:8]}): restore the split."
         )
     return data
-
-
-def _ids_and_labels(data):
-    """Ids and labels of the training examples, in the order of the split's files."""
-    stored = stored_examples.stored(data, "train").map(lambda e: (e["id"], e["label"]))
-    ids, labels = [], []
-    try:
-        for some_ids, some_labels in stored.batch(1000).as_numpy_iterator():
-            ids += [each.decode() for each in some_ids]
-            labels.append(some_labels)
-    except stored_examples.DAMAGE as error:
-        raise stored_examples.damage(data) from error
-    return ids, np.concatenate(labels).astype(np.int64)
 
 
 def _files(data, ids):
@@ -204,20 +193,26 @@ def _layer(features, network, has_statistics):
     return "convolution" if feature_models.has(network, "convolution") else None
 
 
-def _notes(statistics):
+def _notes(statistics, is_running=False):
     """What the user should know of the evidence."""
     if statistics is None:
+        missing = (
+            "The run is not finished, and writes the statistics of training at its end"
+            if is_running
+            else "The statistics of training are missing (train with --audit, or audit_examples)"
+        )
         return [
-            "The statistics of training are missing (train with --audit, or audit_examples), so "
-            "labels are judged by the trained network alone, which may have memorized them."
+            f"{missing}, so labels are judged by the trained network alone, which may have "
+            "memorized them."
         ]
-    notes = []
-    if not statistics["count"][:, 0].any():
-        notes.append("Training was too short to have a first half: what there is was used.")
-    unseen = int((statistics["count"].sum(axis=1) == 0).sum())
-    if unseen:
-        notes.append(f"{unseen:,} examples were never trained on, and have a quality of 0.5.")
-    agreement = np.nanmean(statistics["agreement"][:, 1]) if statistics["count"][:, 1].any() else 0
+    notes, (early, late) = [], statistics["count"].T > 0
+    for some, what in (
+        (~early & ~late, "were never trained on, and have no training_score"),
+        (~early & late, "were not seen in the first half of training, and are judged by the rest"),
+    ):
+        if some.any():
+            notes.append(f"{some.sum():,} examples {what}: train for more steps.")
+    agreement = np.nanmean(statistics["agreement"][:, 1]) if late.any() else 0
     if "v" not in statistics and agreement > _MEMORIZED:
         notes.append(
             f"Training has memorized {agreement:.1%} of its labels, and so any wrong ones, of "

@@ -14,6 +14,8 @@ from mentormix_tf.errors import InputError
 
 __all__ = ["Survey", "survey"]
 
+_MOST_PROBABILITIES = 2**27  # examples times classes: about 3 GB with what is made of them
+
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
@@ -44,7 +46,8 @@ def survey(
         layer: which features to return, see `features.model`.
 
     Raises:
-        InputError: the network has no such features, or its output is NaN or infinite.
+        InputError: the network has no such features, its output is NaN or infinite, or there are
+            too many examples and classes.
     """
     model = network if layer is None else feature_models.model(network, layer)
     classify = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
@@ -56,6 +59,7 @@ def survey(
                 features.append(found[0].numpy().astype(np.float32))
                 found = found[1]
             outputs.append(tf.cast(found, tf.float32).numpy())
+            _check_size(count, outputs[0].shape[-1])
             bar.update(min(len(outputs[-1]), count - bar.n))
     output = np.concatenate(outputs)[:count]
     if not np.isfinite(output).all():
@@ -64,6 +68,14 @@ def survey(
             "that was trained with a finite loss, on images as it was trained on."
         )
     return Survey(_probabilities(output), np.concatenate(features)[:count] if features else None)
+
+
+def _check_size(count, num_classes):
+    if count * num_classes > _MOST_PROBABILITIES:
+        raise InputError(
+            f"A survey of {count:,} examples of {num_classes:,} classes does not fit in memory: "
+            "train with --audit, and audit with --features=none."
+        )
 
 
 def _probabilities(output):

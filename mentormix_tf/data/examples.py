@@ -31,8 +31,8 @@ __all__ = [
     "MEMORY",
     "WINDOW",
     "Examples",
+    "columns",
     "damage",
-    "ids",
     "is_damage",
     "stored",
 ]
@@ -60,18 +60,23 @@ def stored(data: "NoisySplits", split: str) -> tf.data.Dataset:
     return Examples(data, split, memory=0, columns=(*COLUMNS, "id"), context=ALONE).in_order()
 
 
-def ids(data: "NoisySplits", split: str) -> list[str]:
-    """The ids of a split, in the order of its files.
+def columns(data: "NoisySplits", split: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Some columns of a split as arrays, in the order of its files; without reading the images.
+
+    Args:
+        data: the prepared split.
+        split: name of the split.
+        names: names of columns other than image, such as id, which is bytes.
 
     Raises:
         InputError: a file is damaged.
     """
-    names = Examples(data, split, memory=0, columns=("id",), context=ALONE).in_order()
+    examples = Examples(data, split, memory=0, columns=names, context=ALONE).in_order()
     try:
-        batches = list(names.batch(1000).as_numpy_iterator())
+        batches = list(examples.batch(1000).as_numpy_iterator())
     except (*DAMAGE, tf.errors.InvalidArgumentError) as error:
         raise damage(data) from error
-    return [identifier.decode() for batch in batches for identifier in batch["id"]]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in names}
 
 
 def is_damage(error: Exception) -> bool:

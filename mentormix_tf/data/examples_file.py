@@ -3,15 +3,13 @@
 import contextlib
 import dataclasses
 import hashlib
-import io
 import math
 import os
-import zipfile
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mentormix_tf import files
+from mentormix_tf import files, npz
 from mentormix_tf.data import spreadsheet
 from mentormix_tf.data.corrections import split_named_above
 from mentormix_tf.errors import InputError, excerpt
@@ -19,6 +17,7 @@ from mentormix_tf.errors import InputError, excerpt
 __all__ = ["COLUMNS", "ExampleRow", "ExamplesFile", "checked_path", "located", "read"]
 
 COLUMNS = ("id", "weight", "keep")  # one of the last two may be missing
+_MOST_BYTES = 2**31  # of a .npz, uncompressed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,15 +140,13 @@ def _table(table: str, above: int, name: str) -> Iterator[tuple[str, str, str, s
 
 def _arrays(encoded: bytes, name: str) -> tuple[str, Iterator[tuple[str, str, str, str]]]:
     try:
-        with np.load(io.BytesIO(encoded), allow_pickle=False) as stored:
-            if "id" not in stored:
-                raise InputError(f"{name} has no array id: it has {excerpt(str(stored.files))}.")
-            arrays = {column: stored[column] for column in COLUMNS if column in stored}
-            split_sha256 = str(stored["split_sha256"]) if "split_sha256" in stored else ""
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
+        stored = npz.arrays(encoded, _MOST_BYTES)
+    except npz.UNREADABLE as error:
         raise InputError(f"{name} can't be read: {excerpt(files.reason(error))}.") from error
+    if "id" not in stored:
+        raise InputError(f"{name} has no array id: it has {excerpt(str(list(stored)))}.")
+    arrays = {column: stored[column] for column in COLUMNS if column in stored}
+    split_sha256 = str(stored.get("split_sha256", ""))
     count = arrays["id"].size
     for column, values in arrays.items():
         kinds = "U" if column == "id" else "biuf"

@@ -66,7 +66,7 @@ class NoisySplits:
         Raises:
             InputError: the file does not fit the split, or a file of the split is damaged.
         """
-        ids = examples.ids(self, "train")
+        ids = [each.decode() for each in examples.columns(self, "train", ["id"])["id"]]
         weights, kept = examples_file.located(found, self.manifest["split_sha256"], ids)
         return dataclasses.replace(
             self,

@@ -4,6 +4,7 @@ import csv
 import importlib
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -76,6 +77,13 @@ def test_an_audit_replaces_itself_alone(trained, tmp_path):
     report = mm.open_run(trained).audit()
     report.save(tmp_path, top=0)
     report.save(tmp_path, top=0)
+    moved = tmp_path / "moved"
+    shutil.copytree(trained, moved)
+    for run in (trained, moved):
+        mm.open_run(run).audit().save(top=0)
+        mm.open_run(run).audit().save(top=0)
+    with pytest.raises(InputError, match="holds another audit"):  # another run on the same labels
+        mm.open_run(moved).audit().save(tmp_path, top=0)
     (tmp_path / "audit.json").write_text(json.dumps({"split_sha256": "0" * 64}))
     before = (tmp_path / "audit.csv").read_bytes()
     with pytest.raises(InputError, match=r"holds another audit\.csv: name a new folder"):
@@ -133,7 +141,8 @@ def test_the_story_of_a_folder(tmp_path, data_dir):
         "--eval_every=60",
     ]
     first = [f"--model_dir={tmp_path}/first", "--audit", *data, *training]
-    for command, flags in (("train", first), ("audit", [f"--model_dir={tmp_path}/first"])):
+    audited = [f"--model_dir={tmp_path}/first", "--features=convolution"]
+    for command, flags in (("train", first), ("audit", audited)):
         [[status, _, errors]] = commands.run([command, *flags], cwd=tmp_path)
         assert status == 0, errors
     table = pandas.read_csv(tmp_path / "first" / "audit" / "audit.csv")

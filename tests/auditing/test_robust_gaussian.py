@@ -57,6 +57,19 @@ def test_the_score_finds_wrong_labels(planted):
     assert (shares.argmax(axis=1) == true).mean() > 0.95
 
 
+def test_wrong_labels_show_with_as_many_features_as_examples():
+    """Each example would be near its own mean if the covariance were not shrunk."""
+    random = np.random.RandomState(0)
+    true = np.repeat([0, 1], 40)
+    latent = random.normal(size=(80, 5))
+    latent[:, 0] += 8.0 * true
+    features = latent @ random.normal(size=(5, 64)) + 0.3 * random.normal(size=(80, 64))
+    labels = np.where(np.arange(80) % 10 == 0, 1 - true, true)
+    distances = robust_gaussian.fit(features, labels, 2).squared_distances(features)
+    score = scores.of_features(distances, labels)
+    assert (score[labels != true] < 0.5).all() and (score[labels == true] > 0.5).mean() > 0.95
+
+
 def test_classes_without_examples_and_more_features_than_examples():
     random = np.random.RandomState(0)
     features, labels = random.normal(size=(6, 20)), np.array([0, 0, 0, 2, 2, 2])

@@ -1,5 +1,8 @@
 """Audits of Keras models and of runs."""
 
+import io
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ import sklearn.metrics
 
 import mentormix_tf as mm
 from mentormix_tf import InputError
+from mentormix_tf.auditing import survey
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import examples
 from mentormix_tf.training.run import run as train
@@ -188,15 +192,48 @@ def test_statistics_of_another_split(runs, tmp_path):
         (_npz(runs[True], margin=np.zeros((3, 2))), r"no margin of shape \(1437, 2\)"),
         (_npz(runs[True], v=np.array(["a"])), "no v of shape"),
         (_npz(runs[True], count=np.array([{}], object)), "examples.npz can't be read"),
+        (_npz(runs[True], probabilities=np.zeros((1437, 2, 3))), "no probabilities of shape"),
+        (_npz(runs[True], rival=np.full(1437, 10)), "a rival that is no class"),
+        (_npz(runs[True], rival=np.full(1437, -1)), "a rival that is no class"),
+        (_npz(runs[True], more=np.zeros(10**7)), "can't be read: its arrays have"),
     ]:
         (copy / "examples.npz").write_bytes(contents)
         with pytest.raises(InputError, match=message):
             mm.open_run(copy).audit()
 
 
-def _npz(folder=None, **changes):
-    import io
+def test_a_run_that_is_not_finished(runs, tmp_path):
+    shutil.copytree(runs[True], tmp_path / "run")
+    for name in ("result.json", "examples.npz"):
+        (tmp_path / "run" / name).unlink()
+    report = mm.open_run(tmp_path / "run").audit()
+    assert "The run is not finished" in report.notes[0] and "feature_score" in report.columns
 
+
+def test_examples_that_were_hardly_seen(noisy):
+    """A training of six steps shows some examples late only, and some never."""
+    images, labels, _ = noisy
+    model = mm.MentorMix(network(), CLASSES, gamma_p="auto", audit_examples=1000)
+    model.compile(keras.optimizers.SGD(0.1))
+    columns = {"image": images[:600], "label": labels[:600], "index": np.arange(600)}
+    model.fit(columns, batch_size=100, epochs=1, verbose=0)
+    report = mm.audit(model, images, labels)
+    assert report.notes[0].startswith("400 examples were never trained on")
+    assert report.notes[1].startswith("300 examples were not seen in the first half")
+    unseen = np.arange(1000) >= 600
+    assert (report.label_quality[unseen] == 0.5).all()
+    assert (report.predicted[unseen] == labels[unseen]).all()
+    assert not report.is_label_issue[unseen].any()
+
+
+def test_a_survey_that_does_not_fit_in_memory(noisy, monkeypatch):
+    images, labels, _ = noisy
+    monkeypatch.setattr(survey, "_MOST_PROBABILITIES", 4999)
+    with pytest.raises(InputError, match="1,000 examples of 5 classes does not fit in memory"):
+        mm.audit(network(), images, labels)
+
+
+def _npz(folder=None, **changes):
     found = dict(np.load(folder / "examples.npz")) if folder else {}
     packed = io.BytesIO()
     np.savez(packed, **{**found, **changes})

@@ -1,9 +1,11 @@
-"""A split that tests may damage; no size check of ImageNet's archives, so that they can be tiny."""
+"""Splits that tests share or damage; no size check of ImageNet's archives, which can be tiny."""
 
 import shutil
 
 import pytest
 
+from mentormix_tf.config import DataConfig
+from mentormix_tf.data import splits
 from mentormix_tf.data.sources import imagenet2012
 
 REAL_SIZES = dict(imagenet2012.TARS)
@@ -24,3 +26,9 @@ def copy(digits, tmp_path):
     shutil.copytree(digits.path, path)
     [file] = path.glob("*train.tfrecord*")
     return path, file
+
+
+@pytest.fixture
+def base(data_dir):
+    """Digits with a part held out for validation."""
+    return splits.prepare(DataConfig(data_dir=data_dir, validation_fraction=0.1))

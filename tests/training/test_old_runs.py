@@ -46,12 +46,29 @@ def test_an_old_run_continues_as_it_would_have(old_run, data_dir):
     for row, old in zip(found, expected, strict=True):
         assert row.keys() == old.keys()
         for name in row.keys() - set(TIMES):
-            # On another processor the last digits may differ, and so may an image's class or v, by
-            # which later batches are mixed with other partners.
-            tolerance = 0.03 if "accuracy" in name or "v" in name.split("_") else 0.01
-            tolerance *= 3 if row["step"] == "20" else 1
+            # On another processor the last digits may differ, and so may an image's class.
+            tolerance = 0.03 if "accuracy" in name or name.startswith("v_") else 0.01
+            if row["step"] == "20" and old_run.name == "mentormix":
+                continue  # by then another v has led to other partners: see the next test
+            if not name.startswith(("test_", "train_")):
+                tolerance /= 10  # what training measured in its first steps
             np.testing.assert_allclose(float(row[name]), float(old[name]), atol=tolerance, rtol=0)
     assert json.loads((old_run / "result.json").read_text())["steps"] == 20
+
+
+def test_an_old_run_continues_in_parts_as_at_once(data_dir, tmp_path):
+    """To the last digit, on whatever processor; its learning rate is constant."""
+    at_once, in_parts = tmp_path / "at_once", tmp_path / "in_parts"
+    for folder in (at_once, in_parts):
+        shutil.copytree(OLD_RUNS / "mentormix", folder)
+    for folder, steps in ((at_once, 20), (in_parts, 15), (in_parts, 20)):
+        flags = [f"--flagfile={folder / 'flags.txt'}", f"--model_dir={folder}"]
+        assert train.main([*flags, f"--data_dir={data_dir}", f"--train_steps={steps}"]) == 0
+    one, parts = (
+        [{k: v for k, v in row.items() if k not in TIMES} for row in rows(folder / "metrics.csv")]
+        for folder in (at_once, in_parts)
+    )
+    assert one == parts and len(one) == 4
 
 
 def test_an_old_run_is_evaluated_and_exported(old_run, data_dir, tmp_path):

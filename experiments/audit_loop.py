@@ -3,7 +3,8 @@
     python -m experiments.audit_loop runs/audit_loop docs/results/audit/loop.csv
 
 A simulated reviewer looks at a share of the training labels, the most suspicious or random ones,
-and gives each its true label. MentorMix is then trained again on the corrected split.
+and gives each its true label. The corrected split is then trained on again: by MentorMix, which
+ignores suspicious labels anyway, and plainly.
 """
 
 import pathlib
@@ -21,9 +22,9 @@ SHARES = (0.1, 0.2, 0.4)
 SEEDS = (0, 1, 2)
 
 
-def trained(folder, data, seed):
-    chosen = {"gamma_p": "auto"}
-    config = RunConfig(data, TrainingConfig(seed=seed, audit=True), "mentormix", chosen)
+def trained(folder, data, seed, method="mentormix"):
+    chosen = {"gamma_p": "auto"} if method == "mentormix" else {}
+    config = RunConfig(data, TrainingConfig(seed=seed, audit=True), method, chosen)
     return run(config, OutputConfig(str(folder)))["final_accuracy"]
 
 
@@ -43,37 +44,38 @@ def main(folder, path):
     folder.mkdir(parents=True, exist_ok=True)
     for seed in SEEDS:
         data = DataConfig(noise_level=0.4, noise_seed=seed)
-        before = trained(folder / f"first-{seed}", data, seed)
+        before = accuracies(folder, "first", data, seed)
         report = mm.open_run(folder / f"first-{seed}").audit()
-        split = splits.prepare(data)
-        stored = examples.stored(split, "train").as_numpy_iterator()
+        stored = examples.stored(splits.prepare(data), "train").as_numpy_iterator()
         truth = {e["id"].decode(): int(e["true_label"]) for e in stored}
-        count = len(report.ids)
         orders = {
             "most suspicious": report.order(),
-            "random": np.random.RandomState([seed, 3]).permutation(count),
+            "random": np.random.RandomState([seed, 3]).permutation(len(report.ids)),
         }
-        rows.append({"seed": seed, "reviewed": 0.0, "which": "none", "final_accuracy": before})
+        rows.append({"seed": seed, "reviewed": 0.0, "which": "none", **before})
         for share in SHARES:
             for which, order in orders.items():
-                chosen = order[: round(share * count)]
-                file = folder / f"{which.replace(' ', '_')}-{share}-{seed}.csv"
+                chosen = order[: round(share * len(order))]
+                name = f"{which.replace(' ', '_')}-{share}"
+                file = folder / f"{name}-{seed}.csv"
                 corrections(file, report, chosen, truth)
                 corrected = DataConfig(noise_level=0.4, noise_seed=seed, corrections=str(file))
-                after = trained(folder / file.stem, corrected, seed)
-                wrong = sum(truth[report.ids[i]] != report.given[i] for i in chosen)
-                rows.append(
-                    {
-                        "seed": seed,
-                        "reviewed": share,
-                        "which": which,
-                        "final_accuracy": after,
-                        "wrong_labels_found": wrong,
-                    }
+                row = {"seed": seed, "reviewed": share, "which": which}
+                row["wrong_labels_found"] = sum(
+                    truth[report.ids[i]] != report.given[i] for i in chosen
                 )
+                rows.append({**row, **accuracies(folder, name, corrected, seed)})
                 print(*rows[-1].values(), flush=True)
-        columns = ("seed", "reviewed", "which", "wrong_labels_found", "final_accuracy")
+        columns = ("seed", "reviewed", "which", "wrong_labels_found", "mentormix", "vanilla")
         files.write_csv(path, [{name: row.get(name) for name in columns} for row in rows])
+
+
+def accuracies(folder, name, data, seed):
+    """Final accuracies by method, of runs on a split."""
+    return {
+        "mentormix": trained(folder / f"{name}-{seed}", data, seed),
+        "vanilla": trained(folder / f"vanilla-{name}-{seed}", data, seed, "vanilla"),
+    }
 
 
 if __name__ == "__main__":

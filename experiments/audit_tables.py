@@ -69,16 +69,16 @@ def rates(path):
 
 
 def loop(path):
-    """Accuracy after a review of a share of the labels."""
+    """Accuracies after a review of a share of the labels."""
     groups = collections.defaultdict(list)
     for row in files.read_csv(path):
         groups[row["reviewed"], row["which"]].append(row)
-    print("| reviewed | which | wrong labels found | accuracy |")
-    print("|---|---|---|---|")
+    print("| reviewed | which | wrong labels found | accuracy of MentorMix | plain training |")
+    print("|---|---|---|---|---|")
     for (share, which), rows in groups.items():
-        found = mean([row["wrong_labels_found"] for row in rows])
-        accuracy = mean([row["final_accuracy"] for row in rows])
-        print(f"| {float(share):.0%} | {which} | {found} | {accuracy} |")
+        names = ("wrong_labels_found", "mentormix", "vanilla")
+        cells = [mean([row[name] for row in rows]) for name in names]
+        print(f"| {float(share):.0%} | {which} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ def sample_beta(shape: randomness.Shape, alpha: float, seed: randomness.Seed) ->
     r = p / (p + (1 - p) cos²(2πV)), and the sign of the cosine decides which of the two it is.
     (Devroye, "Non-Uniform Random Variate Generation", 1986, section IX.3.5, by way of Bailey's
     polar method for Student's t, Mathematics of Computation 62, 1994.) With r instead of powers of
-    U, nothing overflows for a small alpha, and there is no cancellation near 0.
+    U, nothing overflows for a small alpha, and there is no cancellation near 0. 1 - r is computed
+    without a difference, which would be negative where a quotient is rounded up to more than 1, as
+    on GPUs and TPUs.
 
     Args:
         shape: shape of the result.
@@ -39,8 +41,9 @@ def sample_beta(shape: randomness.Shape, alpha: float, seed: randomness.Seed) ->
     log_p = tf.math.log1p(-u) / alpha  # 1 - u lies in (0, 1], so the logarithm is finite
     p, one_minus_p = tf.exp(log_p), -tf.math.expm1(log_p)
     cosine = tf.cos(2.0 * np.pi * v)
-    r = p / (p + one_minus_p * cosine**2)
-    smaller = 0.5 * r / (1.0 + tf.sqrt(1.0 - r))
+    rest = one_minus_p * cosine**2
+    total = tf.maximum(p + rest, np.finfo(np.float32).tiny)  # p may underflow
+    smaller = 0.5 * (p / total) / (1.0 + tf.sqrt(rest / total))
     return tf.where(cosine < 0.0, smaller, 1.0 - smaller)
 
 

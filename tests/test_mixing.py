@@ -30,6 +30,22 @@ def test_beta_passes_kolmogorov_smirnov(alpha, compiled):
     assert stats.binomtest(int((lam < 0.5).sum()), len(lam)).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("alpha", [0.01, 0.4, 2.0, 8.0, 32.0])
+def test_beta_is_finite_where_quotients_are_rounded_up(alpha, monkeypatch):
+    """GPUs and TPUs divide less exactly: x / x may exceed 1 in the last digit."""
+    divide = tf.Tensor.__truediv__
+
+    def rounded_up(x, y):
+        return tf.math.nextafter(divide(x, y), tf.constant(np.inf, tf.float32))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tf.Tensor, "__truediv__", rounded_up)
+        lam = mixing.sample_beta([500_000], alpha, [3, 7]).numpy()
+    assert np.isfinite(lam).all()
+    exact = mixing.sample_beta([500_000], alpha, [3, 7]).numpy()
+    np.testing.assert_allclose(lam, exact, rtol=1e-5, atol=1e-6)
+
+
 def test_beta_draws_are_independent():
     lam = mixing.sample_beta([50_000], 0.4, [1, 1]).numpy()
     assert abs(np.corrcoef(lam[:-1], lam[1:])[0, 1]) < 0.02

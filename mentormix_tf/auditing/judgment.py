@@ -38,21 +38,9 @@ def judge(
         notes: what the user should know.
         **more: other fields of `Audit`.
     """
-    found, beliefs, num_classes = {}, [], len(class_names)
-    if statistics is not None:
-        found["training_score"] = scores.of_training(statistics, given)
-        if "probabilities" in statistics:
-            beliefs.append(_early(statistics["probabilities"]))
-    if survey is not None:
-        found["self_confidence"] = scores.of_predictions(survey.probabilities, given)
-        beliefs.append(survey.probabilities)
-        if survey.features is not None:
-            gaussian = robust_gaussian.fit(survey.features, given, num_classes)
-            distances = gaussian.squared_distances(survey.features)
-            found["feature_score"] = scores.of_features(distances, given)
-            beliefs.append(scores.class_shares(distances, given))
-    if beliefs:
-        belief: Any = np.mean(beliefs, axis=0, dtype=np.float64)
+    num_classes = len(class_names)
+    found, belief = _evidence(given, num_classes, statistics, survey)
+    if belief is not None:
         # Of an example that was never seen, nothing speaks against its label.
         predicted = np.where(belief.any(axis=1), belief.argmax(axis=1), given)
         believed = noise_rate.confident_classes(given, belief)
@@ -61,7 +49,8 @@ def judge(
         agrees = _early(statistics["agreement"]) >= 0.5
         predicted = believed = np.where(agrees, given, statistics["rival"])
     rate = noise_rate.estimate(given, believed, num_classes)
-    quality = scores.combined(list(found.values()))
+    known = found.get("training_score"), found.get("self_confidence"), found.get("feature_score")
+    quality = scores.combined(*known)
     suspects = np.flatnonzero(predicted != given)
     suspects = suspects[np.argsort(quality[suspects], kind="stable")]
     is_issue = np.zeros(len(given), bool)
@@ -81,6 +70,28 @@ def judge(
         features=None if survey is None else survey.features,
         **more,
     )
+
+
+def _evidence(given, num_classes, statistics, survey):
+    """Scores by name, and the probability of each class, or None if there are too many classes."""
+    found, belief = {}, None
+    if statistics is not None:
+        found["training_score"] = scores.of_training(statistics, given)
+        if "probabilities" in statistics:
+            belief = _early(statistics["probabilities"])
+    if survey is not None:
+        found["self_confidence"] = scores.of_predictions(survey.probabilities, given)
+        if belief is None:
+            belief = survey.probabilities
+        else:  # the trained network may have memorized the labels that it was trained on
+            belief = np.where(belief.any(axis=1, keepdims=True), belief, survey.probabilities)
+        if survey.features is not None:
+            gaussian = robust_gaussian.fit(survey.features, given, num_classes)
+            distances = gaussian.squared_distances(survey.features)
+            found["feature_score"] = scores.of_features(distances, given)
+            shares = scores.class_shares(distances, given)
+            belief = np.mean([belief, shares], axis=0, dtype=np.float64)
+    return found, belief
 
 
 def _early(halves):

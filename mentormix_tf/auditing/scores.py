@@ -1,10 +1,10 @@
 """How well an example's label fits what a network has learned: scores in [0, 1], low = suspicious.
 
-The rule for `label_quality` is the mean of the scores that there are. It was chosen among others on
-digits and CIFAR-10 with other noise seeds than those of docs/results/audit.
+The rule for `label_quality`, see `combined`, was chosen among others on digits and CIFAR-10 with
+other noise seeds than those of docs/results/audit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import scipy.special
@@ -86,15 +86,26 @@ def class_shares(squared_distances: np.ndarray, labels: np.ndarray) -> np.ndarra
     return scipy.special.softmax(-squared_distances / scale, axis=1)
 
 
-def combined(scores: Sequence[np.ndarray]) -> np.ndarray:
-    """`label_quality`: the mean of the scores of each example.
+def combined(
+    training: np.ndarray | None, confidence: np.ndarray | None, features: np.ndarray | None
+) -> np.ndarray:
+    """`label_quality`: the mean of the training score and the feature score.
+
+    The self-confidence stands in for the training score of an example without one, and only there:
+    a trained network may have memorized its labels.
 
     Args:
-        scores: `[n]` each; NaN where there is none.
+        training: `[n]`, from `of_training`; NaN where training has not seen an example.
+        confidence: `[n]`, from `of_predictions`.
+        features: `[n]`, from `of_features`.
 
     Returns:
         `[n]`, float64, in [0, 1]; 0.5 for an example without any score.
     """
+    own = confidence if training is None else training
+    if training is not None and confidence is not None:
+        own = np.where(np.isnan(training), confidence, training)
+    scores = [score for score in (own, features) if score is not None]
     return np.nan_to_num(mean_of_known(np.asarray(scores), axis=0), nan=0.5)
 
 

@@ -41,5 +41,14 @@ def test_features_are_scaled_by_the_median():
 
 def test_quality_is_the_mean_of_what_is_known():
     nan = np.nan
-    found = scores.combined([np.array([0.2, nan, nan]), np.array([0.6, 0.4, nan])])
-    np.testing.assert_allclose(found, [0.4, 0.4, 0.5])
+    training, features = np.array([0.2, nan, nan]), np.array([0.6, 0.4, nan])
+    np.testing.assert_allclose(scores.combined(training, None, features), [0.4, 0.4, 0.5])
+    np.testing.assert_allclose(scores.combined(training, None, None), [0.2, 0.5, 0.5])
+
+
+def test_self_confidence_stands_in_for_the_training_score():
+    training, confidence = np.array([0.2, np.nan]), np.array([0.9, 0.7])
+    features = np.array([0.4, 0.3])
+    np.testing.assert_allclose(scores.combined(training, confidence, features), [0.3, 0.5])
+    np.testing.assert_allclose(scores.combined(training, confidence, None), [0.2, 0.7])
+    np.testing.assert_allclose(scores.combined(None, confidence, features), [0.65, 0.5])

@@ -174,9 +174,7 @@ def test_a_run(runs, data_dir, audit):
 def test_a_run_with_features_besides(runs):
     report = mm.open_run(runs[True]).audit("penultimate")
     assert {"training_score", "self_confidence", "feature_score"} <= set(report.columns)
-    scores = [
-        report.columns[name] for name in ("training_score", "self_confidence", "feature_score")
-    ]
+    scores = [report.columns[name] for name in ("training_score", "feature_score")]
     np.testing.assert_allclose(report.label_quality, np.mean(scores, axis=0))
 
 
@@ -224,6 +222,11 @@ def test_examples_that_were_hardly_seen(noisy):
     assert (report.label_quality[unseen] == 0.5).all()
     assert (report.predicted[unseen] == labels[unseen]).all()
     assert not report.is_label_issue[unseen].any()
+    surveyed = mm.audit(model, images, labels, features="penultimate")
+    alone = ["self_confidence", "feature_score"], ["training_score", "feature_score"]
+    for part, names in zip((unseen, ~unseen), alone, strict=True):
+        expected = np.mean([surveyed.columns[name][part] for name in names], axis=0)
+        np.testing.assert_allclose(surveyed.label_quality[part], expected)
 
 
 def test_a_survey_that_does_not_fit_in_memory(noisy, monkeypatch):

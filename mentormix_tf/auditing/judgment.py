@@ -90,7 +90,7 @@ def _evidence(given, num_classes, statistics, survey):
             distances = gaussian.squared_distances(survey.features)
             found["feature_score"] = scores.of_features(distances, given)
             shares = scores.class_shares(distances, given)
-            belief = np.mean([belief, shares], axis=0, dtype=np.float64)
+            belief = (belief + shares) / 2.0
     return found, belief
 
 

@@ -1,8 +1,8 @@
 """Compiles a train step with Google's TPU compiler, on a machine without a TPU.
 
 TensorFlow lowers the step to StableHLO, the input language of XLA's compilers; the TPU compiler is
-in the package `libtpu`, which JAX can call without a TPU. This is the only file that uses JAX's
-private modules.
+in the package `libtpu`, which JAX can call without a TPU. This is the only file of the package that
+uses JAX's private modules.
 """
 
 # JAX and libtpu are optional.
@@ -13,6 +13,7 @@ import importlib.metadata
 import os
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -22,7 +23,17 @@ from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.training.run import build_model
 
-__all__ = ["ENVIRONMENT", "HBM", "UNITS", "Compiled", "compile_step", "core", "lower", "versions"]
+__all__ = [
+    "ENVIRONMENT",
+    "HBM",
+    "UNITS",
+    "Compiled",
+    "compile_step",
+    "core",
+    "lower",
+    "stablehlo",
+    "versions",
+]
 
 # Memory of a chip in GiB. Source: the pages of the TPU versions in
 # https://cloud.google.com/tpu/docs/system-architecture-tpu-vm
@@ -89,9 +100,8 @@ def lower(
     names = ["label", "true_label", "is_clean", *(["index"] if model.uses_index else [])]
     batch = {name: tf.TensorSpec([size], tf.int64) for name in names}
     batch["image"] = tf.TensorSpec([size, *image_shape], tf.float32)
-    step = tf.function(lambda **batch: model.train_step(batch), jit_compile=True)
     try:
-        text = step.experimental_get_compiler_ir(**batch)(stage="stablehlo")
+        return stablehlo(tf.function(lambda **batch: model.train_step(batch)), batch)
     except (tf.errors.InvalidArgumentError, ValueError) as error:
         lacking = re.search(r"No registered '(\w+)' OpKernel", str(error))
         if lacking is None:
@@ -100,6 +110,21 @@ def lower(
             f"network={config.training.network} with method={config.method} uses {lacking[1]}, for "
             "which XLA has no kernel: no TPU can run it."
         ) from error
+
+
+def stablehlo(function: Any, arguments: Mapping[str, tf.TensorSpec]) -> str:
+    """Lowers a function to StableHLO, as text.
+
+    Its `main` takes the arguments in the order of their names, then the variables in the order of
+    the concrete function's `captured_inputs`; it returns the results, then the new values of the
+    variables that it writes, in the same order.
+
+    Args:
+        function: a `tf.function`.
+        arguments: shape and type of each argument, by name.
+    """
+    compiled = tf.function(function, jit_compile=True)
+    text = compiled.experimental_get_compiler_ir(**arguments)(stage="stablehlo")
     # TensorFlow emits one operation of a dialect that only its own parser knows.
     return re.sub(
         r"mhlo\.copy (%\S+) : (tensor<[^>]*>)", r"stablehlo.reshape \1 : (\2) -> \2", text

@@ -9,6 +9,7 @@ import sys
 
 import keras
 import pytest
+import tensorflow as tf
 
 from mentormix_tf import methods, networks
 from mentormix_tf.config import RunConfig, TrainingConfig
@@ -65,6 +66,20 @@ def test_the_step_writes_what_training_changes():
     gamma, metrics, counters = 1, 10 * 2, 2
     written = text.count("may_alias")
     assert written == 2 * trained + moving + gamma + metrics + counters
+
+
+def test_arguments_come_by_name_and_then_the_variables():
+    weight = tf.Variable([2.0, 3.0])
+    function = tf.function(lambda **columns: weight.assign_add(columns["b"]) - columns["a"])
+    spec = {"b": tf.TensorSpec([2], tf.float32), "a": tf.TensorSpec([2, 2], tf.float32)}
+    text = tpu_compiler.stablehlo(function, spec)
+    signature = re.search(r"@main\((.*?)\) -> \((.*?)\) {", text)
+    assert signature is not None
+    arguments, results = (re.findall(r"tensor<(\w+)>", part) for part in signature.groups())
+    assert arguments == ["2x2xf32", "2xf32", "2xf32"] and results == ["2x2xf32", "2xf32"]
+    assert re.findall(
+        r"parameter_number = (\d+)[^}]*}, output_index = array<i64: (\d+)>", text
+    ) == [("2", "1")]
 
 
 def test_what_xla_lacks_is_named(monkeypatch):

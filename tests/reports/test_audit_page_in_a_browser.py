@@ -52,6 +52,12 @@ def saved(tab):
     return list(csv.reader(io.StringIO("".join(rest))))
 
 
+def wait_for_message(tab, text):
+    """Waits for what the page says of a file, which it reads in the background."""
+    has_text = "text => document.getElementById('message').textContent.includes(text)"
+    tab.wait_for_function(has_text, arg=text)
+
+
 def ids(tab):
     return tab.eval_on_selector_all(".card .facts bdi", "all => all.map(e => e.textContent)")
 
@@ -144,10 +150,10 @@ def test_any_class_by_the_list_and_decisions_loaded_again(show, tmp_path):
     path = tmp_path / "corrections.csv"
     path.write_text(f"# split_sha256={SHA256}\nid,decision,label\ntrain_00001,drop,\nx,keep,a\n")
     tab.set_input_files("#load", path)
-    assert "1 decisions were loaded" in tab.inner_text("#message")
+    wait_for_message(tab, "1 decisions were loaded")
     path.write_text(f"# split_sha256={'0' * 64}\nid,decision,label\ntrain_00001,drop,\n")
     tab.set_input_files("#load", path)
-    assert "corrections of other labels" in tab.inner_text("#message")
+    wait_for_message(tab, "corrections of other labels")
 
 
 @pytest.mark.parametrize("count", [len(HOSTILE), 1000])

@@ -52,20 +52,21 @@ def scores(path):
 
 
 def rates(path):
-    """The estimated noise rates of MentorMix, without features, beside the true ones."""
-    print("| noise | seed | wrong | estimated | 95 % interval | accuracy |")
-    print("|---|---|---|---|---|---|")
+    """The noise rates that audits of MentorMix estimated, beside the true ones."""
+    groups = collections.defaultdict(dict)
     for row in files.read_csv(path):
-        if row["score"] == "label_quality" and row["features"] == "none":
-            if row["method"] != "mentormix":
-                continue
+        if row["score"] == "label_quality" and row["method"] == "mentormix":
             name = f"{row['noise']} {row['level'].rpartition('=')[2]}".strip()
-            numbers = [f"{float(row[k]):.1%}" for k in ("wrong", "estimated", "low", "high")]
-            wrong, estimated, low, high = numbers
-            accuracy = row["test_accuracy"]
-            print(
-                f"| {name} | {row['seed']} | {wrong} | {estimated} | {low} to {high} | {accuracy} |"
-            )
+            groups[name, row["seed"]][row["features"]] = row
+    print("| noise | seed | wrong | estimated | 95 % interval | with features | accuracy |")
+    print("|---|---|---|---|---|---|---|")
+    for (name, seed), rows in groups.items():
+        row, with_features = rows["none"], rows["penultimate"]["estimated"]
+        wrong, estimated, low, high = (
+            f"{float(row[key]):.1%}" for key in ("wrong", "estimated", "low", "high")
+        )
+        cells = [name, seed, wrong, estimated, f"{low} to {high}", f"{float(with_features):.1%}"]
+        print(f"| {' | '.join([*cells, row['test_accuracy']])} |")
 
 
 def loop(path):
@@ -76,8 +77,9 @@ def loop(path):
     print("| reviewed | which | wrong labels found | accuracy of MentorMix | plain training |")
     print("|---|---|---|---|---|")
     for (share, which), rows in groups.items():
-        names = ("wrong_labels_found", "mentormix", "vanilla")
-        cells = [mean([row[name] for row in rows]) for name in names]
+        found = [int(row["wrong_labels_found"] or 0) for row in rows]
+        cells = [f"{statistics.mean(found):.0f}"]
+        cells += [mean([row[name] for row in rows]) for name in ("mentormix", "vanilla")]
         print(f"| {float(share):.0%} | {which} | {' | '.join(cells)} |")
 
 

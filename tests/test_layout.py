@@ -50,6 +50,7 @@ WHOLE = (
     "data/test_corrections_files.py",
     "networks/test_networks.py",
     "reports/test_audit_page_in_a_browser.py",
+    "training/test_network_files.py",
     "training/test_old_runs.py",
     "training/test_restarts.py",
     "test_annotations.py",

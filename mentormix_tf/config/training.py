@@ -1,6 +1,7 @@
 """The settings of training."""
 
 import dataclasses
+import re
 from typing import Literal
 
 from mentormix_tf.errors import InputError
@@ -15,6 +16,12 @@ class TrainingConfig:
     Args:
         network: network, one of {networks}.
         pretrained: whether to start from ImageNet weights, for networks of keras.applications.
+        preprocessing: how a network from a file expects its images: none if it takes values from
+            0 to 255, 0-1 or -1-1 for these ranges, imagenet for ImageNet's mean and deviation.
+        train_layers: all; head for the last layer alone; or how many blocks before the head train
+            with it. The others keep their weights.
+        backbone_learning_rate: initial learning rate of all layers but the head; by default
+            learning_rate.
         augmentation: none, cifar (the released code's crop, flip and color distortion),
             cifar_standard (crop and flip) or imagenet; auto chooses by the size of the images.
         image_size: height and width of the images that the network sees, in pixels; 0 for the
@@ -45,6 +52,9 @@ class TrainingConfig:
 
     network: str = "small_cnn"
     pretrained: bool = False
+    preprocessing: Literal["none", "0-1", "-1-1", "imagenet"] = "none"
+    train_layers: str = "all"
+    backbone_learning_rate: float | None = None
     augmentation: str = "auto"
     image_size: int = 0
     batch_size: int = 128
@@ -96,6 +106,18 @@ class TrainingConfig:
             raise InputError(f"precision={self.precision} is unknown: choose float32 or bfloat16.")
         if not 0.0 < self.learning_rate < float("inf"):
             raise InputError(f"learning_rate={self.learning_rate} must be a positive number.")
+        if not re.fullmatch(r"all|head|[1-9]\d{0,3}", self.train_layers):
+            raise InputError(
+                f"train_layers={self.train_layers} must be all, head or a number of blocks."
+            )
+        backbone = self.backbone_learning_rate
+        if backbone is not None and not 0.0 < backbone < float("inf"):
+            raise InputError(f"backbone_learning_rate={backbone} must be a positive number.")
+        if backbone is not None and self.train_layers == "head":
+            raise InputError(
+                f"backbone_learning_rate={backbone} has no layers to train with train_layers=head: "
+                "leave one of them out."
+            )
         if not 0 <= self.warmup_steps < self.train_steps:
             raise InputError(
                 f"warmup_steps={self.warmup_steps} must be at least 0 and less than train_steps="

@@ -5,8 +5,8 @@ and returns logits `[batch, num_classes]`.
 
 To add one, write a function of (image_shape, num_classes) in a module of this folder and add an
 entry to `NETWORKS`. The module is imported when the network is first built, so this registry needs
-neither TensorFlow nor Keras; `APPLICATIONS`, the networks of `keras.applications`, need Keras and
-are imported on first use.
+neither TensorFlow nor Keras; `APPLICATIONS`, the networks of `keras.applications`, and networks
+from files need Keras and are imported on first use.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mentormix_tf.networks.applications import APPLICATIONS
 
-__all__ = ["APPLICATIONS", "NETWORKS", "Network", "build", "check", "names"]
+__all__ = ["APPLICATIONS", "NETWORKS", "Network", "build", "check", "is_file", "names"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,35 +89,59 @@ def __getattr__(name: str) -> Any:
 
 def names() -> str:
     """Lists the values of --network, separated by commas."""
-    return f"{', '.join(NETWORKS)}, or a name from keras.applications such as resnet50"
+    known = ", ".join(NETWORKS)
+    return f"{known}, a name from keras.applications such as resnet50, or a file such as my.keras"
+
+
+def is_file(name: str) -> bool:
+    """Whether a network is a file, and no name."""
+    return name.endswith(".keras")
 
 
 def check(name: str) -> None:
-    """Raises InputError if no network has this name."""
-    if name not in NETWORKS and name not in _applications().APPLICATIONS:
+    """Raises InputError if no network has this name, or no file this path."""
+    if is_file(name):
+        _from_file().check_exists(name)
+    elif name not in NETWORKS and name not in _applications().APPLICATIONS:
         raise InputError(f"network={name} is unknown: choose one of {names()}.")
 
 
 def build(
-    name: str, image_shape: tuple[int, int, int], num_classes: int, pretrained: bool = False
+    name: str,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    pretrained: bool = False,
+    preprocessing: str = "none",
 ) -> "keras.Model":
     """Builds a network.
 
     Args:
-        name: one of `NETWORKS` or of `APPLICATIONS`, the networks of `keras.applications`.
+        name: one of `NETWORKS` or of `APPLICATIONS`, the networks of `keras.applications`; or the
+            path of a file that `keras.Model.save` wrote, which ends with .keras.
         image_shape: `(height, width, channels)`.
         num_classes: number of logits.
-        pretrained: whether to start from ImageNet weights, which only `APPLICATIONS` have.
+        pretrained: whether to start from ImageNet weights, which only `APPLICATIONS` have. A file
+            has its own.
+        preprocessing: how images are scaled for a network from a file: none, 0-1, -1-1 or imagenet.
 
     Returns:
         A model from images `[batch, height, width, channels]`, float32 in [0, 255], to logits
         `[batch, num_classes]`.
 
     Raises:
-        InputError: the name is unknown, the network can't take images of this shape, or its
-            ImageNet weights don't exist or can't be downloaded.
+        InputError: the name is unknown, the network can't take images of this shape, its ImageNet
+            weights don't exist or can't be downloaded, or its file can't be read.
     """
     check(name)
+    if is_file(name):
+        if pretrained:
+            raise InputError(f"pretrained=True: network={name} has its own weights; leave it out.")
+        return _from_file().from_file(name, image_shape, num_classes, preprocessing)
+    if preprocessing != "none":
+        raise InputError(
+            f"preprocessing={preprocessing} is for a network from a file, but network={name} "
+            "scales images itself: leave it out."
+        )
     if name not in NETWORKS:
         return _applications().application(name, image_shape, num_classes, pretrained)
     if pretrained:
@@ -126,6 +150,12 @@ def build(
             "of keras.applications such as resnet50, or leave out pretrained."
         )
     return NETWORKS[name](image_shape, num_classes)
+
+
+def _from_file() -> Any:
+    from mentormix_tf.networks import from_file  # not at the top, since it needs Keras
+
+    return from_file
 
 
 def _applications() -> Any:

@@ -16,12 +16,14 @@ __all__ = [
     "FLAGS",
     "METRICS",
     "MODEL",
+    "NETWORK",
     "RESULT",
     "TENSORBOARD",
 ]
 
 FLAGS = "flags.txt"  # a flagfile that repeats the run
 MODEL = "model.json"  # what is needed to use the network without the data
+NETWORK = "network.json"  # the layers of a network that came from a file
 METRICS = "metrics.csv"  # a row for each evaluation
 RESULT = "result.json"  # written when all steps are done
 CONFUSION_MATRIX = "confusion_matrix.csv"

@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from etils import epath
 
-from mentormix_tf import files, methods
+from mentormix_tf import files, methods, networks
 from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.metrics import classification
@@ -154,6 +155,11 @@ class RunFolder:
                 "restore the file, or name a new folder."
             )
         files.write(path, json.dumps(facts, indent=2) + "\n")
+
+    def write_network(self, network: keras.Model) -> None:
+        """Writes network.json, the network's layers, for a network that came from a file."""
+        if networks.is_file(self.config.training.network):
+            files.write(self.path / layout.NETWORK, network.to_json(indent=1) + "\n")
 
     def write_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes metrics.csv as a whole, since remote files can't be appended to.

@@ -11,6 +11,7 @@ from mentormix_tf import files, networks
 from mentormix_tf.config import RunConfig
 from mentormix_tf.data import augment
 from mentormix_tf.errors import InputError
+from mentormix_tf.networks import from_file
 from mentormix_tf.runs import checkpoint_files, contents, flags_txt, layout
 
 __all__ = ["WEIGHTS", "SavedRun", "TrainedNetwork", "load_network", "read"]
@@ -121,9 +122,7 @@ def load_network(run: SavedRun, weights: str = "auto") -> TrainedNetwork:
             "--ema_decay=0.999."
         )
     path = _checkpoint(run, weights)
-    network = networks.build(
-        run.config.training.network, run.image_shape, len(run.class_names), pretrained=False
-    )
+    network = _untrained(run)
     variables = {f"network/{i}": variable for i, variable in enumerate(network.variables)}
     if weights == "averaged":
         # The averages replace the trainable weights; BatchNorm's statistics are not averaged.
@@ -132,6 +131,14 @@ def load_network(run: SavedRun, weights: str = "auto") -> TrainedNetwork:
     _assign(variables, path)
     step = checkpoint_files.step_of(path)
     return TrainedNetwork(network, weights, step, _measured(run, step))
+
+
+def _untrained(run):
+    """The run's network with other weights; its file need not exist any more."""
+    name = run.config.training.network
+    if networks.is_file(name):
+        return from_file.from_json(run.path / layout.NETWORK)
+    return networks.build(name, run.image_shape, len(run.class_names), pretrained=False)
 
 
 def _checkpoint(run, weights):

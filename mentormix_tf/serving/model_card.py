@@ -3,6 +3,8 @@
 It follows Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, as far as a run knows.
 """
 
+import pathlib
+
 from mentormix_tf import markdown
 from mentormix_tf.runs.saved_run import SavedRun, TrainedNetwork
 
@@ -72,7 +74,7 @@ def _training(run, trained):
     versions = run.result.get("versions", {})
     return {
         "Method": f"{run.config.method} ({own})" if own else run.config.method,
-        "Network": training.network + (", from ImageNet weights" if training.pretrained else ""),
+        "Network": _network(training),
         "Steps": f"{trained.step:,} of {training.train_steps:,}",
         "Batch size": training.batch_size,
         "Learning rate": f"{training.learning_rate:g}, {training.schedule}",
@@ -83,6 +85,20 @@ def _training(run, trained):
         + (f", decay {training.ema_decay:g}" if trained.weights == "averaged" else ""),
         "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()) or UNKNOWN,
     }
+
+
+def _network(training):
+    """The network, what it began with, and which of its layers trained."""
+    name = pathlib.PurePath(training.network).name
+    if training.pretrained:
+        name += ", from ImageNet weights"
+    if training.preprocessing != "none":
+        name += f", images scaled {training.preprocessing}"
+    if training.train_layers == "head":
+        name += ", of which the last layer trained"
+    elif training.train_layers != "all":
+        name += f", of which the last layer and {training.train_layers} blocks trained"
+    return name
 
 
 def _accuracies(run, trained):

@@ -1,10 +1,10 @@
-"""Learning-rate schedules by name, and linear warm-up.
+"""Learning-rate schedules by name, linear warm-up, and a learning rate of its own for the backbone.
 
 Complete recipes are flagfiles: flags/recipes/released.flags is the released code's for CIFAR,
 flags/recipes/common.flags is one that later papers share.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from mentormix_tf.config import TrainingConfig
 
-__all__ = ["LearningRateSchedule", "WarmUp", "learning_rate"]
+__all__ = ["BackboneSGD", "LearningRateSchedule", "WarmUp", "learning_rate", "optimizer"]
 
 LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
 
@@ -31,6 +31,68 @@ def learning_rate(config: TrainingConfig) -> LearningRateSchedule:
     return (
         WarmUp(config.learning_rate, config.warmup_steps, after) if config.warmup_steps else after
     )
+
+
+def optimizer(
+    config: TrainingConfig, schedule: LearningRateSchedule, backbone: Iterable[keras.Layer]
+) -> keras.optimizers.SGD:
+    """Makes the optimizer that a config describes.
+
+    Args:
+        config: the settings.
+        schedule: the learning rate; the backbone's has the same course.
+        backbone: the network's layers without its head.
+    """
+    if config.backbone_learning_rate is None:
+        return keras.optimizers.SGD(schedule, momentum=config.momentum)  # pyright: ignore[reportArgumentType]
+    return BackboneSGD(
+        schedule,
+        momentum=config.momentum,
+        ratio=config.backbone_learning_rate / config.learning_rate,
+        backbone=[weight.path for layer in backbone for weight in layer.weights],
+    )
+
+
+@keras.saving.register_keras_serializable("mentormix_tf")
+class BackboneSGD(keras.optimizers.SGD):
+    """SGD with another learning rate for some variables.
+
+    Their gradients are multiplied by the ratio of the learning rates, which is the same, as each
+    step is linear in the gradients.
+
+    Args:
+        learning_rate: the learning rate, or its schedule.
+        momentum: momentum, in [0, 1).
+        ratio: the backbone's learning rate, divided by that of the others.
+        backbone: the paths of the backbone's variables.
+        **kwargs: other arguments of `keras.optimizers.SGD`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        *,
+        ratio: float,
+        backbone: Sequence[str],
+        **kwargs: Any,
+    ):
+        super().__init__(learning_rate, momentum, **kwargs)
+        self.ratio = ratio
+        self.backbone = frozenset(backbone)
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Any = ()) -> Any:
+        variables = list(trainable_variables)
+        scaled = [
+            tf.math.scalar_mul(self.ratio, gradient)
+            if gradient is not None and variable.path in self.backbone
+            else gradient
+            for gradient, variable in zip(grads, variables, strict=True)
+        ]
+        return super().apply(scaled, variables)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "ratio": self.ratio, "backbone": sorted(self.backbone)}
 
 
 @keras.saving.register_keras_serializable("mentormix_tf")

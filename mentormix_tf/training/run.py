@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import logging
 import os
 import re
@@ -11,12 +12,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mentormix_tf import methods, networks
+from mentormix_tf import files, methods, networks
 from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import augment, examples, pipeline, splits
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.networks import trained_layers
 from mentormix_tf.runs import contents, layout
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import recipe
@@ -101,10 +103,11 @@ def check(config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strat
         The run's folder.
 
     Raises:
-        InputError: batches or steps can't be divided as the flags say, or the folder holds another
-            run.
+        InputError: there is no such network, batches or steps can't be divided as the flags say,
+            or the folder holds another run.
     """
     training, replicas = config.training, strategy.num_replicas_in_sync
+    networks.check(training.network)
     if training.batch_size % replicas:
         raise InputError(
             f"batch_size={training.batch_size} can't be divided among {replicas} replicas: "
@@ -178,6 +181,7 @@ class Setup:
         return {
             "split_sha256": self.data.manifest["split_sha256"],
             "examples_sha256": self.data.examples_sha256,
+            "network_sha256": _network_sha256(self.config.training.network),
         }
 
     def train_batches(self, step: int) -> tf.distribute.DistributedDataset:
@@ -221,6 +225,11 @@ def _prepare(config, training, strategy):
     return data
 
 
+def _network_sha256(name):
+    """That of the network's file; "" for a network by name."""
+    return hashlib.sha256(files.contents(name)).hexdigest() if networks.is_file(name) else ""
+
+
 def _train(setup, output, folder):
     training, is_chief = setup.config.training, strategies.is_chief(setup.strategy)
     model, data = setup.model, setup.data
@@ -240,6 +249,7 @@ def _train(setup, output, folder):
                 examples_sha256=data.examples_sha256,
                 realized_noise_rate=data.manifest["realized_noise_rate"],
             )
+            folder.write_network(model.network)
             folder.begin()
         report = Report(setup.evaluation(), folder, data, progress, writes=is_chief)
         profiled = output.profile_steps if is_chief else ()
@@ -337,7 +347,14 @@ def build_model(
     training = config.training
     keras.utils.set_random_seed(training.seed)
     with _precision(training.precision):
-        network = networks.build(training.network, image_shape, num_classes, training.pretrained)
+        network = networks.build(
+            training.network,
+            image_shape,
+            num_classes,
+            training.pretrained,
+            training.preprocessing,
+        )
+    trained_layers.freeze_all_but(network, training.train_layers)
     model = methods.build(
         config.method,
         network,
@@ -354,7 +371,7 @@ def build_model(
         recipe.learning_rate(training), training.learning_rate, training.train_steps
     )
     model.compile(
-        keras.optimizers.SGD(schedule, momentum=training.momentum),  # pyright: ignore[reportArgumentType]
+        recipe.optimizer(training, schedule, trained_layers.backbone(network)),
         weighted_metrics=["accuracy"],  # by the weights of evaluation batches
         jit_compile=_jit_compile(training.jit_compile),  # pyright: ignore[reportArgumentType]
         steps_per_execution=training.steps_per_execution,

@@ -110,3 +110,30 @@ def test_batch_norm_and_biases_go_free_of_weight_decay():
         if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
     )
     np.testing.assert_allclose(model.regularization(), expected, rtol=1e-5)
+
+
+def test_the_backbone_has_a_learning_rate_of_its_own():
+    """SGD with momentum, against NumPy: two layers with two rates, gradients of a linear loss."""
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential(
+        [keras.layers.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(2)]
+    )
+    config = TrainingConfig(
+        schedule="constant", learning_rate=0.1, backbone_learning_rate=0.02, momentum=0.9
+    )
+    optimizer = recipe.optimizer(config, recipe.learning_rate(config), network.layers[:1])
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    for each in (optimizer, again):
+        before = [weight.numpy() for weight in network.weights]
+        gradients = [np.full(w.shape, 1.0 + i, np.float32) for i, w in enumerate(before)]
+        for _ in range(3):
+            each.apply([tf.constant(g) for g in gradients], network.trainable_variables)
+        moved = 1.0 + (1.0 + 0.9) + (1.0 + 0.9 + 0.81)  # in units of a step without momentum
+        for i, (weight, old) in enumerate(zip(network.weights, before, strict=True)):
+            rate = 0.02 if i < 2 else 0.1
+            np.testing.assert_allclose(weight, old - rate * moved * gradients[i], rtol=1e-4)
+
+
+def test_without_one_the_optimizer_is_keras_sgd():
+    optimizer = recipe.optimizer(TrainingConfig(), recipe.learning_rate(TrainingConfig()), [])
+    assert type(optimizer) is keras.optimizers.SGD

@@ -1,0 +1,68 @@
+"""Which layers of a network train: all, the last ones, or the last one alone."""
+
+import itertools
+import re
+
+import keras
+
+from mentormix_tf.errors import InputError
+
+__all__ = ["backbone", "freeze_all_but"]
+
+# A block is what its layers' names say: conv5_block3, block7a, stages_3_block_2, _blocks-15.
+_BLOCK = re.compile(r".*(?:block|stage)s?[-_]?\d+[a-z]?", re.IGNORECASE)
+
+
+def freeze_all_but(network: keras.Model, train_layers: str) -> None:
+    """Freezes the first layers of a network.
+
+    A frozen layer keeps its weights, and a frozen BatchNorm its statistics, with which it
+    normalizes as in inference, also while training.
+
+    Args:
+        network: a network of layers, Sequential or functional.
+        train_layers: `all`; `head`, the last layer with weights; or a number, of blocks before the
+            head that train with it. Layers whose names begin with the same block, such as
+            `conv5_block3_1_conv` and `conv5_block3_2_conv`, are one block; any other layer with
+            weights is a block of its own.
+
+    Raises:
+        InputError: the network has fewer layers or blocks than that.
+    """
+    if train_layers == "all":
+        return
+    blocks = [list(block) for _, block in itertools.groupby(backbone(network), _block)]
+    if not blocks:
+        raise InputError(
+            f"train_layers={train_layers}: the network {network.name} has one layer with weights, "
+            "so none can be frozen: leave it out."
+        )
+    count = 0 if train_layers == "head" else int(train_layers)
+    if count > len(blocks):
+        raise InputError(
+            f"train_layers={train_layers}: the network {network.name} has {len(blocks)} blocks "
+            "before its head: give at most as many, or all."
+        )
+    for layer in itertools.chain.from_iterable(blocks[: len(blocks) - count]):
+        layer.trainable = False
+
+
+def backbone(network: keras.Model) -> list[keras.Layer]:
+    """The layers of a network that have weights, but for the last one, its head."""
+    return _with_weights(network)[:-1]
+
+
+def _with_weights(network):
+    """The layers that have weights, from first to last, also of networks inside the network."""
+    found = []
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            found += _with_weights(layer)
+        elif layer.weights and not isinstance(layer, keras.layers.Normalization):
+            found.append(layer)
+    return found
+
+
+def _block(layer):
+    named = _BLOCK.match(layer.name)
+    return named[0] if named else layer.name

@@ -109,9 +109,10 @@ def from_json(path: epath.Path) -> keras.Model:
     Raises:
         InputError: the file can't be read as a network.
     """
-    text = files.contents(path)
     try:
-        network = _with_current_policy(models.model_from_json(text.decode()))
+        network = _with_current_policy(models.model_from_json(files.contents(path).decode()))
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {files.reason(error)}.") from error
     except Exception as error:  # whatever Keras makes of an edited file
         raise InputError(f"{path} can't be read as a network: restore it.") from error
     for layer in _inside(network):

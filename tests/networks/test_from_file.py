@@ -203,6 +203,8 @@ def test_json_without_weights(tmp_path):
 
 def test_json_that_is_refused(tmp_path):
     path = tmp_path / "network.json"
+    with pytest.raises(InputError, match=r"network\.json can't be read: No such file"):
+        from_file.from_json(path)
     network = keras.Sequential([layers.Input(SHAPE), layers.Lambda(lambda x: x)])
     for text in ("", "[]", "{}", json.dumps({"class_name": "os.system"}), network.to_json()):
         path.write_text(text)

@@ -60,12 +60,13 @@ class Audit(Findings):
         """
         path = files.expanded(folder or self.folder, "output_dir")
         self._make(path)
+        # First, since it says whose audit this is: one that was killed may then be repeated.
+        files.write(path / layout.AUDIT_SUMMARY, json.dumps(self.summary(), indent=2) + "\n")
         files.write_csv(path / layout.AUDIT_TABLE, self.rows())
         title = f"Label audit of {self.subject.get('dataset', 'a training set')}"
         subtitle = str(self.subject.get("model_dir", self.subject.get("model", "")))
         page = gallery.page(self, top, title, subtitle)
         files.write(path / layout.AUDIT_PAGE, audit_page.render(page))
-        files.write(path / layout.AUDIT_SUMMARY, json.dumps(self.summary(), indent=2) + "\n")
         return path
 
     def _make(self, path):

@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import itertools
 import json
 import pathlib
 import shutil
@@ -13,7 +14,7 @@ import pandas
 import pytest
 
 import mentormix_tf as mm
-from mentormix_tf import InputError
+from mentormix_tf import InputError, files
 from mentormix_tf.data import splits
 from mentormix_tf.runs import saved_run
 from tests.reports.test_audit_page import Reader
@@ -71,6 +72,25 @@ def test_the_page_shows_similar_examples_where_there_are_features(trained, tmp_p
     folder = mm.open_run(trained).audit("convolution").save(tmp_path / "audit", top=20)
     cards = Reader((folder / "audit.html").read_text()).data()["cards"]
     assert all(len(card["like_given"]) == len(card["like_suggested"]) == 4 for card in cards)
+
+
+@pytest.mark.parametrize("written", [1, 2])
+def test_an_audit_that_was_killed_is_repeated(trained, tmp_path, monkeypatch, written):
+    """Killed after one or two of its three files."""
+    report, count, write = mm.open_run(trained).audit(), itertools.count(1), files.write
+
+    def write_and_die(path, contents):
+        write(path, contents)
+        if next(count) == written:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write", write_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            report.save(tmp_path / "audit", top=0)
+    assert len(list((tmp_path / "audit").iterdir())) == written
+    report.save(tmp_path / "audit", top=0)
+    assert len(list((tmp_path / "audit").iterdir())) == 3
 
 
 def test_an_audit_replaces_itself_alone(trained, tmp_path):

@@ -140,6 +140,7 @@ def test_the_command_does_not_hide_the_function(trained):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_story_of_a_folder(tmp_path, data_dir):
     """From mislabeled photos to a retrained network, by the commands of docs/audit.md."""
     random, photos = np.random.RandomState(0), tmp_path / "photos"

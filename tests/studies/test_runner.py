@@ -57,6 +57,7 @@ def processes_in(folder):
     return count
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_resumes_and_survives_a_run_that_fails(tmp_path):
     cut = start(tmp_path)
     wait_for_an_evaluation(tmp_path, cut)

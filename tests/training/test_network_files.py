@@ -86,7 +86,7 @@ def test_the_file_is_needed_to_train_alone(folder):
     result = json.loads((path / "whole" / "result.json").read_text())
     assert json.loads(evaluation.read_text())["accuracy"] == pytest.approx(result["final_accuracy"])
     assert (path / "whole" / "audit" / "audit.html").exists()
-    card = next(path.glob("whole/export/*/assets.extra/model_card.md")).read_text()
+    card = next(path.glob("whole/export/*/assets/model_card.md")).read_text()
     assert "- Network: my.keras, of which the last layer and 1 blocks trained" in card
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mentormix_tf.networks.applications import APPLICATIONS
 
-__all__ = ["APPLICATIONS", "NETWORKS", "Network", "build", "check", "is_file", "names"]
+__all__ = ["APPLICATIONS", "NETWORKS", "Network", "build", "check", "is_file", "names", "sha256"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +96,15 @@ def names() -> str:
 def is_file(name: str) -> bool:
     """Whether a network is a file, and no name."""
     return name.endswith(".keras")
+
+
+def sha256(name: str) -> str:
+    """The SHA-256 of a network's file; "" for a network by name.
+
+    Raises:
+        InputError: the file can't be read.
+    """
+    return _from_file().sha256(name) if is_file(name) else ""
 
 
 def check(name: str) -> None:

@@ -1,7 +1,9 @@
 """Networks that Keras has saved in a file, such as a pretrained one of your own."""
 
+import hashlib
 import json
 import logging
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +15,7 @@ from keras import layers, models, ops
 from mentormix_tf import files
 from mentormix_tf.errors import InputError
 
-__all__ = ["PREPROCESSINGS", "check_exists", "from_file", "from_json"]
+__all__ = ["PREPROCESSINGS", "check_exists", "from_file", "from_json", "sha256"]
 
 _log = logging.getLogger(__name__)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of pixels in [0, 1]
@@ -37,8 +39,21 @@ PREPROCESSINGS: dict[str, Callable[[], list[keras.Layer]]] = {
 def check_exists(path: str) -> None:
     """Raises InputError if there is no such file."""
     file = files.expanded(path, "network")
-    if not files.exists(file, "network") or file.is_dir():
+    is_special = os.path.exists(file) and not os.path.isfile(file)  # a folder, a pipe
+    if is_special or not files.exists(file, "network"):
         raise InputError(f"network={path} does not exist: name a file that Keras has saved.")
+
+
+def sha256(path: str) -> str:
+    """The SHA-256 of a network's file.
+
+    Raises:
+        InputError: the file can't be read.
+    """
+    try:
+        return hashlib.sha256(files.contents(files.expanded(path, "network"))).hexdigest()
+    except OSError as error:
+        raise InputError(f"network={path} can't be read: {files.reason(error)}.") from error
 
 
 def from_file(
@@ -150,6 +165,10 @@ def _loaded(path):
 
 
 def _check_images(path, network, image_shape, preprocessing):
+    if preprocessing not in PREPROCESSINGS:
+        raise InputError(
+            f"preprocessing={preprocessing} is unknown: choose one of {', '.join(PREPROCESSINGS)}."
+        )
     shape, (height, width, channels) = network.input_shape, image_shape
     if len(shape) != 4:
         raise InputError(

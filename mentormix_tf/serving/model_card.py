@@ -97,7 +97,8 @@ def _network(training):
     if training.train_layers == "head":
         name += ", of which the last layer trained"
     elif training.train_layers != "all":
-        name += f", of which the last layer and {training.train_layers} blocks trained"
+        blocks = "block" if training.train_layers == "1" else f"{training.train_layers} blocks"
+        name += f", of which the last layer and the {blocks} before it trained"
     return name
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import logging
 import os
 import re
@@ -12,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mentormix_tf import files, methods, networks
+from mentormix_tf import methods, networks
 from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import augment, examples, pipeline, splits
 from mentormix_tf.distribution import agreement, strategies
@@ -181,7 +180,7 @@ class Setup:
         return {
             "split_sha256": self.data.manifest["split_sha256"],
             "examples_sha256": self.data.examples_sha256,
-            "network_sha256": _network_sha256(self.config.training.network),
+            "network_sha256": networks.sha256(self.config.training.network),
         }
 
     def train_batches(self, step: int) -> tf.distribute.DistributedDataset:
@@ -223,11 +222,6 @@ def _prepare(config, training, strategy):
             "accuracy."
         )
     return data
-
-
-def _network_sha256(name):
-    """That of the network's file; "" for a network by name."""
-    return hashlib.sha256(files.contents(name)).hexdigest() if networks.is_file(name) else ""
 
 
 def _train(setup, output, folder):

@@ -1,6 +1,8 @@
 """Networks from .keras files: heads, preprocessing, precision, and files that are refused."""
 
+import hashlib
 import json
+import os
 
 import keras
 import numpy as np
@@ -175,15 +177,29 @@ def test_files_that_are_refused(contents, tmp_path):
 
 def test_what_is_no_file(tmp_path):
     (tmp_path / "folder.keras").mkdir()
-    for path in (tmp_path / "nothing.keras", tmp_path / "folder.keras"):
+    os.mkfifo(tmp_path / "pipe.keras")
+    for name in ("nothing.keras", "folder.keras", "pipe.keras"):
         with pytest.raises(InputError, match=r"does not exist: name a file"):
-            networks.check(str(path))
+            networks.check(str(tmp_path / name))
+        with pytest.raises(InputError, match=r"can't be read: "):
+            networks.sha256(str(tmp_path / name))
+
+
+def test_a_file_in_the_home_folder(tmp_path, monkeypatch):
+    saved(features(), tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    networks.check("~/my.keras")
+    expected = hashlib.sha256((tmp_path / "my.keras").read_bytes()).hexdigest()
+    assert networks.sha256("~/my.keras") == expected and networks.sha256("small_cnn") == ""
+    assert networks.build("~/my.keras", SHAPE, 4).output_shape == (None, 4)
 
 
 def test_settings_that_do_not_fit(tmp_path):
     path = saved(features((8, 8, 1)), tmp_path)
     with pytest.raises(InputError, match="has its own weights"):
         networks.build(path, (8, 8, 1), 4, pretrained=True)
+    with pytest.raises(InputError, match="preprocessing=2 is unknown: choose one of none, 0-1"):
+        networks.build(path, (8, 8, 1), 4, preprocessing="2")
     with pytest.raises(InputError, match="preprocessing=imagenet is for color images"):
         networks.build(path, (8, 8, 1), 4, preprocessing="imagenet")
     with pytest.raises(InputError, match="network=small_cnn scales images itself"):

@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
         ("train", *FLAGS, "--train_steps=10", "--model_dir=whole"),
         ("train", *FLAGS, "--train_steps=5", "--model_dir=parts"),
         ("train", *FLAGS, "--train_steps=10", "--model_dir=parts"),
-        ("train", *FLAGS, "--train_steps=5", "--model_dir=parts/run", "--precision=bfloat16"),
+        ("train", *FLAGS, "--train_steps=5", "--model_dir=bfloat16", "--precision=bfloat16"),
         cwd=folder,
     )
     (folder / "my.keras").unlink()
@@ -39,6 +39,7 @@ def folder(tmp_path_factory):
         ("evaluate", "--model_dir=whole", "--data_dir=data"),
         ("audit", "--model_dir=whole", "--features=penultimate"),
         ("export", "--model_dir=whole"),
+        ("evaluate", "--model_dir=bfloat16", "--data_dir=data"),
         ("train", *FLAGS, "--train_steps=15", "--model_dir=whole"),
         ("train", "--network=another.keras", "--preprocessing=2", "--model_dir=other"),
         ("train", "--network=another.keras", "--train_layers=some", "--model_dir=other"),
@@ -81,24 +82,24 @@ def test_a_run_in_parts_ends_as_the_whole(folder):
 
 def test_the_file_is_needed_to_train_alone(folder):
     path, _, after = folder
-    assert [status for status, *_ in after[:3]] == [0] * 3, after
+    assert [status for status, *_ in after[:4]] == [0] * 4, after
     evaluation = next(path.glob("whole/evaluation/*/evaluation.json"))
     result = json.loads((path / "whole" / "result.json").read_text())
     assert json.loads(evaluation.read_text())["accuracy"] == pytest.approx(result["final_accuracy"])
     assert (path / "whole" / "audit" / "audit.html").exists()
     card = next(path.glob("whole/export/*/assets/model_card.md")).read_text()
-    assert "- Network: my.keras, of which the last layer and 1 blocks trained" in card
+    assert "- Network: my.keras, of which the last layer and the block before it trained" in card
 
 
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        (3, "network=my.keras does not exist: name a file that Keras has saved."),
-        (4, "preprocessing=2 "),
-        (5, "train_layers=some must be all, head or a number of blocks."),
-        (6, "train_layers=7: the network another has 2 blocks before its head"),
-        (7, "has no layers to train with train_layers=head"),
-        (8, "network=another.keras takes images of 8x8 pixels, not of 4x4: use --image_size=8."),
+        (4, "network=my.keras does not exist: name a file that Keras has saved."),
+        (5, "preprocessing=2 "),
+        (6, "train_layers=some must be all, head or a number of blocks."),
+        (7, "train_layers=7: the network another has 2 blocks before its head"),
+        (8, "has no layers to train with train_layers=head"),
+        (9, "network=another.keras takes images of 8x8 pixels, not of 4x4: use --image_size=8."),
     ],
 )
 def test_what_is_refused(folder, number, message):

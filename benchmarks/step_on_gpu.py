@@ -35,7 +35,7 @@ def export(folder):
     """Writes each step as STEP.mlir, with its variables and the order of its logs in STEP.npz."""
     from mentormix_tf import methods
     from mentormix_tf.config import RunConfig, TrainingConfig
-    from mentormix_tf.training.run import build_model
+    from mentormix_tf.training.model import build_model, build_network
 
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def export(folder):
         training = TrainingConfig(network=network, precision=precision, batch_size=size)
         known = methods.resolve("mentormix", {})
         config = RunConfig(training=training, method="mentormix", hyperparameters=known)
-        model = build_model(config, (32, 32, 3), 10, 50_000)
+        model = build_model(config, build_network(config, (32, 32, 3), 10), 50_000)
         _write(folder / f"{network}-{precision}-{size}", model, _random_batches(size))
 
 

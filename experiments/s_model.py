@@ -11,7 +11,7 @@ import numpy as np
 from mentormix_tf import methods
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import augment, noise, pipeline, splits
-from mentormix_tf.training.run import build_model
+from mentormix_tf.training.model import build_model, build_network
 
 
 def errors(kind, seed):
@@ -26,7 +26,8 @@ def errors(kind, seed):
         method="s_model",
         hyperparameters=methods.resolve("s_model", {}),
     )
-    model = build_model(config, data.image_shape, 10, len(examples))
+    network = build_network(config, data.image_shape, 10)
+    model = build_model(config, network, len(examples))
     row = {"noise": kind, "seed": seed}
     row["error_before"] = np.abs(model.transition_matrix() - expected).mean()
     model.fit(train, steps_per_epoch=600, verbose=0)

@@ -23,6 +23,8 @@ class ExportConfig:
             their moving average; or auto, averaged if the run kept an average, else last.
         version: number of the version, at least 1; by default, the highest existing one plus 1.
         license: license of the model, for its card; it must agree with the data's license.
+        keras_file: a new file, with a name that ends with .keras, to write the network to as well:
+            for Keras, or for --network of a run that trains it further.
     """
 
     model_dir: str = ""
@@ -30,6 +32,7 @@ class ExportConfig:
     weights: Literal["auto", "last", "best", "averaged"] = "auto"
     version: int = 0
     license: str = ""
+    keras_file: str = ""
 
     def __post_init__(self):
         if not self.model_dir:
@@ -50,13 +53,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _export(given: Given) -> None:
     from mentormix_tf.runs import saved_run
-    from mentormix_tf.serving import saved_model
+    from mentormix_tf.serving import keras_file, saved_model
 
     config = given.config(ExportConfig)
+    if config.keras_file:
+        keras_file.check(config.keras_file)
     run = saved_run.read(config.model_dir)
     trained = saved_run.load_network(run, config.weights)
     path = saved_model.export(run, trained, config.export_dir, config.version, config.license)
     print(f"Exported the {trained.weights} weights of step {trained.step:,} to {path}/")
+    if config.keras_file:
+        print(f"Keras file: {keras_file.write(trained, config.keras_file)}")
     print(f"Inspect the model with: saved_model_cli show --dir {path} --all")
 
 

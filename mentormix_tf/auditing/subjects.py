@@ -1,5 +1,6 @@
 """What can be audited: a run of the train command, or any Keras model with its training set."""
 
+import dataclasses
 import os
 import re
 from collections.abc import Sequence
@@ -12,14 +13,16 @@ from mentormix_tf.auditing import features as feature_models
 from mentormix_tf.auditing import gallery, judgment
 from mentormix_tf.auditing.result import Audit
 from mentormix_tf.auditing.survey import survey
+from mentormix_tf.data import augment, pipeline, splits
 from mentormix_tf.data import examples as stored_examples
-from mentormix_tf.data import pipeline, splits
 from mentormix_tf.data.prepared import NoisySplits
 from mentormix_tf.data.writer import labels_sha256
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.networks import trained_layers
 from mentormix_tf.runs import examples, layout, saved_run
 from mentormix_tf.runs.saved_run import SavedRun
+from mentormix_tf.training.cached_features import with_features
 
 __all__ = ["Features", "audit", "of_run", "split_of"]
 
@@ -99,7 +102,8 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
 
     Args:
         run: the run, finished or not.
-        features: see `audit`.
+        features: see `audit`. A run whose head was trained alone, on cached features, is judged by
+            them, too, unless none is asked for.
         weights: which weights a survey uses, see `saved_run.load_network`.
 
     Raises:
@@ -114,7 +118,9 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
     stored = stored_examples.columns(data, "train", ["id", "label"])
     ids, given = [each.decode() for each in stored["id"]], stored["label"].astype(np.int64)
     found = None
-    if statistics is None or features not in ("auto", "none"):
+    if run.config.training.uses_cached_features and features in ("auto", "penultimate"):
+        found = _of_cached_features(run, data, weights)
+    elif statistics is None or features not in ("auto", "none"):
         network = saved_run.load_network(run, weights).network
         batches = pipeline.eval_batches(
             data,
@@ -139,6 +145,18 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
         subject={"dataset": data.manifest["dataset"], "model_dir": str(run.path)},
         folder=run.path / layout.AUDIT,
     )
+
+
+def _of_cached_features(run, data, weights):
+    """The survey of a run whose head was trained alone: its features are there already."""
+    backbone, head = trained_layers.cut(saved_run.load_network(run, weights).network)
+    training = run.config.training
+    augmentation = augment.get(run.model["augmentation"], data.image_shape)
+    data = with_features(data, training, backbone, augmentation, names=["train"])
+    assert data.features is not None
+    rows = data.features["train"][:, 0]
+    batches = (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
+    return dataclasses.replace(survey(head, batches, len(rows)), features=rows)
 
 
 def split_of(run: SavedRun) -> NoisySplits:

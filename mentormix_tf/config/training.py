@@ -20,6 +20,9 @@ class TrainingConfig:
             0 to 255, 0-1 or -1-1 for these ranges, imagenet for ImageNet's mean and deviation.
         train_layers: all; head for the last layer alone; or how many blocks before the head train
             with it. The others keep their weights.
+        feature_views: where only the head trains, the layers before it compute their features once,
+            of so many views of each image: as in evaluation, and augmented from the second on. 0
+            computes them anew in each step, augmented.
         backbone_learning_rate: initial learning rate of all layers but the head; by default
             learning_rate.
         augmentation: none, cifar (the released code's crop, flip and color distortion),
@@ -54,6 +57,7 @@ class TrainingConfig:
     pretrained: bool = False
     preprocessing: Literal["none", "0-1", "-1-1", "imagenet"] = "none"
     train_layers: str = "all"
+    feature_views: int = 1
     backbone_learning_rate: float | None = None
     augmentation: str = "auto"
     image_size: int = 0
@@ -110,6 +114,13 @@ class TrainingConfig:
             raise InputError(
                 f"train_layers={self.train_layers} must be all, head or a number of blocks."
             )
+        if not 0 <= self.feature_views <= 1000:
+            raise InputError(f"feature_views={self.feature_views} must lie in [0, 1000].")
+        if self.feature_views > 1 and self.train_layers != "head":
+            raise InputError(
+                f"feature_views={self.feature_views} needs train_layers=head, instead of "
+                f"train_layers={self.train_layers}: features of layers that train can't be kept."
+            )
         backbone = self.backbone_learning_rate
         if backbone is not None and not 0.0 < backbone < float("inf"):
             raise InputError(f"backbone_learning_rate={backbone} must be a positive number.")
@@ -132,3 +143,8 @@ class TrainingConfig:
             raise InputError(f"weight_decay={self.weight_decay} must be a number of at least 0.")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed={self.seed} must lie in [0, 2**31).")
+
+    @property
+    def uses_cached_features(self) -> bool:
+        """Whether the head trains alone, on features that were computed before."""
+        return self.train_layers == "head" and self.feature_views > 0

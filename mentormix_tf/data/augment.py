@@ -7,6 +7,7 @@ batch of decoded images. All random draws are pure functions of a seed.
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -16,6 +17,7 @@ from mentormix_tf.errors import InputError
 
 __all__ = [
     "AUGMENTATIONS",
+    "VIEWS",
     "Augmentation",
     "crop_and_flip",
     "decode_center_crop",
@@ -249,6 +251,42 @@ AUGMENTATIONS = {
 }
 
 
+def first_view(
+    views: tf.Tensor, feature_shape: Sequence[int], seed: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Returns the features of each image as evaluation shows it.
+
+    Args:
+        views: `[batch, views, size]`, float32.
+        feature_shape: unused.
+        seed: unused.
+
+    Returns:
+        `[batch, size]`, float32.
+    """
+    return views[:, 0]
+
+
+def drawn_view(views: tf.Tensor, feature_shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
+    """Draws the features of one view of each image.
+
+    Args:
+        views: `[batch, views, size]`, float32.
+        feature_shape: unused.
+        seed: `[2]`, int32.
+
+    Returns:
+        `[batch, size]`, float32.
+    """
+    count: Any = views.shape[1]
+    draws = randomness.uniform([tf.shape(views)[0]], seed)
+    return tf.gather(views, tf.cast(draws * count, tf.int32), axis=1, batch_dims=1)
+
+
+# How a batch is made of images whose features were computed before.
+VIEWS = Augmentation(drawn_view, first_view)
+
+
 def get(name: str, image_shape: Sequence[int | None]) -> Augmentation:
     """Returns an augmentation by name.
 
@@ -302,6 +340,7 @@ def for_evaluation(
             varies.
 
     Returns:
-        An augmentation whose `decode_eval` and `resize_eval` are the ones to use.
+        An augmentation whose `decode_eval` and `resize_eval` are the ones to use; `VIEWS` itself.
     """
-    return augmentation if None in stored_image_shape else AUGMENTATIONS["none"]
+    is_shown_whole = None not in stored_image_shape and augmentation is not VIEWS
+    return AUGMENTATIONS["none"] if is_shown_whole else augmentation

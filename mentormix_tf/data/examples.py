@@ -6,6 +6,7 @@ which were written in random order, are read 16 at a time in a new order each ep
 are shuffled in windows.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,7 @@ def stored(data: "NoisySplits", split: str) -> tf.data.Dataset:
         Examples as dicts from column to tensor: those of `COLUMNS` and id, with the image as it is
         stored, encoded. Reading raises an error that `is_damage` if a file is damaged.
     """
+    data = dataclasses.replace(data, features=None)
     return Examples(data, split, memory=0, columns=(*COLUMNS, "id"), context=ALONE).in_order()
 
 
@@ -128,12 +130,14 @@ class Examples:
         whole = data.builder.info.splits[split.partition("[")[0]]
         encoded_bytes = whole.num_bytes * info.num_examples / whole.num_examples
         decoded_bytes = math.inf if None in shape else info.num_examples * math.prod(shape)
-        self.is_decoded = decoded_bytes <= memory
-        self.in_memory = self.is_decoded or encoded_bytes <= memory
+        has_features = data.features is not None and "image" in columns
+        self.is_decoded = decoded_bytes <= memory and not has_features
+        self.in_memory = self.is_decoded or encoded_bytes <= memory or has_features
         if not self.in_memory and context.num_input_pipelines > 1:
             share = tfds.even_splits(split, context.num_input_pipelines)[context.input_pipeline_id]
             info = data.builder.info.splits[share]
         self.files = info.file_instructions
+        self.features = self._features() if has_features else None
         of_train = split.partition("[")[0] == "train"
         self.weights, self.kept = (data.weights, data.kept) if of_train else (None, None)
         if self.kept is not None and not self.in_memory and context.num_input_pipelines > 1:
@@ -193,6 +197,8 @@ class Examples:
         image_shape: Sequence[int],
         seed: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
+        if self.features is not None:
+            return {**batch, "image": decode(batch["image"], image_shape, seed)}
         if self.is_decoded:
             images = tf.cast(batch["image"], tf.float32)
             if tuple(self.data.image_shape[:2]) != tuple(image_shape[:2]):
@@ -207,6 +213,13 @@ class Examples:
             fn_output_signature=tf.TensorSpec(image_shape, tf.float32),
         )
         return {**batch, "image": images}
+
+    def _features(self) -> np.ndarray:
+        """The features of the examples: `[n, views, size]`, float32."""
+        assert self.data.features is not None
+        first, skip, *_ = self._range(self.files[0])
+        count = self.data.num_examples(self.split)
+        return self.data.features[self.split.partition("[")[0]][first + skip :][:count]
 
     def _kept_records(self, order: tf.Tensor) -> tf.data.Dataset:
         if self.kept is None:
@@ -269,10 +282,14 @@ class Examples:
             columns = self._collected(self._decoded)
         if self.split == "train" and "validation" not in self.data:
             _check_labels(self.data, columns["id"], columns["label"])
+        if self.features is not None:
+            columns["image"] = self.features
         return {name: columns[name] for name in self.names}
 
     def _collected(self, decode: Callable[[Any], Any]) -> dict[str, np.ndarray]:
-        examples = self._records(tf.range(len(self.files)), names=(*self.names, "id"))
+        names = [name for name in self.names if name != "image" or self.features is None]
+        names = list(dict.fromkeys([*names, "id", "label"]))
+        examples = self._records(tf.range(len(self.files)), names=names)
         examples = examples.map(decode, num_parallel_calls=AUTOTUNE)
         try:
             batches = list(examples.batch(1000).prefetch(AUTOTUNE).as_numpy_iterator())

@@ -1,7 +1,7 @@
 """A prepared noisy split: opening it, and making batches from it."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ class NoisySplits:
             order of the files; None for 1 each.
         kept: `[n]`, bool, which of them to train on; None for all.
         examples_sha256: SHA-256 of the file that says so; "" without one.
+        features: by split, `[n, views, size]`, float32, in the order of the files: what batches
+            have instead of images; None for images.
     """
 
     path: epath.Path
@@ -37,6 +39,7 @@ class NoisySplits:
     weights: np.ndarray | None = None
     kept: np.ndarray | None = None
     examples_sha256: str = ""
+    features: Mapping[str, np.ndarray] | None = None
 
     @property
     def class_names(self) -> list[str]:

@@ -14,6 +14,7 @@ from keras import layers, models, ops
 
 from mentormix_tf import files
 from mentormix_tf.errors import InputError
+from mentormix_tf.networks import trained_layers
 
 __all__ = ["PREPROCESSINGS", "check_exists", "from_file", "from_json", "sha256"]
 
@@ -109,7 +110,7 @@ def from_file(
             bias = dense.get_weights()[1:] or [head.get_weights()[1]]
             head.set_weights([dense.get_weights()[0], *bias])
     network = models.Model(images, logits, name=_name(path))
-    for layer in _inside(network):
+    for layer in trained_layers.inside(network):
         layer.trainable = True
     _log.info("Network: %s", _described(path, preprocessing, features, dense, head, num_classes))
     return network
@@ -130,7 +131,7 @@ def from_json(path: epath.Path) -> keras.Model:
         raise InputError(f"{path} can't be read: {files.reason(error)}.") from error
     except Exception as error:  # whatever Keras makes of an edited file
         raise InputError(f"{path} can't be read as a network: restore it.") from error
-    for layer in _inside(network):
+    for layer in trained_layers.inside(network):
         layer.trainable = True
     return network
 
@@ -235,7 +236,7 @@ def _makes(layer, tensor):
 def _with_current_policy(network):
     """The network with layers that compute in Keras's current dtype policy."""
     policy = keras.config.dtype_policy()
-    if all(layer.dtype_policy.name == policy.name for layer in _inside(network)):
+    if all(layer.dtype_policy.name == policy.name for layer in trained_layers.inside(network)):
         return network
     config = json.loads(json.dumps(network.get_config()))
     config = _replaced(config, keras.saving.serialize_keras_object(policy))
@@ -253,12 +254,6 @@ def _replaced(config, policy):
     if "Policy" in str(config.get("class_name")):
         return policy
     return {name: _replaced(part, policy) for name, part in config.items()}
-
-
-def _inside(network):
-    """All layers of a network, and of the networks in it."""
-    for layer in network.layers:
-        yield from _inside(layer) if isinstance(layer, models.Model) else [layer]
 
 
 def _name(path):

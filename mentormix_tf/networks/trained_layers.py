@@ -2,12 +2,14 @@
 
 import itertools
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
 from mentormix_tf.errors import InputError
 
-__all__ = ["backbone", "freeze_all_but"]
+__all__ = ["backbone", "backbone_weights", "cut", "freeze_all_but", "inside"]
 
 # A block is what its layers' names say: conv5_block3, block7a, stages_3_block_2, _blocks-15.
 _BLOCK = re.compile(r".*(?:block|stage)s?[-_]?\d+[a-z]?", re.IGNORECASE)
@@ -50,6 +52,46 @@ def freeze_all_but(network: keras.Model, train_layers: str) -> None:
 def backbone(network: keras.Model) -> list[keras.Layer]:
     """The layers of a network that have weights, but for the last one, its head."""
     return _with_weights(network)[:-1]
+
+
+def cut(network: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Cuts a network before its last dense layer.
+
+    Args:
+        network: a network of layers, Sequential or functional, that ends with a dense layer.
+
+    Returns:
+        The backbone, from images to features `[batch, size]`, with the network's own layers; and
+        the head, from features to logits, with a copy of the last layer.
+
+    Raises:
+        InputError: the network does not end with a dense layer of features `[batch, size]`.
+    """
+    last = network.layers[-1]
+    is_head = isinstance(last, keras.layers.Dense) and last.output is network.outputs[0]
+    end: Any = last.input if is_head else None
+    if end is None or len(end.shape) != 2:
+        raise InputError(
+            f"The network {network.name} does not end with a dense layer, before which its "
+            "features could be kept: compute them in each step, by --feature_views=0."
+        )
+    features = keras.Input(end.shape[1:], name="features")
+    head = last.from_config(last.get_config())
+    logits = head(features)
+    head.set_weights(last.get_weights())
+    return keras.Model(network.inputs, end), keras.Model(features, logits, name="head")
+
+
+def backbone_weights(network: keras.Model) -> list[keras.Variable]:
+    """The weights of a network that can be `cut`, but for those of its last layer."""
+    head = network.layers[-1].weights
+    return [weight for weight in network.weights if all(weight is not own for own in head)]
+
+
+def inside(network: keras.Model) -> Iterator[keras.Layer]:
+    """All layers of a network, and of the networks in it."""
+    for layer in network.layers:
+        yield from inside(layer) if isinstance(layer, keras.Model) else [layer]
 
 
 def _with_weights(network):

@@ -59,7 +59,7 @@ _MODEL = {
     "augmentation": _is_text,
     "split_sha256": _is_text,
 }
-_LATER = {"examples_sha256": _is_text}  # which older runs do not have
+_LATER = {"examples_sha256": _is_text, "backbone_sha256": _is_text}  # which older runs do not have
 _RESULT = {
     "method": _is_text,
     "steps": _is_size,

@@ -5,6 +5,7 @@ __all__ = [
     "AUDIT_PAGE",
     "AUDIT_SUMMARY",
     "AUDIT_TABLE",
+    "BACKBONE",
     "BEST",
     "CHECKPOINTS",
     "CONFUSION_MATRIX",
@@ -24,6 +25,7 @@ __all__ = [
 FLAGS = "flags.txt"  # a flagfile that repeats the run
 MODEL = "model.json"  # what is needed to use the network without the data
 NETWORK = "network.json"  # the layers of a network that came from a file
+BACKBONE = "backbone.npz"  # weights of the layers before a head that trained alone
 METRICS = "metrics.csv"  # a row for each evaluation
 RESULT = "result.json"  # written when all steps are done
 CONFUSION_MATRIX = "confusion_matrix.csv"

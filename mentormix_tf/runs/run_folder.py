@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from mentormix_tf import files, methods, networks
 from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.metrics import classification
+from mentormix_tf.networks import trained_layers
 from mentormix_tf.runs import contents, flags_txt, layout, result
 
 __all__ = ["AT_THE_END", "HARMLESS", "WRITTEN", "RunFolder", "write_confusion_matrix"]
@@ -154,12 +156,32 @@ class RunFolder:
                 f"model_dir={self.path} holds a run with other contents of its examples_file: "
                 "restore the file, or name a new folder."
             )
+        if begun.get("backbone_sha256", "") != facts.get("backbone_sha256", ""):
+            raise InputError(
+                f"model_dir={self.path} holds a run on features of other weights of network="
+                f"{self.config.training.network}: restore it, or name a new folder."
+            )
         files.write(path, json.dumps(facts, indent=2) + "\n")
 
     def write_network(self, network: keras.Model) -> None:
-        """Writes network.json, the network's layers, for a network that came from a file."""
+        """Writes what of the network the checkpoints lack.
+
+        network.json has its layers, if it came from a file; backbone.npz the weights before its
+        head, if that trains alone.
+
+        Args:
+            network: the network, from images to logits.
+
+        Raises:
+            InputError: a file can't be written.
+        """
         if networks.is_file(self.config.training.network):
             files.write(self.path / layout.NETWORK, network.to_json(indent=1) + "\n")
+        if self.config.training.uses_cached_features:
+            weights, buffer = trained_layers.backbone_weights(network), io.BytesIO()
+            values = {str(i): weight.numpy() for i, weight in enumerate(weights)}
+            np.savez(buffer, **values)
+            files.write(self.path / layout.BACKBONE, buffer.getvalue())
 
     def write_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes metrics.csv as a whole, since remote files can't be appended to.

@@ -7,11 +7,11 @@ import keras
 import tensorflow as tf
 from etils import epath
 
-from mentormix_tf import files, networks
+from mentormix_tf import files, networks, npz
 from mentormix_tf.config import RunConfig
 from mentormix_tf.data import augment
 from mentormix_tf.errors import InputError
-from mentormix_tf.networks import from_file
+from mentormix_tf.networks import from_file, trained_layers
 from mentormix_tf.runs import checkpoint_files, contents, flags_txt, layout
 
 __all__ = ["WEIGHTS", "SavedRun", "TrainedNetwork", "load_network", "read"]
@@ -122,12 +122,15 @@ def load_network(run: SavedRun, weights: str = "auto") -> TrainedNetwork:
             "--ema_decay=0.999."
         )
     path = _checkpoint(run, weights)
-    network = _untrained(run)
-    variables = {f"network/{i}": variable for i, variable in enumerate(network.variables)}
+    network = trained = _untrained(run)
+    if run.config.training.uses_cached_features:
+        trained = network.layers[-1]
+        _assign_backbone(run, network)
+    variables = {f"network/{i}": variable for i, variable in enumerate(trained.variables)}
     if weights == "averaged":
         # The averages replace the trainable weights; BatchNorm's statistics are not averaged.
         _assign(variables, path)
-        variables = {f"average/{i}": w for i, w in enumerate(network.trainable_weights)}
+        variables = {f"average/{i}": w for i, w in enumerate(trained.trainable_weights)}
     _assign(variables, path)
     step = checkpoint_files.step_of(path)
     return TrainedNetwork(network, weights, step, _measured(run, step))
@@ -139,6 +142,19 @@ def _untrained(run):
     if networks.is_file(name):
         return from_file.from_json(run.path / layout.NETWORK)
     return networks.build(name, run.image_shape, len(run.class_names), pretrained=False)
+
+
+def _assign_backbone(run, network):
+    """Assigns the weights of the layers before a head that trained alone."""
+    path = run.path / layout.BACKBONE
+    weights = trained_layers.backbone_weights(network)
+    try:
+        stored = npz.arrays(files.contents(path), 8 * network.count_params() + 2**20)
+        for i, weight in enumerate(weights):
+            weight.assign(stored[str(i)])
+    except npz.UNREADABLE as error:
+        reason = files.reason(error)
+        raise InputError(f"{path} can't be read as this run's weights: {reason}.") from error
 
 
 def _checkpoint(run, weights):

@@ -1,5 +1,6 @@
 """The results of a study's runs as two tables: a row per run, and a row per evaluation."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from etils import epath
 
 from mentormix_tf import files
+from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.runs.run_folder import RunFolder
 
@@ -21,6 +23,9 @@ __all__ = [
     "TEXTS",
     "Rows",
     "collect",
+    "identity",
+    "join",
+    "kept_runs",
     "kind",
     "read",
     "write",
@@ -29,10 +34,12 @@ __all__ = [
 Rows = list[dict[str, Any]]
 
 RUNS, CURVES = "runs.csv", "curves.csv"
+# Where data is, and how steps run, as far as results don't depend on it.
+_HARMLESS = ("data_dir", "jit_compile", "steps_per_execution", "max_image_pixels")
 INTEGERS = ("seed", "steps", "step", "image_size", "train_examples")
 OLD_COLUMNS = {"memorised": "memorized"}  # of tables written by earlier versions
 TEXTS = (
-    *("kind", "method", "network", "split", "settings"),
+    *("kind", "method", "network", "split", "settings", "run"),
     *("device", "tensorflow", "keras", "git_revision"),
 )
 
@@ -55,6 +62,7 @@ def collect(folder: epath.PathLike, runs: Iterable["StudyRun"]) -> tuple[Rows, R
           no average;
         - memorized: the fraction of wrong training labels that the network predicts at the end;
           None if unknown;
+        - run: a hash of all settings that determine the result, see `identity`;
         - realized_noise_rate, steps, network, image_size (pixels per side; 0 for the images' own),
           train_examples (None for all), split (its SHA-256), settings (JSON), images_per_second,
           device, tensorflow, keras and git_revision.
@@ -72,7 +80,7 @@ def collect(folder: epath.PathLike, runs: Iterable["StudyRun"]) -> tuple[Rows, R
             result = run_folder.result()
             if result is None:
                 continue
-            row = _row(result, run.config)
+            row = _row(result, run)
             which = {name: row[name] for name in ("kind", "level", "method", "seed")}
             for line in run_folder.rows():
                 step, accuracy = int(line["step"]), float(line["test_accuracy"])
@@ -86,6 +94,52 @@ def collect(folder: epath.PathLike, runs: Iterable["StudyRun"]) -> tuple[Rows, R
     return rows, curves
 
 
+def identity(config: RunConfig) -> str:
+    """A hash of the settings of a run, but for those that change neither labels nor training."""
+    flags = {name: text for name, text in config.flags().items() if name not in _HARMLESS}
+    return hashlib.sha256(json.dumps(flags, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def join(
+    folder: epath.PathLike, runs: Sequence["StudyRun"], kept: tuple[Rows, Rows]
+) -> tuple[Rows, Rows]:
+    """The results of a study's runs, from their folders or else from tables that were kept.
+
+    Args:
+        folder: the study's folder.
+        runs: the study's runs.
+        kept: what `read` read.
+
+    Returns:
+        `(runs, curves)`, as `collect` returns them, in the order of `runs`.
+
+    Raises:
+        InputError: a result can't be read.
+    """
+    rows, curves = [], []
+    lines = {_cell(row): [] for row in kept[0]}
+    for line in kept[1]:
+        lines.setdefault(_cell(line), []).append(line)
+    for run in runs:
+        found = collect(folder, [run])
+        if not found[0]:
+            of_run = [row for row in kept[0] if row.get("run") == identity(run.config)][:1]
+            found = of_run, [line for row in of_run for line in lines[_cell(row)]]
+        rows += found[0]
+        curves += found[1]
+    return rows, curves
+
+
+def kept_runs(runs: Sequence["StudyRun"], kept: tuple[Rows, Rows]) -> set[str]:
+    """The names of the runs of a study whose results are in tables that were kept."""
+    there = {row.get("run") for row in kept[0]}
+    return {run.name for run in runs if identity(run.config) in there}
+
+
+def _cell(row):
+    return tuple(row[name] for name in ("kind", "level", "method", "seed"))
+
+
 def kind(dataset: str, noise: str) -> str:
     """The kind of labels that figures and tables group by, such as digits-symmetric.
 
@@ -94,8 +148,9 @@ def kind(dataset: str, noise: str) -> str:
     return f"{dataset}-{'human' if noise.startswith('human_') else noise}"
 
 
-def _row(result, config):
-    level = result["noise_level"]
+def _row(result, run):
+    config, level = run.config, result["noise_level"]
+    own = {name: getattr(config.training, name) for name in run.own}
     return {
         "kind": kind(result["dataset"], result["noise"]),
         "level": result["realized_noise_rate"] if level is None else level,
@@ -113,7 +168,8 @@ def _row(result, config):
         "image_size": config.training.image_size,
         "train_examples": config.data.train_examples,
         "split": result["split_sha256"],
-        "settings": json.dumps(result["hyperparameters"]),
+        "settings": json.dumps({**result["hyperparameters"], **own}),
+        "run": identity(config),
         "images_per_second": result["images_per_second"],
         "device": result["device"],
         "tensorflow": result["versions"]["tensorflow"],
@@ -143,7 +199,16 @@ def read(folder: epath.PathLike) -> tuple[Rows, Rows]:
 
 
 def _read_table(folder, name):
-    return [_row_of_text(row) for row in files.read_csv(epath.Path(folder) / name)]
+    path = epath.Path(folder) / name
+    try:
+        rows = [_row_of_text(row) for row in files.read_csv(path)]
+        for row in rows:
+            _cell(row)
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{path} can't be read as results of a study ({error}): restore it, or delete it."
+        ) from error
+    return rows
 
 
 def _row_of_text(row):

@@ -18,8 +18,10 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.studies import results, yaml_file
 from mentormix_tf.studies.settings import Settings
 
-__all__ = ["KEYS", "TUNE_KEYS", "Point", "Study", "StudyRun", "Trials", "read"]
+__all__ = ["KEYS", "TRAINING_SETTINGS", "TUNE_KEYS", "Point", "Study", "StudyRun", "Trials", "read"]
 
+# Flags of training that a method can have for itself, instead of the study's.
+TRAINING_SETTINGS = ("learning_rate", "weight_decay", "label_smoothing", "ema_decay")
 KEYS = ("title", "training", "data", "methods", "seeds", "tune")
 _MOST_RUNS = 10_000
 _LONGEST_NAME = 200  # bytes; file systems take 255
@@ -49,11 +51,13 @@ class StudyRun:
         name: its folder, relative to the study's.
         config: its complete settings.
         point: its labels.
+        own: those of `TRAINING_SETTINGS` that its method has for itself.
     """
 
     name: str
     config: RunConfig
     point: Point
+    own: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,13 +143,14 @@ class Study:
         return runs
 
     def _run(self, name, point, method, settings, seed):
+        hyperparameters, own = _apart(method, settings)
         config = RunConfig(
             data=point.data,
-            training=dataclasses.replace(self.training, seed=seed),
+            training=dataclasses.replace(self.training, seed=seed, **own),
             method=method,
-            hyperparameters=_complete(method, tuple(settings.items())),
+            hyperparameters=_complete(method, tuple(hyperparameters.items())),
         )
-        return StudyRun(name, config, point)
+        return StudyRun(name, config, point, tuple(own))
 
 
 def read(path: str | pathlib.Path) -> Study:
@@ -158,9 +163,10 @@ def read(path: str | pathlib.Path) -> Study:
     - `data`: a mapping, or a list of mappings, of flags of the noisy split, in which a list stands
       for each of its values; `level` gives the fraction of wrong labels of noise without levels;
     - `methods`: maps methods to settings, or to a list of settings that each have a `level`;
+      settings are hyperparameters of the method and those of `TRAINING_SETTINGS`;
     - `seeds`;
     - `tune`: `levels`, `seeds`, `validation_fraction`, and `settings`, which maps methods to lists
-      of values of their hyperparameters.
+      of values of their settings.
 
     Args:
         path: a YAML file, or the name of a shipped one.
@@ -196,7 +202,7 @@ def _study(found, name):
     points = tuple(point for entry in entries for point in _points(entry))
     settings = {
         method: Settings.parse(
-            {} if given is None else given, lambda each, m=method: _hyperparameters(m, each)
+            {} if given is None else given, lambda each, m=method: _settings(m, each)
         )
         for method, given in found["methods"].items()
     }
@@ -257,7 +263,7 @@ def _trials(found, points, study_methods):
         if method not in study_methods:
             raise InputError(f"tune: settings: {method} is not among the study's methods.")
         columns = [
-            [_hyperparameters(method, {name: value})[name] for value in _list(name, values)]
+            [_settings(method, {name: value})[name] for value in _list(name, values)]
             for name, values in _mapping(method, grid).items()
         ]
         tried[method] = dict(zip(grid, map(tuple, columns), strict=True))
@@ -311,14 +317,24 @@ def _complete(method, settings):
     return methods.resolve(method, dict(settings))
 
 
-def _hyperparameters(method, given):
+def _apart(method, settings):
+    """A method's settings as its hyperparameters and as flags of training."""
+    own = {field.name for field in methods.hyperparameters_of(method)}
+    training = {k: v for k, v in settings.items() if k in TRAINING_SETTINGS and k not in own}
+    return {k: v for k, v in settings.items() if k not in training}, training
+
+
+def _settings(method, given):
     known = {field.name: field.kind for field in methods.hyperparameters_of(method)}
     given = {str(name): value for name, value in _mapping(method, given).items()}
-    if given.keys() - known.keys():
-        methods.resolve(method, given)  # raises an InputError that names them
-    values = {name: codec.from_yaml(known[name], value, name) for name, value in given.items()}
+    hyperparameters, training = _apart(method, given)
+    if hyperparameters.keys() - known.keys():
+        methods.resolve(method, hyperparameters)  # raises an InputError that names them
+    values = {k: codec.from_yaml(known[k], value, k) for k, value in hyperparameters.items()}
     _complete(method, tuple(values.items()))
-    return values
+    training = _fields(TrainingConfig, training)
+    TrainingConfig(**training)
+    return {**values, **training}
 
 
 def _seeds(found):

@@ -1,6 +1,7 @@
 """Runs a study, from its file to its report."""
 
 import dataclasses
+import logging
 import pathlib
 from collections.abc import Mapping
 
@@ -10,6 +11,8 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.studies import report, results, runner, study_file, tuning
 
 __all__ = ["Outcome", "run"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +73,10 @@ def run(
         _make_folder("report_dir", reports)  # before hours of training
         failed = _train(study, folder, jobs, tune, not delete_checkpoints)
     planned = study.runs(tuning.chosen(folder))
-    is_kept = not (folder / "runs").exists() and (folder / results.RUNS).exists()
-    runs, curves = results.read(folder) if is_kept else results.collect(folder, planned)
+    kept = _kept(folder)
+    runs, curves = results.join(folder, planned, kept)
+    if not runs and not (folder / "runs").exists():
+        runs, curves = kept  # of an earlier version, which did not say which run a row is of
     if not runs:
         raise InputError(_describe(failed, folder) or f"study_dir={folder} has no finished run.")
     _make_folder("report_dir", reports)
@@ -91,7 +96,17 @@ def _train(study, folder, jobs, tune, keeps_checkpoints):
         failed |= runner.train(trials, folder, jobs, "trials", keeps_checkpoints)
         tuning.choose(study, folder)
     runs = study.runs(tuning.chosen(folder))
-    return failed | runner.train(runs, folder, jobs, "runs", keeps_checkpoints)
+    there = results.kept_runs(runs, _kept(folder))
+    left = [run for run in runs if run.name not in there or (folder / run.name).exists()]
+    if len(left) < len(runs):
+        count = f"{len(runs) - len(left)} of {len(runs)} runs"
+        _log.info("%s are done already: %s has their results", count, folder / results.RUNS)
+    return failed | runner.train(left, folder, jobs, "runs", keeps_checkpoints)
+
+
+def _kept(folder):
+    """The results that the study's folder has as tables."""
+    return results.read(folder) if (folder / results.RUNS).exists() else ([], [])
 
 
 def _describe(failed, folder):

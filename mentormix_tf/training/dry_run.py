@@ -52,13 +52,13 @@ def dry_run(
         evaluation.first_batch()  # waits for the compiler
         batch_seconds, _ = _timed(evaluation.first_batch)
         strategies.wait_for_all(strategy)
-    training, data, network = config.training, setup.data, setup.model.network
+    training, data = config.training, setup.data
     step_seconds = later / training.steps_per_execution
     evaluations = max(1, training.train_steps // training.eval_every)
     return {
         "network": training.network,
-        "parameters": _size(network.trainable_weights),
-        "image_shape": setup.shown["image_shape"],
+        "parameters": _size(setup.model.network.trainable_weights),
+        "image_shape": setup.image_shape,
         "examples": {
             split: data.num_examples(split) if split in data else 0
             for split in ("train", "validation", "test")

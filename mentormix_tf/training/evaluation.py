@@ -42,6 +42,7 @@ class Evaluation:
 
     def __init__(self, model: NoisyLabelModel, data: NoisySplits, batch_size: int, **shown: Any):
         self.model = model
+        self._has_images = data.features is None
         self._knows_truth = data.manifest["realized_noise_rate"] is not None
         strategy = model.distribute_strategy
         count = strategy.num_replicas_in_sync
@@ -113,9 +114,9 @@ class Evaluation:
 
         Returns:
             Arrays `(images, labels, lam)`, see `NoisyLabelModel.mixed`; None if the method does not
-            mix.
+            mix, or mixes features.
         """
-        if type(self.model).mix is NoisyLabelModel.mix:
+        if type(self.model).mix is NoisyLabelModel.mix or not self._has_images:
             return None
         strategy = self.model.distribute_strategy
         images, labels, lam = (

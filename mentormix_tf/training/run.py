@@ -20,14 +20,15 @@ from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.networks import trained_layers
 from mentormix_tf.runs import contents, layout
 from mentormix_tf.runs.run_folder import RunFolder
-from mentormix_tf.training import recipe
+from mentormix_tf.training import cached_features
 from mentormix_tf.training.checkpoints import Checkpoints
 from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.loop import Loop, Progress
+from mentormix_tf.training.model import build_model, build_network
 from mentormix_tf.training.report import Report
 from mentormix_tf.training.tensorboard import Profile
 
-__all__ = ["LOST_WORKER", "Setup", "build_model", "check", "resolve", "run", "short_errors"]
+__all__ = ["LOST_WORKER", "Setup", "check", "resolve", "run", "short_errors"]
 
 _log = logging.getLogger(__name__)
 
@@ -143,7 +144,11 @@ class Setup:
     Attributes:
         config, strategy: as above.
         data: the noisy splits, prepared if they were missing.
-        model: the model, compiled, with all its variables built.
+        network: the network, from images to logits.
+        backbone: the network before its head, if the head trains alone on cached features; or None.
+        model: the model, compiled, with all its variables built. It trains the network, or its head
+            on the features that `data` then has.
+        image_shape: what the network takes, `(height, width, channels)`.
         shown: `augmentation` and `image_shape` for the pipeline.
 
     Raises:
@@ -151,6 +156,8 @@ class Setup:
     """
 
     data: splits.NoisySplits
+    network: keras.Model
+    backbone: keras.Model | None
     model: NoisyLabelModel
     shown: dict[str, Any]
 
@@ -159,21 +166,29 @@ class Setup:
         training = config.training
         self.data = data = _prepare(config.data, training, strategy)
         strategies.check_same(strategy, self._identity())
-        image_shape = augment.shown_shape(data.image_shape, training.image_size)
-        self.shown = dict(
-            augmentation=augment.get(training.augmentation, data.image_shape),
-            image_shape=image_shape,
-        )
+        self.image_shape = augment.shown_shape(data.image_shape, training.image_size)
+        augmentation = augment.get(training.augmentation, data.image_shape)
+        self.shown = dict(augmentation=augmentation, image_shape=self.image_shape)
         self._columns = ["image", "label"]
         self._columns += ["is_clean"] if data.manifest["realized_noise_rate"] is not None else []
         needs_index = methods.get(config.method).uses_index or training.audit
         self._columns += ["index"] if needs_index else []
         self._columns += ["example_weight"] if data.weights is not None else []
         with strategy.scope():
-            self.model = build_model(
-                config, image_shape, len(data.class_names), data.num_examples("train")
+            self.network = trained = build_network(config, self.image_shape, len(data.class_names))
+            self.backbone = None
+            if training.uses_cached_features:
+                self.backbone, trained = trained_layers.cut(self.network)
+        if self.backbone is not None:
+            self.data = cached_features.with_features(
+                data, training, self.backbone, augmentation, strategy
             )
-        self.model.build_for(pipeline.batch_spec(training.batch_size, image_shape, self._columns))
+            shape = self.backbone.output_shape[1:]
+            self.shown = dict(augmentation=augment.VIEWS, image_shape=shape)
+        with strategy.scope():
+            self.model = build_model(config, trained, data.num_examples("train"))
+        spec = pipeline.batch_spec(training.batch_size, self.shown["image_shape"], self._columns)
+        self.model.build_for(spec)
 
     def _identity(self):
         """What must be the same on all workers, whatever their files are called."""
@@ -236,14 +251,17 @@ def _train(setup, output, folder):
         if is_chief:
             folder.write_model(
                 class_names=data.class_names,
-                image_shape=setup.shown["image_shape"],
+                image_shape=setup.image_shape,
                 stored_image_shape=data.image_shape,
                 augmentation=training.augmentation,
                 split_sha256=data.manifest["split_sha256"],
                 examples_sha256=data.examples_sha256,
                 realized_noise_rate=data.manifest["realized_noise_rate"],
+                backbone_sha256=""
+                if setup.backbone is None
+                else cached_features.weights_sha256(setup.backbone),
             )
-            folder.write_network(model.network)
+            folder.write_network(setup.network)
             folder.begin()
         report = Report(setup.evaluation(), folder, data, progress, writes=is_chief)
         profiled = output.profile_steps if is_chief else ()
@@ -322,70 +340,3 @@ def short_errors(config: RunConfig, strategy: tf.distribute.Strategy) -> Iterato
         raise InputError(
             f"Another worker has stopped{reason}: see its output, and start all workers again."
         ) from error
-
-
-def build_model(
-    config: RunConfig, image_shape: tuple[int, int, int], num_classes: int, num_examples: int
-) -> NoisyLabelModel:
-    """Builds and compiles a run's model; `build_for` makes the variables that it still lacks.
-
-    Args:
-        config: the run, resolved.
-        image_shape: the network's input, `(height, width, channels)`.
-        num_classes: number of classes.
-        num_examples: size of the training set.
-
-    Raises:
-        InputError: the network can't be built for these images, or the method for this network.
-    """
-    training = config.training
-    keras.utils.set_random_seed(training.seed)
-    with _precision(training.precision):
-        network = networks.build(
-            training.network,
-            image_shape,
-            num_classes,
-            training.pretrained,
-            training.preprocessing,
-        )
-    trained_layers.freeze_all_but(network, training.train_layers)
-    model = methods.build(
-        config.method,
-        network,
-        num_classes,
-        num_examples,
-        seed=training.seed,
-        label_smoothing=training.label_smoothing,
-        weight_decay=training.weight_decay,
-        ema_decay=training.ema_decay,
-        audit_examples=num_examples if training.audit else 0,
-        **config.hyperparameters,
-    )
-    schedule = model.shape_schedule(
-        recipe.learning_rate(training), training.learning_rate, training.train_steps
-    )
-    model.compile(
-        recipe.optimizer(training, schedule, trained_layers.backbone(network)),
-        weighted_metrics=["accuracy"],  # by the weights of evaluation batches
-        jit_compile=_jit_compile(training.jit_compile),  # pyright: ignore[reportArgumentType]
-        steps_per_execution=training.steps_per_execution,
-    )
-    return model
-
-
-@contextlib.contextmanager
-def _precision(name):
-    """A context in which new layers compute in a precision."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16" if name == "bfloat16" else name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _jit_compile(choice):
-    """Whether to use XLA, whose code is slower than TensorFlow's own on a CPU."""
-    if choice == "auto":
-        return bool(tf.config.get_visible_devices("GPU"))
-    return choice == "true"

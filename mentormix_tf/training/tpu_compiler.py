@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
-from mentormix_tf.training.run import build_model
+from mentormix_tf.training.model import build_model, build_network
 
 __all__ = [
     "ENVIRONMENT",
@@ -94,7 +94,8 @@ def lower(
     Raises:
         InputError: XLA can't compile something in the step.
     """
-    model = build_model(config, image_shape, num_classes, num_examples)
+    network = build_network(config, image_shape, num_classes)
+    model = build_model(config, network, num_examples)
     size = config.training.batch_size
     # The columns and types of the pipeline's batches.
     names = ["label", "true_label", "is_clean", *(["index"] if model.uses_index else [])]

@@ -19,7 +19,7 @@ training: {train_steps: 20, eval_every: 10, image_size: 16}
 data:
   - {dataset: cifar10, noise: symmetric, noise_level: [0.2, 0.8], train_examples: 100}
   - {dataset: cifar10_n, noise: human_worse, train_examples: 100}
-methods: {mixup: {alpha: 1.0}, mentormix: {alpha: 2.0}}
+methods: {mixup: {alpha: 1.0}, mentormix: {alpha: 2.0, learning_rate: 0.05}}
 seeds: [0, 1]
 """
 
@@ -78,6 +78,43 @@ def test_results_are_read_and_read_again(study, planned, tmp_path):
     again, curves_again = results.read(tmp_path)
     assert curves_again == curves
     assert again == [{**run, "git_revision": ""} for run in runs]
+
+
+def test_kept_tables_stand_for_runs_that_are_gone(study, planned, tmp_path):
+    """A study continues from its tables: what is in them is done, and the rest is not."""
+    whole = results.collect(study, planned)
+    results.write(tmp_path, *(rows[: len(rows) // 2] for rows in whole))
+    kept = results.read(tmp_path)
+    there = [run.name for run in planned[: len(planned) // 2]]
+    assert results.kept_runs(planned, kept) == set(there)
+    for name in there:
+        shutil.rmtree(study / name)
+    for name, tables in (("joined", results.join(study, planned, kept)), ("whole", whole)):
+        (tmp_path / name).mkdir()
+        results.write(tmp_path / name, *tables)
+    assert results.read(tmp_path / "joined") == results.read(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "change", [{"learning_rate": 0.05}, {"train_layers": "head"}, {"seed": 7}, {"train_steps": 30}]
+)
+def test_a_run_with_another_setting_is_another_run(planned, change):
+    config = planned[0].config
+    other = dataclasses.replace(config, training=dataclasses.replace(config.training, **change))
+    assert results.identity(other) != results.identity(config)
+    elsewhere = dataclasses.replace(config.data, data_dir="/elsewhere")
+    moved = dataclasses.replace(config, data=elsewhere)
+    assert results.identity(moved) == results.identity(config)
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b\n1,2\n", "kind,level,method,seed\nx,high,vanilla,0\n", "kind,level\nx,0.1\n"]
+)
+def test_tables_of_another_kind_are_refused(tmp_path, text):
+    (tmp_path / "runs.csv").write_text(text)
+    (tmp_path / "curves.csv").write_text(text)
+    with pytest.raises(InputError, match=r"runs.csv can't be read as results of a study"):
+        results.read(tmp_path)
 
 
 def test_memorized_is_read_from_tables_that_call_it_memorised(study, planned, tmp_path):

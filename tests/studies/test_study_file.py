@@ -66,6 +66,32 @@ def test_trials_hold_out_noisy_examples_and_keep_what_is_fixed(tmp_path):
         assert run.config.hyperparameters["second_reweight"] is (run.point.level == 0.4)
 
 
+def test_a_method_can_have_its_own_learning_rate(tmp_path):
+    text = """
+training: {learning_rate: 0.1}
+data: {dataset: digits, noise_level: [0.2, 0.4]}
+methods: {vanilla: , mixup: {alpha: 2.0, learning_rate: 5e-2}, mentormix: {weight_decay: 1e-3}}
+tune: {levels: [0.4], settings: {vanilla: {learning_rate: [0.1, 0.01]}}}
+"""
+    study = read(tmp_path, text)
+    found = {
+        run.config.method: (run.config.training.learning_rate, run.config.training.weight_decay)
+        for run in study.runs(nothing_chosen)
+    }
+    assert found == {"vanilla": (0.1, 0.0), "mixup": (0.05, 0.0), "mentormix": (0.1, 1e-3)}
+    tried = [(settings, run.config.training.learning_rate) for settings, run in study.trial_runs()]
+    assert tried == [({"learning_rate": 0.1}, 0.1), ({"learning_rate": 0.01}, 0.01)]
+    chosen = study.runs(lambda kind, method: Settings({None: {"learning_rate": 0.5}}))
+    assert {(run.config.training.learning_rate, run.own[-1]) for run in chosen} == {
+        (0.5, "learning_rate")
+    }
+    for value, words in ((0, "learning_rate=0.0 must be"), ("fast", "learning_rate")):
+        with pytest.raises(InputError, match=words):
+            read(tmp_path, text.replace("5e-2", str(value)))
+    with pytest.raises(InputError, match="batch_size"):
+        read(tmp_path, text.replace("weight_decay: 1e-3", "batch_size: 3"))
+
+
 def test_what_was_chosen_goes_before_the_file(tmp_path):
     def chosen(kind, method):
         return Settings({0.2: {"alpha": 1.0}} if method == "mentormix" else {None: {}})

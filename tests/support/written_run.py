@@ -10,8 +10,8 @@ from mentormix_tf.data import pipeline, splits
 from mentormix_tf.runs import saved_run
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.serving import saved_model
-from mentormix_tf.training import run
 from mentormix_tf.training.checkpoints import Checkpoints
+from mentormix_tf.training.model import build_model, build_network
 
 
 def write_run(folder, data_config, **training):
@@ -33,7 +33,8 @@ def write_run(folder, data_config, **training):
     )
     data, side = splits.prepare(data_config), config.training.image_size
     image_shape = (side, side, 3) if side else data.image_shape
-    model = run.build_model(config, image_shape, len(data.class_names), data.num_examples("train"))
+    network = build_network(config, image_shape, len(data.class_names))
+    model = build_model(config, network, data.num_examples("train"))
     draws = np.random.RandomState(0)
     averages = model.weight_average.averages if config.training.ema_decay else []
     for variable in (*model.network.variables, *averages):

@@ -15,7 +15,7 @@ from mentormix_tf import methods, networks
 from mentormix_tf.config import RunConfig, TrainingConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.training import tpu_compiler
-from mentormix_tf.training.run import build_model
+from mentormix_tf.training.model import build_model, build_network
 from tests.support import commands
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -57,9 +57,14 @@ def test_every_method_lowers(method):
     assert dialects <= {"stablehlo", "chlo", "func"}, dialects
 
 
+def small_model():
+    network = build_network(config("mentormix"), (8, 8, 1), 10)
+    return build_model(config("mentormix"), network, 100)
+
+
 def test_the_step_writes_what_training_changes():
     """Weights, momenta, BatchNorm, γ, metrics and counters are updated in place."""
-    model = build_model(config("mentormix"), (8, 8, 1), 10, 100)
+    model = small_model()
     text = tpu_compiler.lower(config("mentormix"), (8, 8, 1), 10, 100)
     trained = len(model.trainable_variables)
     moving = len([v for v in model.network.non_trainable_variables if "moving" in v.name])
@@ -142,7 +147,7 @@ def test_compiles_for_a_tpu(tmp_path):
     assert result["fits"] and result["hbm"] == 16 * 2**30 and "fits" in done.stdout
     # A forward pass for losses, then one with its backward pass, which takes three times as much,
     # less the gradient of the images.
-    model = build_model(config("mentormix"), (8, 8, 1), 10, 100)
+    model = small_model()
     forward = 64 * forward_flops(model.network)
     assert 3.0 * forward < result["flops"] < 4.0 * forward
     memory = result["memory"]

@@ -8,7 +8,7 @@ are shuffled in windows.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,7 @@ __all__ = [
     "Examples",
     "columns",
     "damage",
+    "encoded",
     "is_damage",
     "stored",
 ]
@@ -42,6 +43,7 @@ MEMORY = 2**31  # most bytes of images to hold in memory
 WINDOW = 4096  # streamed records that are shuffled together
 COLUMNS = ("image", "label", "true_label", "is_clean")
 AUTOTUNE = tf.data.AUTOTUNE
+_READ = 1000  # records that are parsed together
 ALONE = tf.distribute.InputContext()  # one host, one replica
 # What TensorFlow raises for a record or a file that can't be read.
 DAMAGE = (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError)
@@ -73,12 +75,29 @@ def columns(data: "NoisySplits", split: str, names: Sequence[str]) -> dict[str, 
     Raises:
         InputError: a file is damaged.
     """
-    examples = Examples(data, split, memory=0, columns=names, context=ALONE).in_order()
     try:
-        batches = list(examples.batch(1000).as_numpy_iterator())
+        batches = list(_in_batches(data, split, names).as_numpy_iterator())
     except (*DAMAGE, tf.errors.InvalidArgumentError) as error:
         raise damage(data) from error
     return {name: np.concatenate([batch[name] for batch in batches]) for name in names}
+
+
+def encoded(data: "NoisySplits", split: str) -> Iterator[bytes]:
+    """The images of a split as they are stored, in the order of its files.
+
+    Raises:
+        InputError: a file is damaged.
+    """
+    try:
+        for batch in _in_batches(data, split, ["image"]).prefetch(1).as_numpy_iterator():
+            yield from batch["image"]
+    except (*DAMAGE, tf.errors.InvalidArgumentError) as error:
+        raise damage(data) from error
+
+
+def _in_batches(data, split, names):
+    data = dataclasses.replace(data, features=None)
+    return Examples(data, split, memory=0, columns=names, context=ALONE).in_batches(names)
 
 
 def is_damage(error: Exception) -> bool:
@@ -233,6 +252,16 @@ class Examples:
         self, order: tf.Tensor, cycle_length: int = 1, names: Sequence[str] = ()
     ) -> tf.data.Dataset:
         """Parsed records of the files (or parts of files), which are read in the given order."""
+        parse = self._parser(names or self.names)
+        return self._serialized(order, cycle_length).map(parse, num_parallel_calls=AUTOTUNE)
+
+    def in_batches(self, names: Sequence[str]) -> tf.data.Dataset:
+        """Some columns in the order of the files, in batches, which is quicker than one by one."""
+        batches = self._serialized(tf.range(len(self.files))).batch(_READ)
+        return batches.map(self._parser(names), num_parallel_calls=AUTOTUNE)
+
+    def _serialized(self, order: tf.Tensor, cycle_length: int = 1) -> tf.data.Dataset:
+        """Positions and records of the files (or parts of files)."""
         paths = tf.constant([str(file.filename) for file in self.files])
         ranges = tf.constant([self._range(file) for file in self.files], tf.int64)
         parts = (tf.gather(paths, order), *tf.unstack(tf.gather(ranges, order), axis=1))
@@ -240,24 +269,33 @@ class Examples:
         def read(path, offset, skip, take, *written):
             return records.checked(path, *written).enumerate(offset).skip(skip).take(take)
 
-        examples = tf.data.Dataset.from_tensor_slices(parts).interleave(
+        return tf.data.Dataset.from_tensor_slices(parts).interleave(
             read,  # pyright: ignore[reportArgumentType]  # the stubs expect one argument
             cycle_length,
             num_parallel_calls=AUTOTUNE,
             deterministic=True,
         )
+
+    def _parser(self, names: Sequence[str]) -> Callable[..., dict[str, tf.Tensor]]:
+        """A function from a position and a record, or from `[n]` of both, to columns by name."""
         features: Any = self.data.builder.info.features
-        skip = {"image": tfds.decode.SkipDecoding()}
+        texts = (tfds.features.Image, tfds.features.Text)
+        stored = {
+            name: tf.io.FixedLenFeature([], tf.string if isinstance(each, texts) else tf.int64)
+            for name, each in features.items()
+        }
         weights = None if self.weights is None else tf.constant(self.weights)
 
         def parse(index, record):
-            example = features.deserialize_example(record, decoders=skip)
-            example = {"verified": tf.constant(-1, tf.int64), **example, "index": index}
-            one = tf.constant(1, tf.float32)
+            parse_example = tf.io.parse_example if index.shape.rank else tf.io.parse_single_example
+            example = parse_example(record, stored)
+            unknown = tf.fill(tf.shape(index), tf.constant(-1, tf.int64))
+            example = {"verified": unknown, **example, "index": index}
+            one = tf.ones(tf.shape(index))
             example["example_weight"] = one if weights is None else tf.gather(weights, index)
-            return {name: example[name] for name in names or self.names}
+            return {name: example[name] for name in names}
 
-        return examples.map(parse, num_parallel_calls=AUTOTUNE)
+        return parse
 
     def _range(self, file: Any) -> tuple[int, ...]:
         """Where a file's records begin in the split, which to read of them, and what was written.
@@ -275,9 +313,7 @@ class Examples:
 
     def _read(self) -> dict[str, np.ndarray]:
         """All columns as arrays, after checking that they are what was written."""
-        columns = self._collected(
-            self._decoded_quickly if self.is_decoded else lambda record: record
-        )
+        columns = self._collected(self._decoded_quickly if self.is_decoded else None)
         if not columns.pop("is_plain", np.array([])).all():
             columns = self._collected(self._decoded)
         if self.split == "train" and "validation" not in self.data:
@@ -286,16 +322,18 @@ class Examples:
             columns["image"] = self.features
         return {name: columns[name] for name in self.names}
 
-    def _collected(self, decode: Callable[[Any], Any]) -> dict[str, np.ndarray]:
+    def _collected(self, decode: Callable[[Any], Any] | None) -> dict[str, np.ndarray]:
         names = [name for name in self.names if name != "image" or self.features is None]
         names = list(dict.fromkeys([*names, "id", "label"]))
-        examples = self._records(tf.range(len(self.files)), names=names)
-        examples = examples.map(decode, num_parallel_calls=AUTOTUNE)
+        batches = self.in_batches(names)
+        if decode is not None:
+            examples = batches.unbatch().map(decode, num_parallel_calls=AUTOTUNE)
+            batches = examples.batch(_READ)
         try:
-            batches = list(examples.batch(1000).prefetch(AUTOTUNE).as_numpy_iterator())
+            found = list(batches.prefetch(AUTOTUNE).as_numpy_iterator())
         except (*DAMAGE, tf.errors.InvalidArgumentError) as error:
             raise damage(self.data) from error
-        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+        return {name: np.concatenate([batch[name] for batch in found]) for name in found[0]}
 
     def _decoded_quickly(self, example: Any) -> Any:
         """Decodes an image, and says whether it could do without `_decoded`, which takes longer."""

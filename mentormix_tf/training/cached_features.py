@@ -73,7 +73,7 @@ def with_features(
     name = f"{os.path.basename(training.network)}-{image_shape[0]}x{image_shape[1]}-{views}views"
     folder = data.path.parent.parent / "features"
     cache = FeatureCache(folder, name, facts, views, size)
-    keys = {name: digests(_encoded(data, name)) for name in names}
+    keys = {name: digests(examples.encoded(data, name)) for name in names}
     found = _read(cache, keys)
     if strategies.any_worker(strategy, found is None):
         if strategies.is_chief(strategy):
@@ -132,15 +132,6 @@ def _check_memory(needed, views):
             f"this machine's {has / 2**30:,.0f} GB of memory: use fewer views, or compute them in "
             "each step, by --feature_views=0."
         )
-
-
-def _encoded(data, split) -> Iterator[Any]:
-    """The encoded images of a split, in the order of its files."""
-    try:
-        for example in examples.stored(data, split).prefetch(1000).as_numpy_iterator():
-            yield example["image"]
-    except (*examples.DAMAGE, tf.errors.InvalidArgumentError) as error:
-        raise examples.damage(data) from error
 
 
 def _views(augmentation, data, image_shape, views) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -5,8 +5,8 @@ and returns logits `[batch, num_classes]`.
 
 To add one, write a function of (image_shape, num_classes) in a module of this folder and add an
 entry to `NETWORKS`. The module is imported when the network is first built, so this registry needs
-neither TensorFlow nor Keras; `APPLICATIONS`, the networks of `keras.applications`, and networks
-from files need Keras and are imported on first use.
+neither TensorFlow nor Keras; `APPLICATIONS`, the networks of `keras.applications`, networks from
+files and presets of KerasHub need Keras and are imported on first use.
 """
 
 import dataclasses
@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
     from mentormix_tf.networks.applications import APPLICATIONS
 
-__all__ = ["APPLICATIONS", "NETWORKS", "Network", "build", "check", "is_file", "names", "sha256"]
+__all__ = [
+    "APPLICATIONS",
+    "NETWORKS",
+    "Network",
+    "build",
+    "check",
+    "is_file",
+    "is_preset",
+    "keeps_layers",
+    "names",
+    "rebuild",
+    "sha256",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,12 +102,40 @@ def __getattr__(name: str) -> Any:
 def names() -> str:
     """Lists the values of --network, separated by commas."""
     known = ", ".join(NETWORKS)
-    return f"{known}, a name from keras.applications such as resnet50, or a file such as my.keras"
+    return (
+        f"{known}, a name from keras.applications such as resnet50, a file such as my.keras, or a "
+        "preset of KerasHub such as keras_hub:dinov2_small"
+    )
 
 
 def is_file(name: str) -> bool:
     """Whether a network is a file, and no name."""
     return name.endswith(".keras")
+
+
+def is_preset(name: str) -> bool:
+    """Whether a network is a preset of KerasHub."""
+    return name.startswith("keras_hub:")
+
+
+def keeps_layers(name: str) -> bool:
+    """Whether a run must keep the network's layers, as they may be gone when it is evaluated."""
+    return is_file(name) or is_preset(name)
+
+
+def rebuild(name: str, layers: Any) -> "keras.Model":
+    """Builds a network whose layers a run has kept, without its weights.
+
+    Args:
+        name: the network.
+        layers: the run's network.json, a path.
+
+    Raises:
+        InputError: the file can't be read as a network, or KerasHub is not installed.
+    """
+    if is_preset(name):
+        _hub().require(name)
+    return _from_file().from_json(layers)
 
 
 def sha256(name: str) -> str:
@@ -109,7 +149,9 @@ def sha256(name: str) -> str:
 
 def check(name: str) -> None:
     """Raises InputError if no network has this name, or no file this path."""
-    if is_file(name):
+    if is_preset(name):
+        _hub().require(name)
+    elif is_file(name):
         _from_file().check_exists(name)
     elif name not in NETWORKS and name not in _applications().APPLICATIONS:
         raise InputError(f"network={name} is unknown: choose one of {names()}.")
@@ -125,13 +167,15 @@ def build(
     """Builds a network.
 
     Args:
-        name: one of `NETWORKS` or of `APPLICATIONS`, the networks of `keras.applications`; or the
-            path of a file that `keras.Model.save` wrote, which ends with .keras.
+        name: one of `NETWORKS` or of `APPLICATIONS`, the networks of `keras.applications`; the
+            path of a file that `keras.Model.save` wrote, which ends with .keras; or keras_hub: and
+            a preset of KerasHub.
         image_shape: `(height, width, channels)`.
         num_classes: number of logits.
         pretrained: whether to start from ImageNet weights, which only `APPLICATIONS` have. A file
             has its own.
-        preprocessing: how images are scaled for a network from a file: none, 0-1, -1-1 or imagenet.
+        preprocessing: how images are scaled for a network from a file or a preset: none, 0-1, -1-1
+            or imagenet.
 
     Returns:
         A model from images `[batch, height, width, channels]`, float32 in [0, 255], to logits
@@ -142,9 +186,11 @@ def build(
             weights don't exist or can't be downloaded, or its file can't be read.
     """
     check(name)
+    if keeps_layers(name) and pretrained:
+        raise InputError(f"pretrained=True: network={name} has its own weights; leave it out.")
+    if is_preset(name):
+        return _hub().from_preset(name, image_shape, num_classes, preprocessing)
     if is_file(name):
-        if pretrained:
-            raise InputError(f"pretrained=True: network={name} has its own weights; leave it out.")
         return _from_file().from_file(name, image_shape, num_classes, preprocessing)
     if preprocessing != "none":
         raise InputError(
@@ -165,6 +211,12 @@ def _from_file() -> Any:
     from mentormix_tf.networks import from_file  # not at the top, since it needs Keras
 
     return from_file
+
+
+def _hub() -> Any:
+    from mentormix_tf.networks import hub  # not at the top, since it needs Keras
+
+    return hub
 
 
 def _applications() -> Any:

@@ -175,7 +175,7 @@ class RunFolder:
         Raises:
             InputError: a file can't be written.
         """
-        if networks.is_file(self.config.training.network):
+        if networks.keeps_layers(self.config.training.network):
             files.write(self.path / layout.NETWORK, network.to_json(indent=1) + "\n")
         if self.config.training.uses_cached_features:
             weights, buffer = trained_layers.backbone_weights(network), io.BytesIO()

@@ -11,7 +11,7 @@ from mentormix_tf import files, networks, npz
 from mentormix_tf.config import RunConfig
 from mentormix_tf.data import augment
 from mentormix_tf.errors import InputError
-from mentormix_tf.networks import from_file, trained_layers
+from mentormix_tf.networks import trained_layers
 from mentormix_tf.runs import checkpoint_files, contents, flags_txt, layout
 
 __all__ = ["WEIGHTS", "SavedRun", "TrainedNetwork", "load_network", "read"]
@@ -139,8 +139,8 @@ def load_network(run: SavedRun, weights: str = "auto") -> TrainedNetwork:
 def _untrained(run):
     """The run's network with other weights; its file need not exist any more."""
     name = run.config.training.network
-    if networks.is_file(name):
-        return from_file.from_json(run.path / layout.NETWORK)
+    if networks.keeps_layers(name):
+        return networks.rebuild(name, run.path / layout.NETWORK)
     return networks.build(name, run.image_shape, len(run.class_names), pretrained=False)
 
 

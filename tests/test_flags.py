@@ -81,6 +81,8 @@ GIVEN = [
     ("mini_imagenet/red_32.flags",),
     *(("cifar10/symmetric_60.flags", f"methods/{name}.flags") for name in OTHERS),
     ("recipes/common.flags",),
+    ("finetune/head.flags",),
+    ("finetune/all.flags",),
 ]
 
 
@@ -159,6 +161,13 @@ def test_other_methods_take_an_experiment_without_its_settings(resolved, name):
     chosen = {"alpha": 8.0} if name == "mixup" else {}
     for hyperparameter, value in methods.resolve(name, chosen).items():
         assert flags.get(hyperparameter) == (None if value is None else str(value))
+
+
+def test_fine_tuning_in_two_phases(resolved):
+    head, everything = (resolved[f"finetune/{name}.flags",] for name in ("head", "all"))
+    assert (head["train_layers"], everything["train_layers"]) == ("head", "all")
+    assert float(everything["backbone_learning_rate"]) < float(everything["learning_rate"])
+    assert float(head["learning_rate"]) == float(everything["learning_rate"]) == 0.01
 
 
 def read(path):

@@ -24,6 +24,8 @@ __all__ = [
     "decode_random_crop",
     "decode_whole",
     "distort_color",
+    "drawn_view",
+    "first_view",
     "for_evaluation",
     "get",
     "keep",

@@ -34,7 +34,7 @@ class MentorMix(NoisyLabelModel):
         network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
         gamma_p: percentile of the losses that γ follows, in [0, 1]: about the share of labels
-            that are right; or auto, the share that the network agrees with.
+            that are right; or auto, the share that the network agrees with, at first at least 0.5.
         alpha: λ ~ Beta(alpha, alpha); a large alpha mixes half and half, 0 or less disables mixing.
         burn_in: fraction of training, in [0, 1], in which every label is trusted.
         loss_ema_decay: decay of γ, a moving average of the percentile, in [0, 1).
@@ -104,7 +104,7 @@ class MentorMix(NoisyLabelModel):
         losses = self.example_losses(batch, logits)
         gamma_p = None
         if self.agreement is not None:
-            gamma_p = self.agreement(batch.labels, logits)
+            gamma_p = self.agreement(batch.labels, logits, progress=self.progress())
             self.watch.values(gamma_p=gamma_p)
         v = self.mentor(losses, progress=self.progress(), gamma_p=gamma_p)
 
@@ -123,7 +123,7 @@ class MentorMix(NoisyLabelModel):
     def example_weights(self, batch: Batch, losses: tf.Tensor) -> tf.Tensor:
         if not self.second_reweight:
             return tf.ones_like(losses)
-        gamma_p = None if self.agreement is None else self.agreement.average()
+        gamma_p = None if self.agreement is None else self.agreement.gamma_p(self.progress())
         v = self.second_mentor(losses, progress=self.progress(), gamma_p=gamma_p)
         self.watch.values(second_gamma=self.second_mentor.gamma, second_mean_v=v)
         return v

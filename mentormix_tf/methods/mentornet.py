@@ -27,7 +27,7 @@ class MentorNet(NoisyLabelModel):
         network: Keras network that returns logits `[batch, num_classes]`.
         num_classes: number of classes.
         gamma_p: percentile of the losses that γ follows, in [0, 1]: about the share of labels
-            that are right; or auto, the share that the network agrees with.
+            that are right; or auto, the share that the network agrees with, at first at least 0.5.
         burn_in: fraction of training, in [0, 1], in which every label is trusted.
         loss_ema_decay: decay of γ, a moving average of the percentile, in [0, 1).
         percentile_interpolation: the percentile between two losses, as in numpy.percentile.
@@ -75,7 +75,8 @@ class MentorNet(NoisyLabelModel):
     def example_weights(self, batch: Batch, losses: tf.Tensor) -> tf.Tensor:
         gamma_p = None
         if self.agreement is not None:
-            gamma_p = self.agreement(batch.labels, batch.logits)
+            progress = self.progress()
+            gamma_p = self.agreement(batch.labels, batch.logits, progress=progress)
             self.watch.values(gamma_p=gamma_p)
         v = self.mentor(losses, progress=self.progress(), gamma_p=gamma_p)
         self.watch.values(gamma=self.mentor.gamma)

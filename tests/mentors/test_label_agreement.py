@@ -18,10 +18,23 @@ def test_the_average_is_that_of_numpy():
         logits = (labels + random.normal(size=(20, 5))).astype(np.float32)
         means.append(np.mean(labels.argmax(axis=1) == logits.argmax(axis=1)))
         weights = 0.98 ** np.arange(step, -1, -1)
-        found = agreement(tf.constant(labels), tf.constant(logits))
+        found = agreement(tf.constant(labels), tf.constant(logits), progress=1.0)
         np.testing.assert_allclose(found, np.average(means, weights=weights), rtol=1e-5)
     assert 0.2 < found < 0.9
     np.testing.assert_array_equal(agreement.average(), found)
+
+
+def test_a_network_that_has_not_learned_trusts_half_at_first():
+    agreement, labels = LabelAgreement(), tf.eye(10)
+    never = tf.roll(labels, 1, axis=1)
+    for progress in (0.0, 0.25, 0.5, 1.0):
+        assert float(agreement(labels, never, progress=progress)) == 0.5 * (1.0 - progress)
+    for _ in range(3):
+        agreement(labels, labels, progress=0.5)
+    average = float(agreement.average())
+    assert 0.25 < average < 0.5
+    found = [float(agreement.gamma_p(progress)) for progress in (0.0, 0.25, 0.5, 1.0)]
+    assert found == [0.5, max(0.375, average), average, average]
 
 
 def test_a_percentile_for_each_batch():

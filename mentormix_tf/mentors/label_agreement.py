@@ -20,10 +20,11 @@ class LabelAgreement(keras.layers.Layer):
     share of labels that it agrees with, a moving average, grows from chance to about the share of
     right labels, and a mentor whose γ_p follows it trusts more labels as the network learns.
 
-    A network that learns slowly would agree with few labels, be taught by few, and learn more slowly
-    still. So γ_p is at least (1 - progress) / 2: at first half of the labels are trusted, those of
-    the lower losses, and fewer later, when networks memorize. (As Co-teaching lowers its share of
-    trusted examples, Han et al. 2018. None of this is in the paper, where γ_p is given.)
+    A network that learns slowly would agree with few labels, be taught by few, and learn more
+    slowly still. So γ_p is at least (1 - progress) / 2: at first half of the labels are trusted,
+    those of the lower losses, and fewer later, when networks memorize. (Co-teaching lowers its
+    share of trusted examples, too: Han et al. 2018. None of this is in the paper, where γ_p is
+    given.)
 
     Measured on the logits of the step's first pass, before the weights change.
     """

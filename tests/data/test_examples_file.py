@@ -15,6 +15,7 @@ from mentormix_tf.data import augment, examples_file, pipeline, splits
 from mentormix_tf.data.examples import MEMORY
 from mentormix_tf.methods.vanilla import Vanilla
 from mentormix_tf.training.run import run
+from tests.support import commands
 
 PLAIN = augment.AUGMENTATIONS["none"]
 TIERS = {"memory": MEMORY, "streamed": 0}
@@ -204,3 +205,28 @@ def test_a_run_belongs_to_the_contents_of_its_file(digits, tmp_path, data_dir):
     path.write_text(f"id,keep\n{ids[0]},0\n")
     with pytest.raises(InputError, match="holds a run with other contents of its examples_file"):
         train("other", steps=6)
+
+
+@pytest.mark.slow
+def test_replicas_weight_as_one_device_does(digits, tmp_path, data_dir):
+    """Each gives the examples of its half of a batch their own weights; without BatchNorm."""
+    random = np.random.RandomState(0)
+    lines = [f"{each},{random.randint(4)},{random.randint(5) > 0:d}\n" for each in ids_of(digits)]
+    (tmp_path / "w.csv").write_text("id,weight,keep\n" + "".join(lines))
+    layers = [keras.layers.Rescaling(1 / 16), keras.layers.Flatten(), keras.layers.Dense(10)]
+    keras.Sequential([keras.layers.Input((8, 8, 1)), *layers]).save(tmp_path / "plain.keras")
+    short = ("--train_steps=10", "--eval_every=5", "--batch_size=32", "--network=plain.keras")
+    flags = ("--method=vanilla", "--examples_file=w.csv", f"--data_dir={data_dir}", *short)
+    two = ("--strategy=mirrored", "--num_virtual_devices=2")
+    done = commands.run(
+        ("train", *flags, "--model_dir=one"), ("train", *flags, *two, "--model_dir=two"),
+        ("train", "--method=vanilla", f"--data_dir={data_dir}", *short, "--model_dir=plain"),
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert [status for status, *_ in done] == [0, 0, 0], done
+    rows = {name: files.read_csv(tmp_path / name / "metrics.csv") for name in ("one", "two")}
+    plain = files.read_csv(tmp_path / "plain" / "metrics.csv")
+    for one, other, without in zip(rows["one"], rows["two"], plain, strict=True):
+        for name in ("loss", "test_loss"):
+            assert float(other[name]) == pytest.approx(float(one[name]), rel=1e-4)
+        assert float(without["loss"]) != pytest.approx(float(one["loss"]), rel=1e-2)

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 import mentormix_tf as mm
+from mentormix_tf import methods
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import augment, pipeline, splits
 from mentormix_tf.errors import InputError
@@ -18,6 +21,7 @@ from mentormix_tf.training import cached_features
 from mentormix_tf.training.run import run as train
 from tests.support.picture_files import encode
 
+OTHERS = [name for name in methods.METHODS if name != "mentormix"]
 TRAINING = TrainingConfig(
     train_layers="head", learning_rate=0.05, train_steps=20, eval_every=10, batch_size=64
 )
@@ -166,7 +170,9 @@ def test_views_are_drawn_by_step_and_evaluation_has_the_first(config):
     np.testing.assert_array_equal(test["image"], data.features["test"][:, 0])
 
 
-@pytest.mark.parametrize("method", ["vanilla", "mentormix"])
+@pytest.mark.parametrize(
+    "method", ["mentormix", *(pytest.param(m, marks=pytest.mark.slow) for m in OTHERS)]
+)
 def test_a_run_is_the_whole_network(config, method, tmp_path):
     """What is evaluated, audited and exported takes images; the file is needed no more."""
     config = dataclasses.replace(changed(config, audit=True, ema_decay=0.5), method=method)
@@ -216,6 +222,7 @@ def test_a_network_whose_weights_have_changed_does_not_continue(config, file, tm
         train(config, OutputConfig(tmp_path / "run"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", [lambda stored: stored.pop("0"), lambda stored: stored.update({"0": np.zeros(3)})]
 )
@@ -254,6 +261,7 @@ def test_images_of_many_sizes(file, tmp_path, computed):
     assert before == 40 and sum(computed) == 41
 
 
+@pytest.mark.slow
 def test_bfloat16_has_features_of_its_own(config, computed, tmp_path):
     train(config, OutputConfig(tmp_path / "one"))
     train(changed(config, precision="bfloat16"), OutputConfig(tmp_path / "other"))
@@ -294,3 +302,15 @@ def test_a_network_that_does_not_end_with_a_dense_layer():
 def test_settings_that_do_not_fit(settings, message):
     with pytest.raises(InputError, match=message):
         TrainingConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    "method", ["mentormix", *(pytest.param(m, marks=pytest.mark.slow) for m in OTHERS)]
+)
+def test_frozen_layers_on_one_and_two_replicas(method, file, tmp_path):
+    """The layers before the head stay as they are; two replicas compute the features together."""
+    command = [sys.executable, "-m", "tests.training.two_replicas", method, file, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *lines, difference = done.stdout.splitlines()
+    assert {"two frozen", "one frozen"} <= set(lines) and float(difference) < 1e-5

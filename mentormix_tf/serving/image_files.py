@@ -101,7 +101,9 @@ def classify(
         decode = _Decode(classifier, max_pixels, single)
         for start in range(0, len(rows), batch_size):
             chunk = rows[start : start + batch_size]
-            read = list(threads.map(decode, chunk))
+            # One first: threads that call TensorFlow's functions for the first time at once would
+            # each trace them, and TensorFlow would warn.
+            read = [decode(chunk[0]), *threads.map(decode, chunk[1:])]
             batch = [image for image, _ in read if image is not None]
             scores = iter(classifier.classify(np.stack(batch))["scores"].numpy() if batch else [])
             for row, (image, reason) in zip(chunk, read, strict=True):

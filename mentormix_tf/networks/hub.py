@@ -104,21 +104,26 @@ def _backbone(hub, name, preset, image_shape):
             f"pixels ({reason}): name a preset of KerasHub for images, or a folder that "
             "save_to_preset wrote, and an --image_size that it takes."
         ) from error
+    _check(name, backbone, image_shape)
+    return backbone
+
+
+def _check(name, backbone, image_shape):
+    """Raises InputError if a backbone does not make features of images of this size."""
     given, found = backbone.input, backbone.output
     given = list(given.values()) if isinstance(given, dict) else [given]
     takes_images = len(given) == 1 and len(given[0].shape) == 4
-    sizes = given[0].shape[1:3] if takes_images else ()
-    fits = all(own in (None, side) for own, side in zip(sizes, image_shape, strict=False))
-    if takes_images and not fits:
-        raise InputError(
-            f"network={name} takes images of {sizes[0]}x{sizes[1]} pixels, not of "
-            f"{image_shape[0]}x{image_shape[1]}: use --image_size={sizes[0]}."
-        )
-    if not takes_images or isinstance(found, dict | list) or len(found.shape) not in (2, 3, 4):
+    gives_features = not isinstance(found, dict | list) and len(found.shape) in (2, 3, 4)
+    if not takes_images or not gives_features:
         raise InputError(
             f"network={name} must take images alone and return features, feature maps or tokens."
         )
-    return backbone
+    height, width = given[0].shape[1:3]
+    if height not in (None, image_shape[0]) or width not in (None, image_shape[1]):
+        raise InputError(
+            f"network={name} takes images of {height}x{width} pixels, not of "
+            f"{image_shape[0]}x{image_shape[1]}: use --image_size={height}."
+        )
 
 
 def _own(hub, preset) -> list[keras.Layer]:

@@ -12,7 +12,7 @@ from tests.support import commands
 
 FLAGS = (
     *("--network=my.keras", "--train_layers=1", "--backbone_learning_rate=0.02", "--audit"),
-    *("--schedule=constant", "--eval_every=5", "--gamma_p=auto", "--data_dir=data"),
+    *("--schedule=constant", "--eval_every=5", "--gamma_p=0.6", "--data_dir=data"),
 )
 
 

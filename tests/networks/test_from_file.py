@@ -10,7 +10,7 @@ import pytest
 from keras import layers, ops
 
 from mentormix_tf import InputError, networks
-from mentormix_tf.networks import from_file
+from mentormix_tf.networks import from_file, trained_layers
 
 SHAPE = (8, 8, 3)
 IMAGES = np.random.RandomState(0).randint(256, size=(5, *SHAPE)).astype(np.float32)
@@ -116,7 +116,7 @@ def test_layers_compute_in_the_precision_of_the_run(stored, policy, tmp_path):
         keras.config.set_dtype_policy(before)
     assert {w.dtype for w in network.weights} == {"float32"}
     convolution = next(
-        layer for layer in from_file._inside(network) if isinstance(layer, layers.Conv2D)
+        layer for layer in trained_layers.inside(network) if isinstance(layer, layers.Conv2D)
     )
     assert convolution.compute_dtype == policy.removeprefix("mixed_")
     tolerance = 1e-5 if stored == policy == "float32" else 2e-2

@@ -160,7 +160,7 @@ def test_the_report_has_the_tables(study, planned, tmp_path):
     assert "| peak | mixup | 48.5 ± 0.7 | 42.5 ± 0.7 |" in text
     assert "| drop | mixup | 10.5 ± 0.7 | 10.5 ± 0.7 |" in text
     assert "| cifar10_n-human | method | 40.2 % |" in text
-    assert "| cifar10-symmetric | mentormix | alpha 2.0 | 20 %, 80 % |" in text
+    assert "| cifar10-symmetric | mentormix | alpha 2.0, learning_rate 0.05 | 20 %, 80 % |" in text
     assert "ublished" not in text
     assert "12 runs; 2 methods; 1 noisy splits of 100 training examples; seeds 0, 1; " in text
     assert "network small_cnn at 16 pixels; 20 steps" in text

@@ -118,7 +118,7 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
     stored = stored_examples.columns(data, "train", ["id", "label"])
     ids, given = [each.decode() for each in stored["id"]], stored["label"].astype(np.int64)
     found = None
-    if run.config.training.uses_cached_features and features in ("auto", "penultimate"):
+    if run.has_backbone and features in ("auto", "penultimate"):
         found = _of_cached_features(run, data, weights)
     elif statistics is None or features not in ("auto", "none"):
         network = saved_run.load_network(run, weights).network

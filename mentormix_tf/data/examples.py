@@ -6,6 +6,7 @@ which were written in random order, are read 16 at a time in a new order each ep
 are shuffled in windows.
 """
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ __all__ = [
     "Examples",
     "columns",
     "damage",
+    "decoding",
     "encoded",
     "is_damage",
     "stored",
@@ -98,6 +100,24 @@ def encoded(data: "NoisySplits", split: str) -> Iterator[bytes]:
 def _in_batches(data, split, names):
     data = dataclasses.replace(data, features=None)
     return Examples(data, split, memory=0, columns=names, context=ALONE).in_batches(names)
+
+
+@contextlib.contextmanager
+def decoding(data: "NoisySplits", split: str) -> Iterator[None]:
+    """A context that turns TensorFlow's errors about a split's files and images into short ones.
+
+    Raises:
+        InputError: a file is damaged, or an image can't be decoded.
+    """
+    try:
+        yield
+    except (*DAMAGE, tf.errors.InvalidArgumentError) as error:
+        if is_damage(error):
+            raise damage(data) from error
+        raise InputError(
+            f"{data.path}: an image of {split} can't be decoded: python -m mentormix_tf.verify "
+            "names it."
+        ) from error
 
 
 def is_damage(error: Exception) -> bool:

@@ -47,6 +47,11 @@ class SavedRun:
         return height, width, channels
 
     @property
+    def has_backbone(self) -> bool:
+        """Whether the head trained alone, on cached features, so that checkpoints have it alone."""
+        return bool(self.model.get("backbone_sha256"))
+
+    @property
     def augmentation(self) -> augment.Augmentation:
         """The augmentation whose `decode_eval` and `resize_eval` evaluation uses."""
         stored = tuple(self.model["stored_image_shape"])
@@ -123,7 +128,7 @@ def load_network(run: SavedRun, weights: str = "auto") -> TrainedNetwork:
         )
     path = _checkpoint(run, weights)
     network = trained = _untrained(run)
-    if run.config.training.uses_cached_features:
+    if run.has_backbone:
         trained = network.layers[-1]
         _assign_backbone(run, network)
     variables = {f"network/{i}": variable for i, variable in enumerate(trained.variables)}

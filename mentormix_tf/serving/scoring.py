@@ -63,19 +63,12 @@ def score(
         whole = whole.filter(lambda example: example[column] >= 0)
     batches = whole.batch(batch_size).prefetch(tf.data.AUTOTUNE)
     found = []
-    try:
-        with tqdm(desc=f"Classifying {split}", unit=" images", disable=None) as bar:
-            for batch in batches:
-                scores = classify_encoded(batch["image"])["scores"].numpy()
-                found.append(_predictions(scores, batch, column, positions))
-                bar.update(len(scores))
-    except (*examples.DAMAGE, tf.errors.InvalidArgumentError) as error:
-        if examples.is_damage(error):
-            raise examples.damage(data) from error
-        raise InputError(
-            f"{data.path}: an image of {split} can't be decoded: python -m mentormix_tf.verify "
-            "names it."
-        ) from error
+    bar = tqdm(desc=f"Classifying {split}", unit=" images", disable=None)
+    with bar, examples.decoding(data, split):
+        for batch in batches:
+            scores = classify_encoded(batch["image"])["scores"].numpy()
+            found.append(_predictions(scores, batch, column, positions))
+            bar.update(len(scores))
     if not found:
         raise InputError(f"split={split} of {data.path} has no example whose {column} is known.")
     return Predictions(

@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from mentormix_tf.networks import trained_layers
 __all__ = ["weights_sha256", "with_features"]
 
 _log = logging.getLogger(__name__)
+_SECONDS = 60  # of computing, at most, that a killed process loses
 _BATCH = 96  # views of images, in a call of the backbone on each replica
 
 
@@ -178,26 +180,20 @@ def _batches(data, split, chosen, make_views, rows) -> Iterator[np.ndarray]:
     is_chosen: Any = lambda i, example: tf.gather(tf.constant(chosen), i)  # noqa: E731
     stored = stored.filter(is_chosen)
     shown = stored.map(lambda i, example: make_views(example["image"]), examples.AUTOTUNE)
-    try:
+    with examples.decoding(data, split):
         yield from shown.batch(rows).prefetch(1).as_numpy_iterator()
-    except (*examples.DAMAGE, tf.errors.InvalidArgumentError) as error:
-        if examples.is_damage(error):
-            raise examples.damage(data) from error
-        raise InputError(
-            f"{data.path}: an image of {split} can't be decoded: python -m mentormix_tf.verify "
-            "names it."
-        ) from error
 
 
 def _add(images, batches, cache, bar):
-    """Writes the features of images to the cache, in files of limited size."""
-    waiting, done = [], 0
+    """Writes the features of images to the cache, in files of limited size, every minute."""
+    waiting, done, written = [], 0, time.monotonic()
     for features in batches:
         waiting.append(features)
         bar.update(len(features))
-        if sum(part.nbytes for part in waiting) >= PART_BYTES:
+        is_late = time.monotonic() - written > _SECONDS
+        if is_late or sum(part.nbytes for part in waiting) >= PART_BYTES:
             done += _write(images[done:], waiting, cache)
-            waiting = []
+            waiting, written = [], time.monotonic()
     if waiting:
         _write(images[done:], waiting, cache)
 

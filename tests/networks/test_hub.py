@@ -73,8 +73,6 @@ def test_feature_maps_and_grayscale(hub, tmp_path):
 @pytest.mark.parametrize("train_layers", ["head", "all"])
 def test_a_run_needs_the_preset_no_more(dino, train_layers, tmp_path):
     folder, _ = dino
-    folder.rename(folder.with_name("moved"))
-    folder.with_name("moved").rename(folder)
     training = TrainingConfig(
         network=f"keras_hub:{folder}", image_size=16, train_layers=train_layers,
         learning_rate=0.01, train_steps=20, eval_every=20,

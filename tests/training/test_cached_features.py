@@ -210,6 +210,30 @@ def test_a_run_in_parts_ends_as_the_whole(config, tmp_path):
     assert all(map(np.array_equal, whole, parts))
 
 
+def test_a_run_from_before_features_were_cached_is_read(config, tmp_path):
+    """Its flags.txt does not say feature_views, and its checkpoints have the whole network."""
+    result = train(changed(config, feature_views=0), OutputConfig(tmp_path / "run"))
+    flags, model = tmp_path / "run" / "flags.txt", tmp_path / "run" / "model.json"
+    lines = flags.read_text().splitlines(keepends=True)
+    flags.write_text("".join(line for line in lines if "feature_views" not in line))
+    facts = json.loads(model.read_text())
+    assert facts.pop("backbone_sha256") == ""
+    model.write_text(json.dumps(facts))
+    accuracy = mm.open_run(tmp_path / "run").evaluate().report["accuracy"]
+    assert accuracy == pytest.approx(result["final_accuracy"])
+
+
+def test_slow_networks_are_written_every_minute(config, computed, monkeypatch):
+    monkeypatch.setattr(cached_features, "_SECONDS", -1)
+    data, *_ = prepared(changed(config, augmentation="none"))
+    again, *_ = prepared(changed(config, augmentation="none"))
+    assert computed == [1437, 360]
+    for split in ("train", "test"):
+        np.testing.assert_array_equal(data.features[split], again.features[split])
+    parts = list((data.path.parent.parent / "features").glob("*/*.npz"))
+    assert len(parts) == 15 + 4  # batches of 96 images
+
+
 def test_a_network_whose_weights_have_changed_does_not_continue(config, file, tmp_path):
     path = str(tmp_path / "my.keras")
     network = keras.models.load_model(file)

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -162,6 +163,12 @@ def _loaded(path):
         raise InputError(
             f"network={path} must be Sequential or functional, with one input and one output."
         )
+    for layer in trained_layers.inside(network):
+        if not re.fullmatch(r"[A-Za-z0-9_.\\/>-]+", layer.name):
+            raise InputError(
+                f"network={path} has a layer of the name {layer.name!r}, which TensorFlow can't "
+                "use: rename it with letters, digits, _, . and - alone."
+            )
     return network
 
 

@@ -127,7 +127,9 @@ def load_network(run: SavedRun, weights: str = "auto") -> TrainedNetwork:
             "--ema_decay=0.999."
         )
     path = _checkpoint(run, weights)
-    network = trained = _untrained(run)
+    # A SavedModel can't have variables whose names begin as some layers' do, such as _bn1.
+    with tf.name_scope("network"):
+        network = trained = _untrained(run)
     if run.has_backbone:
         trained = network.layers[-1]
         _assign_backbone(run, network)

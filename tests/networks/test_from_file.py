@@ -226,3 +226,11 @@ def test_json_that_is_refused(tmp_path):
         path.write_text(text)
         with pytest.raises(InputError, match="can't be read as a network: restore it"):
             from_file.from_json(path)
+
+
+@pytest.mark.parametrize("name", ["a b", "é", "a:b", "it's"])
+def test_names_of_layers_that_tensorflow_cannot_use(tmp_path, name):
+    stack = [layers.Input((8, 8, 3)), layers.Conv2D(2, 3, name=name), layers.Flatten()]
+    keras.Sequential(stack).save(tmp_path / "my.keras")
+    with pytest.raises(InputError, match="which TensorFlow can't use: rename it"):
+        networks.build(str(tmp_path / "my.keras"), (8, 8, 3), 5)

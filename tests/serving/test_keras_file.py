@@ -20,7 +20,8 @@ def test_two_phases(tmp_path):
     """A head that was trained first goes on with all layers, from where it was."""
     keras.utils.set_random_seed(1)
     layers = keras.layers
-    stack = [layers.Input((8, 8, 3)), layers.Rescaling(1 / 16), layers.Conv2D(8, 3)]
+    stack = [layers.Input((8, 8, 3)), layers.Rescaling(1 / 16)]
+    stack += [layers.Conv2D(8, 3, name="_conv"), layers.BatchNormalization(name="-bn")]
     keras.Sequential([*stack, layers.ReLU(), layers.Flatten()]).save(tmp_path / "my.keras")
     short = ("--train_steps=40", "--eval_every=20", "--learning_rate=0.02", "--data_dir=data")
     done = commands.run(

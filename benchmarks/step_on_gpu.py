@@ -137,6 +137,22 @@ def run(folder):
         print(f"| {network}, {precision}, {size} | {cells} | {step.compiled_in:.0f} |", flush=True)
 
 
+def compiled(text, device):
+    """Compiles StableHLO for a device; returns what executes it."""
+    from jax._src import compiler
+    from jax._src.interpreters import mlir
+    from jax._src.lib import xla_client
+    from jaxlib.mlir import ir
+
+    options = compiler.get_compile_options(
+        num_replicas=1, num_partitions=1, device_assignment=[[device.id]]
+    )
+    with mlir.make_ir_context():
+        module = ir.Module.parse(text)
+        devices = xla_client.DeviceList((device,))
+        return device.client.compile_and_load(module, devices, options)
+
+
 class Step:
     """A lowered step on a device, with its variables.
 
@@ -147,24 +163,14 @@ class Step:
 
     def __init__(self, path, device):
         import jax
-        from jax._src import compiler
-        from jax._src.interpreters import mlir
-        from jax._src.lib import xla_client
-        from jaxlib.mlir import ir
 
         text, stored = path.with_suffix(".mlir").read_text(), np.load(path.with_suffix(".npz"))
-        options = compiler.get_compile_options(
-            num_replicas=1, num_partitions=1, device_assignment=[[device.id]]
-        )
         started = time.perf_counter()
-        with mlir.make_ir_context():
-            module = ir.Module.parse(text)
-            devices = xla_client.DeviceList((device,))
-            self._executable = device.client.compile_and_load(module, devices, options)
+        self._executable = compiled(text, device)
         self.compiled_in = time.perf_counter() - started
         self._put = lambda values: jax.device_put(values, device)
         self._logs = stored["logs"].tolist()
-        self.variables = [self._put(stored[n]) for n in sorted(set(stored.files) - {"logs"})]
+        self.variables = [self._put(stored[n]) for n in sorted(stored.files) if n.isdigit()]
         # Each variable's position among the arguments, and that of its new value in the results.
         pattern = r"parameter_number = (\d+) : i64\}, output_index = array<i64: (\d+)>"
         self._written = [(int(a), int(r)) for a, r in re.findall(pattern, text)]

@@ -166,8 +166,8 @@ def test_other_methods_take_an_experiment_without_its_settings(resolved, name):
 def test_fine_tuning_in_two_phases(resolved):
     head, everything = (resolved[f"finetune/{name}.flags",] for name in ("head", "all"))
     assert (head["train_layers"], everything["train_layers"]) == ("head", "all")
-    assert float(everything["backbone_learning_rate"]) < float(everything["learning_rate"])
-    assert float(head["learning_rate"]) == float(everything["learning_rate"]) == 0.01
+    assert float(head["learning_rate"]) == 0.01 > float(everything["learning_rate"])
+    assert everything["freeze_batch_norm"] == "True"
 
 
 def read(path):

@@ -20,6 +20,8 @@ class TrainingConfig:
             0 to 255, 0-1 or -1-1 for these ranges, imagenet for ImageNet's mean and deviation.
         train_layers: all; head for the last layer alone; or how many blocks before the head train
             with it. The others keep their weights.
+        freeze_batch_norm: whether BatchNorm keeps its statistics, scale and offset, and normalizes
+            as in inference, while the other layers train: for fine-tuning on few images.
         feature_views: where only the head trains, the layers before it compute their features once,
             of so many views of each image: as in evaluation, and augmented from the second on. 0
             computes them anew in each step, augmented.
@@ -57,6 +59,7 @@ class TrainingConfig:
     pretrained: bool = False
     preprocessing: Literal["none", "0-1", "-1-1", "imagenet"] = "none"
     train_layers: str = "all"
+    freeze_batch_norm: bool = False
     feature_views: int = 1
     backbone_learning_rate: float | None = None
     augmentation: str = "auto"

@@ -1,4 +1,4 @@
-"""Which layers of a network train: all, the last ones, or the last one alone."""
+"""Which layers of a network train: all, the last ones or the head; and BatchNorm or not."""
 
 import itertools
 import re
@@ -9,7 +9,14 @@ import keras
 
 from mentormix_tf.errors import InputError
 
-__all__ = ["backbone", "backbone_weights", "cut", "freeze_all_but", "inside"]
+__all__ = [
+    "backbone",
+    "backbone_weights",
+    "cut",
+    "freeze_all_but",
+    "freeze_batch_norm",
+    "inside",
+]
 
 # A block is what its layers' names say: conv5_block3, block7a, stages_3_block_2, _blocks-15.
 _BLOCK = re.compile(r".*(?:block|stage)s?[-_]?\d+[a-z]?", re.IGNORECASE)
@@ -46,6 +53,29 @@ def freeze_all_but(network: keras.Model, train_layers: str) -> None:
             "before its head: give at most as many, or all."
         )
     for layer in itertools.chain.from_iterable(blocks[: len(blocks) - count]):
+        layer.trainable = False
+
+
+def freeze_batch_norm(network: keras.Model) -> None:
+    """Freezes the BatchNorm layers of a network, whatever other layers train.
+
+    Each keeps its statistics, scale and offset, and normalizes as in inference, also while
+    training. Source: "Transfer learning & fine-tuning", Keras's guides.
+
+    Args:
+        network: a network of layers, Sequential or functional.
+
+    Raises:
+        InputError: the network has no BatchNorm.
+    """
+    found = [
+        layer for layer in inside(network) if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    if not found:
+        raise InputError(
+            f"freeze_batch_norm=True: the network {network.name} has no BatchNorm: leave it out."
+        )
+    for layer in found:
         layer.trainable = False
 
 

@@ -99,7 +99,7 @@ def _network(training):
     elif training.train_layers != "all":
         blocks = "block" if training.train_layers == "1" else f"{training.train_layers} blocks"
         name += f", of which the last layer and the {blocks} before it trained"
-    return name
+    return name + (", BatchNorm frozen" if training.freeze_batch_norm else "")
 
 
 def _accuracies(run, trained):

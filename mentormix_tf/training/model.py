@@ -41,6 +41,8 @@ def build_network(
             training.preprocessing,
         )
     trained_layers.freeze_all_but(network, training.train_layers)
+    if training.freeze_batch_norm:
+        trained_layers.freeze_batch_norm(network)
     return network
 
 

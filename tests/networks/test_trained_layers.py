@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
@@ -63,6 +64,25 @@ def test_names_of_blocks(names, blocks):
 def test_one_layer():
     with pytest.raises(InputError, match="one layer with weights, so none can be frozen"):
         trained_layers.freeze_all_but(network("top"), "head")
+
+
+def test_frozen_batch_norm_keeps_what_it_has_in_networks_inside_the_network():
+    inner = keras.Sequential([layers.Input((3,)), layers.Dense(3), layers.BatchNormalization()])
+    stack = [layers.Input((3,)), inner, layers.BatchNormalization(), layers.Dense(2)]
+    made = keras.Sequential(stack)
+    trained_layers.freeze_batch_norm(made)
+    before = made.get_weights()
+    model = methods.build("vanilla", made, 2, 8)
+    model.compile(keras.optimizers.SGD(0.3))
+    images = np.random.RandomState(0).normal(3.0, size=(8, 3)).astype(np.float32)
+    model.fit(images, np.arange(8) % 2, epochs=2, verbose=0)
+    trains = [not np.array_equal(*pair) for pair in zip(before, made.get_weights(), strict=True)]
+    assert trains == [True, True] + 2 * 4 * [False] + [True, True]
+
+
+def test_no_batch_norm():
+    with pytest.raises(InputError, match="freeze_batch_norm=True: the network "):
+        trained_layers.freeze_batch_norm(network(*NAMES))
 
 
 QUICK = ("mentormix", "o2u")

@@ -32,8 +32,10 @@ def folder(tmp_path_factory):
         ("train", *FLAGS, "--train_steps=5", "--model_dir=parts"),
         ("train", *FLAGS, "--train_steps=10", "--model_dir=parts"),
         ("train", *FLAGS, "--train_steps=5", "--model_dir=bfloat16", "--precision=bfloat16"),
+        ("train", *FLAGS[:1], *FLAGS[3:], "--train_steps=5", "--freeze_batch_norm",
+         "--model_dir=norm"),
         cwd=folder,
-    )
+    )  # fmt: skip
     (folder / "my.keras").unlink()
     after = commands.run(
         ("evaluate", "--model_dir=whole", "--data_dir=data"),
@@ -59,7 +61,7 @@ def weights(run):
 
 def test_training_says_what_it_starts_from(folder):
     _, trained, _ = folder
-    assert [status for status, *_ in trained] == [0] * 4, trained
+    assert [status for status, *_ in trained] == [0] * 5, trained
     assert (
         "Network: my.keras on pixels from 0 to 255, 128 features, a new layer of 10 classes"
         in trained[0][1] + trained[0][2]
@@ -72,6 +74,14 @@ def test_layers_before_the_last_block_keep_their_weights(folder):
     found = weights(path / "whole")
     is_same = [np.array_equal(*pair) for pair in zip(original[:-2], found[:-2], strict=True)]
     assert is_same == [True] * 6 + [False] * 2  # a convolution and a BatchNorm, a convolution
+
+
+def test_frozen_batch_norm_keeps_its_values(folder):
+    path, *_ = folder
+    original = keras.models.load_model(path / "another.keras").get_weights()
+    found = weights(path / "norm")
+    is_same = [np.array_equal(*pair) for pair in zip(original[:-2], found[:-2], strict=True)]
+    assert is_same == [False] * 2 + [True] * 4 + [False] * 2
 
 
 def test_a_run_in_parts_ends_as_the_whole(folder):

@@ -71,7 +71,7 @@ def smoothed(labels: tf.Tensor | np.ndarray, num_classes: int, smoothing: float)
     Args:
         labels: see `one_hot`.
         num_classes: number of classes.
-        smoothing: the share, in [0, 1).
+        smoothing: the share, below 1; below 0, the numbers are no probabilities, but sum to 1.
 
     Returns:
         `[batch, num_classes]`, float32.

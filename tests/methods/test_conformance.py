@@ -43,6 +43,10 @@ OTHER_HYPERPARAMETERS = {
         temperatures="both", temperature_learning_rate=0.3, temperature_decay=0.01
     ),
     "o2u": dict(burn_in=0.2, cycling=0.5, cycles=3, drop_rate=0.1),
+    "elr": dict(beta=0.5, elr_lambda=1.0),
+    "sce": dict(alpha=1.0, beta=0.5),
+    "nce_rce": dict(alpha=5.0, beta=0.5),
+    "nce_mae": dict(alpha=5.0, beta=2.0),
 }
 
 BAD_HYPERPARAMETERS = [
@@ -73,6 +77,17 @@ BAD_HYPERPARAMETERS = [
     ("o2u", "cycling", 0.9),
     ("o2u", "cycles", 0),
     ("o2u", "drop_rate", 1.0),
+    ("elr", "beta", 1.0),
+    ("elr", "elr_lambda", float("nan")),
+    ("sce", "alpha", -1.0),
+    ("sce", "beta", float("inf")),
+    ("nce_rce", "alpha", float("nan")),
+    ("nce_rce", "beta", -1.0),
+    ("nce_mae", "alpha", float("inf")),
+    ("nce_mae", "beta", -0.5),
+    ("forward", "transition_matrix", "none.csv"),
+    ("forward", "transition_matrix", "weights.npz"),
+    ("forward", "expected_noise", 1.0),
 ]
 
 
@@ -206,7 +221,7 @@ def test_bad_values_are_refused(name, hyperparameter, value):
         methods.resolve(name, {hyperparameter: value})
 
 
-@pytest.mark.parametrize("name", ["data_parameters", "o2u"])
+@pytest.mark.parametrize("name", ["data_parameters", "o2u", "elr"])
 def test_methods_that_need_an_index_say_so(name, data):
     with pytest.raises(InputError, match="num_examples=0"):
         methods.build(name, keras.Sequential([keras.layers.Dense(2)]), 2, 0)

@@ -1,8 +1,8 @@
 """Losses that add up an active and a passive term: SCE, NCE+RCE and NCE+MAE.
 
 An active loss, as the cross-entropy, only raises the probability of the label; a passive one also
-lowers those of other classes. Ma et al. (ICML 2020, section 3) explain the two, and why each term
-of the last two losses tolerates symmetric noise by itself.
+lowers those of other classes (Ma et al., ICML 2020, who also show that each term of the last two
+losses tolerates symmetric noise by itself).
 
 With labels that are one-hot, the reverse cross-entropy is 9.21 · (1 - p_y): so NCE+RCE with β is
 NCE+MAE with 9.21·β.
@@ -32,7 +32,7 @@ SMALLEST = 1e-4  # log 0 is log(1e-4) = -9.21 in the reverse cross-entropy, as i
 
 
 def normalized_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Computes the cross-entropy divided by the sum of those of all classes (Ma et al., eq. 5).
+    """Computes the cross-entropy divided by the sum of those of all classes (Ma et al., 2020).
 
     Args:
         labels: `[batch, num_classes]`, float32, probabilities.
@@ -46,7 +46,7 @@ def normalized_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def reverse_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Computes -Σ p·log y with log 0 = -9.21 (Wang et al., ICCV 2019, equation 4).
+    """Computes -Σ p·log y with log 0 = -9.21 (Wang et al., ICCV 2019, section 3).
 
     Args:
         labels: `[batch, num_classes]`, float32, probabilities.

@@ -52,7 +52,7 @@ class NoisyLabelModel(CheckedModel):
         audit_examples: number of training examples, to record statistics of each for an audit of
             the labels, see `ExampleStatistics`; 0 records none. Batches must have an `index`.
         logit_clip: τ, the largest Euclidean norm of an example's logits in training: longer ones
-            are scaled to it (LogitClip, Wei et al., ICML 2023, equation 4); 0 for no limit.
+            are scaled to it (LogitClip, Wei et al., ICML 2023); 0 for no limit.
         **kwargs: `name` and other arguments of `keras.Model`.
 
     Raises:

@@ -21,8 +21,8 @@ SMALLEST = 1e-4  # probabilities stay in [SMALLEST, 1 - SMALLEST], as in the aut
 class ELR(IndexedModel):
     """Early-learning regularization (Liu, Niles-Weed, Razavian and Fernandez-Granda, NeurIPS 2020).
 
-    The loss is ℓ + λ·log(1 - ⟨t, p⟩), equation 6. t is the example's target, a moving average of
-    its own predictions, t ← β·t + (1 - β)·p, equation 9, which starts at 0 and is updated before
+    The loss is ℓ + λ·log(1 - ⟨t, p⟩) (section 4.1). t is the example's target, a moving average of
+    its own predictions, t ← β·t + (1 - β)·p (section 4.2), which starts at 0 and is updated before
     it is used. The network learns the right labels first, so that t points to them; where it would
     then learn a wrong label, the second term opposes it. No gradient flows through t.
 

@@ -273,9 +273,18 @@ def test_smoothing_of_labels(smoothing, batch):
     np.testing.assert_allclose(model.network.get_weights()[0], expected, **CLOSE)
 
 
-def test_gce_refuses_smoothing_below_0():
-    with pytest.raises(InputError, match=r"label_smoothing=-0.4 must not be below 0 for gce"):
-        build("gce", label_smoothing=-0.4)
+@pytest.mark.parametrize("name", ["gce", "dynamic_bootstrap", "data_parameters"])
+def test_methods_that_need_probabilities_refuse_smoothing_below_0(name):
+    with pytest.raises(InputError, match=rf"label_smoothing=-0.4 must not be below 0 for {name}"):
+        build(name, label_smoothing=-0.4)
+
+
+@pytest.mark.parametrize("name", ["s_model", "bootstrap", "mixup", "mentormix", "elr", "nce_rce"])
+def test_other_methods_take_smoothing_below_0(name, batch):
+    model = build(name, label_smoothing=-0.4, logit_clip=2.0)
+    logs = model.train_step({"image": batch[0], "label": batch[1], "index": np.arange(SIZE)})
+    assert np.isfinite(logs["loss"])
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
 def test_clipped_logits(batch):

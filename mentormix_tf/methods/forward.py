@@ -90,7 +90,8 @@ class ForwardCorrection(NoisyLabelModel):
 
     def begin_training(self, train_steps: int, first_step: int = 0) -> None:
         super().begin_training(train_steps, first_step)
-        if np.isnan(keras.ops.convert_to_numpy(self.transitions)).any():
+        matrix: Any = keras.ops.convert_to_numpy(self.transitions)
+        if np.isnan(matrix).any():
             raise InputError(
                 f"transition_matrix={self.transition_matrix} is known to the train command alone: "
                 "in a program, call set_transition_matrix."

@@ -26,8 +26,8 @@ class AuditConfig:
             the validation split; averaged, their moving average; or auto, averaged if the run kept
             an average, else last.
         top: number of examples to show with their images in audit.html, the most suspicious.
-        output_dir: folder for audit.csv, audit.html and audit.json; by default, audit/ in
-            model_dir.
+        output_dir: folder for audit.csv, audit.html, audit.json and transition_matrix.csv; by
+            default, audit/ in model_dir.
     """
 
     model_dir: str = ""

@@ -127,16 +127,21 @@ def renamed(
 
 
 def merged(hyperparameters: Mapping[str, Sequence[Field]]) -> list[Field]:
-    """One `Field` for each name, whose help names the default of each method."""
+    """One `Field` for each name, whose help names the default of each method.
+
+    A name may mean one thing in some methods and another in others, as alpha does.
+    """
     found: dict[str, list[tuple[str, Field]]] = {}
     for method, fields in hyperparameters.items():
         for field in fields:
             found.setdefault(field.name, []).append((method, field))
     merged = []
     for pairs in found.values():
-        defaults = ", ".join(f"{method}: {field.default}" for method, field in pairs)
-        last = pairs[-1][1]
-        merged.append(dataclasses.replace(last, default=None, help=f"{last.help} ({defaults})"))
+        by_help: dict[str, list[str]] = {}
+        for method, field in pairs:
+            by_help.setdefault(field.help, []).append(f"{method}: {field.default}")
+        texts = [f"{text} ({', '.join(defaults)})" for text, defaults in by_help.items()]
+        merged.append(dataclasses.replace(pairs[-1][1], default=None, help=" ".join(texts)))
     return merged
 
 

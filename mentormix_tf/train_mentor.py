@@ -22,8 +22,8 @@ class TrainMentorConfig:
         learning_rate: Adam's initial learning rate; it falls by a tenth every 1000 steps. (With
             the published 0.1, the network learns a step instead of most of the ramp.)
         seed: seed of the initial weights and of the examples.
-        checkpoint: instead of training, measure the network of this checkpoint (.npz, or the path
-            of a TF1 checkpoint without .index).
+        checkpoint: instead of training, measure the network of this checkpoint (.npz, or the folder
+            or path of a TF1 checkpoint).
 
     Raises:
         InputError: a value outside its range.

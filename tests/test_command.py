@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from mentormix_tf import command, methods
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
 from mentormix_tf.training.run import resolve
 from tests.support import commands
@@ -70,6 +71,16 @@ def test_flagfiles(ended, name, expected):
     status, text, errors = ended[name]
     assert status == 0, errors
     assert set(text.splitlines()) >= expected
+
+
+def test_a_flag_of_several_methods_has_the_help_of_each_meaning():
+    fields = {field.name: field for field in command.merged(methods.all_hyperparameters())}
+    text = fields["alpha"].help
+    mixing, weighting = text.index("λ ~ Beta(alpha, alpha)"), text.index("α, the weight of")
+    assert mixing < text.index("mixup: 0.2, mentormix: 8.0") < weighting
+    assert weighting < text.index("(sce: 0.1, nce_rce: 1.0, nce_mae: 1.0)")
+    assert text.count("λ ~") == text.count("α, the") == 1
+    assert fields["expected_noise"].help.endswith("(s_model: 0.1, forward: 0.1)")
 
 
 def test_print_config(ended):

@@ -33,6 +33,17 @@ class NoiseRate:
     class_intervals: np.ndarray
     joint: np.ndarray
 
+    def transition_matrix(self) -> np.ndarray:
+        """Computes how often each true class gets each label.
+
+        Returns:
+            `[num_classes, num_classes]`, float64; row i belongs to true class i and sums to 1. A
+            class that no example is believed to have keeps its label.
+        """
+        counts = self.joint.T.copy()
+        counts[np.diag_indices(len(counts))] += counts.sum(axis=1) == 0.0
+        return counts / counts.sum(axis=1, keepdims=True)
+
 
 def confident_classes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """The class that each example confidently belongs to, whatever its label.

@@ -45,7 +45,7 @@ class Audit(Findings):
         return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
 
     def save(self, folder: epath.PathLike | None = None, top: int = 500) -> epath.Path:
-        """Writes audit.csv, audit.html and audit.json.
+        """Writes audit.csv, audit.html, audit.json and transition_matrix.csv.
 
         Args:
             folder: where to; by default, `folder`. An audit may replace one of the same labels and
@@ -63,6 +63,8 @@ class Audit(Findings):
         # First, since it says whose audit this is: one that was killed may then be repeated.
         files.write(path / layout.AUDIT_SUMMARY, json.dumps(self.summary(), indent=2) + "\n")
         files.write_csv(path / layout.AUDIT_TABLE, self.rows())
+        matrix = self.noise_rate.transition_matrix().round(6).tolist()
+        files.write(path / layout.AUDIT_TRANSITIONS, files.csv_text(matrix))
         title = f"Label audit of {self.subject.get('dataset', 'a training set')}"
         subtitle = str(self.subject.get("model_dir", self.subject.get("model", "")))
         page = gallery.page(self, top, title, subtitle)
@@ -71,7 +73,12 @@ class Audit(Findings):
 
     def _make(self, path):
         """Makes the folder for the results."""
-        written = (layout.AUDIT_TABLE, layout.AUDIT_PAGE, layout.AUDIT_SUMMARY)
+        written = (
+            layout.AUDIT_TABLE,
+            layout.AUDIT_PAGE,
+            layout.AUDIT_SUMMARY,
+            layout.AUDIT_TRANSITIONS,
+        )
         try:
             path.mkdir(parents=True, exist_ok=True)
             taken = [name for name in written if (path / name).exists()]

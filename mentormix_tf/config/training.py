@@ -1,6 +1,7 @@
 """The settings of training."""
 
 import dataclasses
+import math
 import re
 from typing import Literal
 
@@ -42,7 +43,10 @@ class TrainingConfig:
         momentum: momentum of SGD, in [0, 1).
         weight_decay: factor of the L2 penalty on the kernels of convolutions and dense layers, a
             sum of squares that is added to the loss; half of what PyTorch calls weight decay.
-        label_smoothing: fraction of each training label to spread over all classes, in [0, 1).
+        label_smoothing: fraction of each training label to spread over all classes, below 1; below
+            0, other classes count against the label.
+        logit_clip: largest Euclidean norm of an example's logits in training, to which longer ones
+            are scaled; 0 for no limit.
         ema_decay: decay of a moving average of the weights, in [0, 1), which is evaluated, too;
             0 for no average, 0.9999 in the released code.
         seed: seed of the initial weights, the order of the examples and the method's random draws.
@@ -75,6 +79,7 @@ class TrainingConfig:
     momentum: float = 0.9
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    logit_clip: float = 0.0
     ema_decay: float = 0.0
     seed: int = 0
     steps_per_execution: int = 1
@@ -137,9 +142,13 @@ class TrainingConfig:
                 f"warmup_steps={self.warmup_steps} must be at least 0 and less than train_steps="
                 f"{self.train_steps}."
             )
-        for name in ("momentum", "label_smoothing", "ema_decay"):
+        for name in ("momentum", "ema_decay"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise InputError(f"{name}={getattr(self, name)} must lie in [0, 1).")
+        if not -math.inf < self.label_smoothing < 1.0:
+            raise InputError(f"label_smoothing={self.label_smoothing} must be a number below 1.")
+        if not 0.0 <= self.logit_clip < math.inf:
+            raise InputError(f"logit_clip={self.logit_clip} must be a number of at least 0.")
         if not 0.0 < self.decay_rate <= 1.0:
             raise InputError(f"decay_rate={self.decay_rate} must lie in (0, 1].")
         if not 0.0 <= self.weight_decay < float("inf"):

@@ -28,6 +28,7 @@ __all__ = [
     "NoiseInputs",
     "NoiseKind",
     "asymmetric",
+    "check_matrix",
     "from_matrix",
     "names",
     "read_labels",
@@ -136,12 +137,15 @@ def from_matrix(labels: npt.ArrayLike, matrix: np.ndarray, seed: int) -> np.ndar
     return noisy
 
 
-def read_matrix(path: str | os.PathLike, num_classes: int) -> np.ndarray:
+def read_matrix(
+    path: str | os.PathLike, num_classes: int | None, setting: str = "noise_file"
+) -> np.ndarray:
     """Reads a transition matrix from a .npy, .csv or .json file.
 
     Args:
         path: the file; a .csv has a line of comma-separated probabilities for each true class.
-        num_classes: number of classes.
+        num_classes: number of classes; None for any.
+        setting: the flag that names the file, for errors.
 
     Returns:
         `[num_classes, num_classes]`, float64.
@@ -150,15 +154,33 @@ def read_matrix(path: str | os.PathLike, num_classes: int) -> np.ndarray:
         InputError: the file can't be read, the matrix has another shape, or its rows are not
             probabilities.
     """
-    matrix = _read_array(path)
-    if matrix.shape != (num_classes, num_classes):
+    matrix = _read_array(path, setting)
+    check_matrix(matrix, num_classes, f"{setting}={path}")
+    return matrix
+
+
+def check_matrix(matrix: np.ndarray, num_classes: int | None, name: str) -> None:
+    """Checks that an array is a transition matrix.
+
+    Args:
+        matrix: the array.
+        num_classes: number of classes; None for any.
+        name: what it is called, for errors.
+
+    Raises:
+        InputError: it has another shape, or its rows are not probabilities.
+    """
+    if matrix.ndim != 2 or not matrix.size or len(set(matrix.shape)) != 1:
         raise InputError(
-            f"noise_file={path} has shape {matrix.shape}, but {num_classes} classes need a "
-            f"transition matrix of {num_classes} x {num_classes}."
+            f"{name} has shape {matrix.shape}, but a transition matrix has as many columns as rows."
+        )
+    if num_classes not in (None, len(matrix)):
+        raise InputError(
+            f"{name} has shape {matrix.shape}, but {num_classes} classes need a transition matrix "
+            f"of {num_classes} x {num_classes}."
         )
     if not (np.all(matrix >= 0) and np.allclose(matrix.sum(axis=1), 1.0, atol=1e-4)):
-        raise InputError(f"noise_file={path} must have rows of probabilities that sum to 1.")
-    return matrix
+        raise InputError(f"{name} must have rows of probabilities that sum to 1.")
 
 
 def read_labels(path: str | os.PathLike, count: int, num_classes: int) -> np.ndarray:
@@ -330,11 +352,11 @@ def _choose(
     return noisy, random.permutation(len(noisy))[: round(noise_level * len(noisy))], random
 
 
-def _read_array(path: str | os.PathLike) -> np.ndarray:
+def _read_array(path: str | os.PathLike, setting: str = "noise_file") -> np.ndarray:
     """Reads an array of finite numbers, float64."""
     path = pathlib.Path(path)
     if path.suffix not in (".npy", ".csv", ".json"):
-        raise InputError(f"noise_file={path} must be a .npy, .csv or .json file.")
+        raise InputError(f"{setting}={path} must be a .npy, .csv or .json file.")
     try:
         array = _parse(path)
         if array.dtype.kind not in "iuf":
@@ -343,7 +365,7 @@ def _read_array(path: str | os.PathLike) -> np.ndarray:
             raise ValueError("it has numbers that are not finite")
     except (OSError, ValueError, EOFError, MemoryError, RecursionError, SyntaxError) as error:
         reason = excerpt(files.reason(error))
-        raise InputError(f"noise_file={path} can't be read: {reason}.") from error
+        raise InputError(f"{setting}={path} can't be read: {reason}.") from error
     return array.astype(np.float64)
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "kernels",
     "last_operations",
     "learnable_weights",
+    "moving_statistics",
     "optimizer_argument",
     "seed_states",
 ]
@@ -50,6 +51,14 @@ def learnable_weights(layer: keras.Layer) -> list[keras.Variable]:
     """
     found = {id(v) for each in flatten_layers(layer) for v in each._trainable_variables}
     return [variable for variable in layer.weights if id(variable) in found]
+
+
+def moving_statistics(network: keras.Model) -> list[keras.Variable]:
+    """Lists the variables that a pass updates in trainable layers: BatchNorm's statistics."""
+    layers = flatten_layers(network)
+    frozen = {id(v) for layer in layers if not layer.trainable for v in layer.variables}
+    variables = network.non_trainable_variables
+    return [v for v in variables if id(v) not in frozen and "float" in v.dtype]
 
 
 def has_unbuilt_layers(layer: keras.Layer) -> bool:

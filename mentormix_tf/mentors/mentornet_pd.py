@@ -5,6 +5,7 @@ the progress of training to a weight (Jiang et al., "MentorNet", ICML 2018). Its
 arithmetic are those of the released code, google-research `mentormix`.
 """
 
+import os
 import pathlib
 import zipfile
 from collections.abc import Collection, Mapping
@@ -67,8 +68,9 @@ class MentorNetPD(Mentor):
 
     Args:
         *args: arguments of `Mentor`.
-        checkpoint: weights to use: the prefix of a checkpoint of the released code (TF1 format), or
-            an .npz file that `python -m mentormix_tf.train_mentor` wrote; "" for the shipped ones.
+        checkpoint: weights to use, see `read_weights`: a checkpoint of the released code (TF1
+            format), or an .npz file that `python -m mentormix_tf.train_mentor` wrote; "" for the
+            shipped ones.
         **kwargs: arguments of `Mentor`.
 
     Raises:
@@ -157,15 +159,27 @@ def if_there(checkpoint: str) -> str:
     Args:
         checkpoint: see `MentorNetPD`.
     """
-    file = checkpoint if checkpoint.endswith(".npz") else f"{checkpoint}.index"
+    file = checkpoint if checkpoint.endswith(".npz") else f"{_prefix(checkpoint)}.index"
     return checkpoint if pathlib.Path(file).exists() else ""
+
+
+def _prefix(path: str | pathlib.Path) -> str:
+    """The path that a TF1 checkpoint's files begin with; `path` itself if there is none."""
+    given = str(path).removesuffix(".index")
+    if os.path.exists(f"{given}.index") or not os.path.isdir(given):
+        return given
+    # The released folder has no file `checkpoint`, which would name the latest one.
+    latest = tf.train.latest_checkpoint(given)
+    found = [latest] if latest else [str(index) for index in pathlib.Path(given).glob("*.index")]
+    return found[0].removesuffix(".index") if len(found) == 1 else given
 
 
 def read_weights(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """Reads the weights of MentorNet-PD.
 
     Args:
-        path: an .npz file, or the prefix of a TF1 checkpoint.
+        path: an .npz file, or a TF1 checkpoint: the path that its files begin with, one of them
+            that ends in .index, or a folder with no other checkpoint.
 
     Returns:
         Float32 arrays with the names and shapes of `WEIGHTS`.
@@ -191,8 +205,8 @@ def read_weights(path: str | pathlib.Path) -> dict[str, np.ndarray]:
         tf.errors.OpError,
     ) as error:
         raise InputError(
-            f"The checkpoint {path} can't be read: give an .npz file, or a TF1 checkpoint's path "
-            "without .index."
+            f"The checkpoint {path} can't be read: give an .npz file, or a TF1 checkpoint's path, "
+            "with or without .index, or its folder, which must have no other."
         ) from error
     for name, (shape, _) in WEIGHTS.items():
         array = found[names[name]]
@@ -209,7 +223,7 @@ def _read_arrays(path: str | pathlib.Path, names: Collection[str]) -> dict[str, 
     if str(path).endswith(".npz"):
         with np.load(path) as arrays:
             return {name: arrays[name] for name in names}
-    reader = tf.train.load_checkpoint(str(path))
+    reader = tf.train.load_checkpoint(_prefix(path))
     for name in names:
         if not reader.has_tensor(name):
             raise KeyError(name)

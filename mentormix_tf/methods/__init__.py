@@ -17,11 +17,14 @@ from mentormix_tf.methods.hyperparameters import declared
 if TYPE_CHECKING:
     import keras
 
+    from mentormix_tf.methods.active_passive import SCE, NCEandMAE, NCEandRCE
     from mentormix_tf.methods.base import NoisyLabelModel
     from mentormix_tf.methods.bootstrap import Bootstrap
     from mentormix_tf.methods.data_parameters import DataParameters
     from mentormix_tf.methods.dropout import FeatureDropout
     from mentormix_tf.methods.dynamic_bootstrap import DynamicBootstrap
+    from mentormix_tf.methods.elr import ELR
+    from mentormix_tf.methods.forward import ForwardCorrection
     from mentormix_tf.methods.gce import GCE
     from mentormix_tf.methods.mentormix import MentorMix
     from mentormix_tf.methods.mentornet import MentorNet
@@ -45,18 +48,28 @@ METHODS: dict[str, str] = {
     "dynamic_bootstrap": "dynamic_bootstrap.DynamicBootstrap",
     "data_parameters": "data_parameters.DataParameters",
     "o2u": "o2u.O2UNet",
+    "elr": "elr.ELR",
+    "sce": "active_passive.SCE",
+    "nce_rce": "active_passive.NCEandRCE",
+    "nce_mae": "active_passive.NCEandMAE",
+    "forward": "forward.ForwardCorrection",
 }
 
 __all__ = [
+    "ELR",
     "GCE",
     "METHODS",
+    "SCE",
     "Bootstrap",
     "DataParameters",
     "DynamicBootstrap",
     "FeatureDropout",
+    "ForwardCorrection",
     "MentorMix",
     "MentorNet",
     "Mixup",
+    "NCEandMAE",
+    "NCEandRCE",
     "NoisyLabelModel",
     "O2UNet",
     "SModel",
@@ -190,8 +203,9 @@ def resolve(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     values = {**known, **chosen}
     import keras
 
-    smallest = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(2)])
-    build(name, smallest, 2, 1, **values)  # the constructor checks the ranges
+    num_classes = get(name).classes_of(values)
+    smallest = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(num_classes)])
+    build(name, smallest, num_classes, 1, **values)  # the constructor checks the ranges
     return values
 
 

@@ -42,14 +42,17 @@ class NoisyLabelModel(CheckedModel):
         num_classes: number of classes, at least 2.
         seed: every random draw, including those of the network's layers, is a function of the
             seed, the step and the replica.
-        label_smoothing: share of each training label that is spread evenly over all classes, in
-            [0, 1) (Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7).
+        label_smoothing: share of each training label that is spread evenly over all classes, below
+            1 (Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7). Below 0,
+            other classes count against the label (Wei et al., "To Smooth or Not?", ICML 2022).
         weight_decay: adds weight_decay · Σ W² over the kernels of convolutions and dense layers to
             the loss, but not biases or BatchNorm. (The released code's 2e-4 · Σ ½W² is 1e-4 here.)
         ema_decay: decay of the moving average of the network's weights, in [0, 1), see
             `averaged`; 0 keeps no average. The network must be built.
         audit_examples: number of training examples, to record statistics of each for an audit of
             the labels, see `ExampleStatistics`; 0 records none. Batches must have an `index`.
+        logit_clip: τ, the largest Euclidean norm of an example's logits in training: longer ones
+            are scaled to it (LogitClip, Wei et al., ICML 2023); 0 for no limit.
         **kwargs: `name` and other arguments of `keras.Model`.
 
     Raises:
@@ -68,6 +71,7 @@ class NoisyLabelModel(CheckedModel):
         weight_decay: float = 0.0,
         ema_decay: float = 0.0,
         audit_examples: int = 0,
+        logit_clip: float = 0.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -77,6 +81,7 @@ class NoisyLabelModel(CheckedModel):
         self.num_classes = num_classes
         self.seed = seed
         self.label_smoothing = label_smoothing
+        self.logit_clip = logit_clip
         self.weight_decay = weight_decay
         # An optimizer that accumulates gradients counts fewer iterations than steps.
         self.step = self._counter("step")
@@ -315,7 +320,7 @@ class NoisyLabelModel(CheckedModel):
             loss = self.optimizer.scale_loss(loss + regularization / replicas.count())
         gradients = tape.gradient(loss, self.trainable_weights)
         replicas.apply_gradients(self.optimizer, gradients, self.trainable_weights)
-        replicas.average(self._statistics())
+        replicas.average(keras_internals.moving_statistics(self.network))
         self.after_step(batch, logits)
         if self.audit_examples:
             self.statistics.record(unmixed, batch, weights, self.progress() < 0.5)
@@ -342,6 +347,7 @@ class NoisyLabelModel(CheckedModel):
             "num_classes": self.num_classes,
             "seed": self.seed,
             "label_smoothing": self.label_smoothing,
+            "logit_clip": self.logit_clip,
             "weight_decay": self.weight_decay,
             "ema_decay": self.ema_decay,
             "audit_examples": self.audit_examples,
@@ -366,7 +372,9 @@ class NoisyLabelModel(CheckedModel):
 
     def _logits(self, images, training):
         """Logits in float32, whatever the network's compute dtype."""
-        return tf.cast(self(images, training=training), tf.float32)
+        logits = tf.cast(self(images, training=training), tf.float32)
+        is_clipped = training and self.logit_clip
+        return tf.clip_by_norm(logits, self.logit_clip, axes=[1]) if is_clipped else logits
 
     def _pass_with_losses(self, images):
         # Together: losses that layers add can leave a compiled pass only as its result.
@@ -375,13 +383,6 @@ class NoisyLabelModel(CheckedModel):
     def _pass_without_trace(self, images):
         with keras.StatelessScope():
             return self._logits(images, training=True)
-
-    def _statistics(self):
-        """Variables that a pass updates in trainable layers: BatchNorm's moving statistics."""
-        layers = keras_internals.flatten_layers(self.network)
-        frozen = {id(v) for layer in layers if not layer.trainable for v in layer.variables}
-        variables = self.network.non_trainable_variables
-        return [v for v in variables if id(v) not in frozen and "float" in v.dtype]
 
     def _counter(self, name):
         return self.add_weight(

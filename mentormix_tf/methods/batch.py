@@ -20,7 +20,8 @@ class Batch:
 
     Attributes:
         images: `[batch, ...]`, float32.
-        labels: `[batch, num_classes]`, float32, probabilities.
+        labels: `[batch, num_classes]`, float32, probabilities; with a label_smoothing below 0,
+            numbers that sum to 1.
         index: `[batch]`, int64, each example's position in the training set; None if unknown.
         weight: `[batch]`, float32, each example's weight in an evaluation; None for 1 each.
         example_weight: `[batch]`, float32, at least 0, what the user multiplies each example's loss

@@ -1,5 +1,6 @@
 """A Keras model whose `fit` and `evaluate` refuse what a method can't be trained on."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -23,6 +24,18 @@ class CheckedModel(MeasuredModel):
     """
 
     network: keras.Model
+
+    @classmethod
+    def classes_of(cls, hyperparameters: Mapping[str, Any]) -> int:
+        """Returns the number of classes that hyperparameters are for; 2 if they fit any number.
+
+        Args:
+            hyperparameters: all hyperparameters of the method, by name.
+
+        Raises:
+            InputError: a file that they name can't be read.
+        """
+        return 2
 
     def fit(
         self,

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
+from mentormix_tf.methods import labels as label_forms
 from mentormix_tf.methods.batch import Batch
 from mentormix_tf.methods.example_table import ExampleTable, sum_by_example
 from mentormix_tf.methods.indexed import IndexedModel
@@ -59,6 +60,7 @@ class DataParameters(IndexedModel):
         **kwargs: Any,
     ):
         super().__init__(network, num_classes, num_examples, **kwargs)
+        label_forms.check_smoothing(self.label_smoothing, "data_parameters")
         if temperatures not in get_args(Temperatures):
             raise InputError(
                 f"temperatures={temperatures} is unknown: choose one of "

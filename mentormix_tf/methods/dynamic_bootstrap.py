@@ -11,6 +11,7 @@ from mentormix_tf import mixing, randomness
 from mentormix_tf.distribution import replicas
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods import beta_mixture
+from mentormix_tf.methods import labels as label_forms
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.batch import Batch
 
@@ -60,6 +61,7 @@ class DynamicBootstrap(NoisyLabelModel):
         **kwargs: Any,
     ):
         super().__init__(network, num_classes, **kwargs)
+        label_forms.check_smoothing(self.label_smoothing, "dynamic_bootstrap")
         if not math.isfinite(alpha):
             raise InputError(f"alpha={alpha} must be a finite number.")
         if not 0.0 <= burn_in <= 1.0:

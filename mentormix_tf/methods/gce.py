@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from mentormix_tf.errors import InputError
+from mentormix_tf.methods import labels as label_forms
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.batch import Batch
 
@@ -26,7 +27,7 @@ class GCE(NoisyLabelModel):
     training set and leaves out the examples with p_y ≤ k until the next time. Here each step uses
     the p_y that it computes itself, which minimizes the published truncated loss directly.
 
-    For labels that are not one-hot, p_y = exp(-cross-entropy).
+    For labels that are not one-hot, p_y = exp(-cross-entropy), which has to be at most 1.
 
     Args:
         network: Keras network that returns logits `[batch, num_classes]`.
@@ -58,6 +59,7 @@ class GCE(NoisyLabelModel):
             raise InputError(f"truncation={truncation} must lie in [0, 1).")
         if not 0.0 <= burn_in <= 1.0:
             raise InputError(f"burn_in={burn_in} must lie in [0, 1]: it is a fraction of training.")
+        label_forms.check_smoothing(self.label_smoothing, "gce")
         self.q = q
         self.truncation = truncation
         self.burn_in = burn_in

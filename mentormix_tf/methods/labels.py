@@ -9,7 +9,17 @@ import tensorflow as tf
 
 from mentormix_tf.errors import InputError
 
-__all__ = ["BAD", "check", "checked", "is_one_hot", "of", "one_hot", "short_errors", "smoothed"]
+__all__ = [
+    "BAD",
+    "check",
+    "check_smoothing",
+    "checked",
+    "is_one_hot",
+    "of",
+    "one_hot",
+    "short_errors",
+    "smoothed",
+]
 
 BAD = (
     "Labels must be integers from 0 to num_classes - 1, or rows of num_classes probabilities that "
@@ -71,12 +81,29 @@ def smoothed(labels: tf.Tensor | np.ndarray, num_classes: int, smoothing: float)
     Args:
         labels: see `one_hot`.
         num_classes: number of classes.
-        smoothing: the share, in [0, 1).
+        smoothing: the share, below 1; below 0, the numbers are no probabilities, but sum to 1.
 
     Returns:
         `[batch, num_classes]`, float32.
     """
     return (1.0 - smoothing) * one_hot(labels, num_classes) + smoothing / num_classes
+
+
+def check_smoothing(smoothing: float, method: str) -> None:
+    """Checks that smoothed labels are probabilities, for a method that needs them to be.
+
+    Args:
+        smoothing: see `smoothed`.
+        method: name of the method, for the error.
+
+    Raises:
+        InputError: it is below 0.
+    """
+    if smoothing < 0.0:
+        raise InputError(
+            f"label_smoothing={smoothing} must not be below 0 for {method}, whose losses must not "
+            "be either."
+        )
 
 
 def check(labels: Any, num_classes: int) -> None:

@@ -42,7 +42,7 @@ class MentorMix(NoisyLabelModel):
         second_reweight: whether the mixed examples are weighted again; for high noise levels.
         mentor: threshold, or mentornet_pd, a small network trained to weight examples.
         mentornet_checkpoint: weights of mentornet_pd: an .npz file that train_mentor wrote, or a
-            TF1 checkpoint's path without .index; by default those of this package.
+            TF1 checkpoint's folder or path; by default those of this package.
         **kwargs: see `NoisyLabelModel`.
 
     Raises:

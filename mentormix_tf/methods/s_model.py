@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mentormix_tf.errors import InputError
+from mentormix_tf.methods import transitions
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.batch import Batch
 
@@ -42,8 +43,7 @@ class SModel(NoisyLabelModel):
         if not 0.0 < expected_noise < 1.0:
             raise InputError(f"expected_noise={expected_noise} must lie between 0 and 1.")
         self.expected_noise = expected_noise
-        start = np.full([num_classes, num_classes], expected_noise / (num_classes - 1))
-        np.fill_diagonal(start, 1.0 - expected_noise)
+        start = transitions.symmetric(num_classes, expected_noise)
         self.transition_logits = self.add_weight(
             name="transition_logits",
             shape=start.shape,
@@ -61,6 +61,4 @@ class SModel(NoisyLabelModel):
         return tf.nn.softmax(tf.convert_to_tensor(self.transition_logits))
 
     def example_losses(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
-        # A log-sum-exp over true labels would take [batch, classes, classes] of memory.
-        noisy = tf.matmul(tf.nn.softmax(logits), self.transition_matrix())
-        return -tf.reduce_sum(batch.labels * tf.math.log(noisy + 1e-30), axis=1)
+        return transitions.noisy_cross_entropy(batch.labels, logits, self.transition_matrix())

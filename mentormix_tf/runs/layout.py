@@ -5,6 +5,7 @@ __all__ = [
     "AUDIT_PAGE",
     "AUDIT_SUMMARY",
     "AUDIT_TABLE",
+    "AUDIT_TRANSITIONS",
     "BACKBONE",
     "BEST",
     "CHECKPOINTS",
@@ -43,3 +44,4 @@ AUDIT = "audit"  # a folder with these files:
 AUDIT_TABLE = "audit.csv"
 AUDIT_PAGE = "audit.html"
 AUDIT_SUMMARY = "audit.json"
+AUDIT_TRANSITIONS = "transition_matrix.csv"

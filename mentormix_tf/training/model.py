@@ -1,17 +1,21 @@
 """Builds a run's network and the model that trains it."""
 
 import contextlib
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from mentormix_tf import methods, networks
 from mentormix_tf.config import RunConfig
+from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.methods.forward import ORACLE, ForwardCorrection
 from mentormix_tf.networks import trained_layers
 from mentormix_tf.training import recipe
 
-__all__ = ["build_model", "build_network"]
+__all__ = ["build_model", "build_network", "inform_oracle"]
 
 
 def build_network(
@@ -65,6 +69,7 @@ def build_model(config: RunConfig, network: keras.Model, num_examples: int) -> N
         num_examples,
         seed=training.seed,
         label_smoothing=training.label_smoothing,
+        logit_clip=training.logit_clip,
         weight_decay=training.weight_decay,
         ema_decay=training.ema_decay,
         audit_examples=num_examples if training.audit else 0,
@@ -80,6 +85,26 @@ def build_model(config: RunConfig, network: keras.Model, num_examples: int) -> N
         steps_per_execution=training.steps_per_execution,
     )
     return model
+
+
+def inform_oracle(model: NoisyLabelModel, manifest: Mapping[str, Any]) -> None:
+    """Tells a method that asks for the oracle which labels each class got; others are told nothing.
+
+    Args:
+        model: the model, from `build_model`.
+        manifest: that of the split.
+
+    Raises:
+        InputError: the true labels are unknown.
+    """
+    if not isinstance(model, ForwardCorrection) or model.transition_matrix != ORACLE:
+        return
+    if manifest["realized_noise_rate"] is None:
+        raise InputError(
+            f"transition_matrix={ORACLE} needs the true labels, which dataset="
+            f"{manifest['dataset']} does not have: name a file instead."
+        )
+    model.set_transition_matrix(manifest["transition_matrix"])
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from mentormix_tf.training import cached_features
 from mentormix_tf.training.checkpoints import Checkpoints
 from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.loop import Loop, Progress
-from mentormix_tf.training.model import build_model, build_network
+from mentormix_tf.training.model import build_model, build_network, inform_oracle
 from mentormix_tf.training.report import Report
 from mentormix_tf.training.tensorboard import Profile
 
@@ -187,6 +187,7 @@ class Setup:
             self.shown = dict(augmentation=augment.VIEWS, image_shape=shape)
         with strategy.scope():
             self.model = build_model(config, trained, data.num_examples("train"))
+            inform_oracle(self.model, data.manifest)
         spec = pipeline.batch_spec(training.batch_size, self.shown["image_shape"], self._columns)
         self.model.build_for(spec)
 

@@ -15,7 +15,7 @@ import pytest
 
 import mentormix_tf as mm
 from mentormix_tf import InputError, files
-from mentormix_tf.data import splits
+from mentormix_tf.data import noise, splits
 from mentormix_tf.runs import saved_run
 from tests.reports.test_audit_page import Reader
 from tests.support import commands, picture_files
@@ -46,7 +46,10 @@ def test_the_command(trained):
     assert "1,437 labels, of which about" in done.stdout and "Confused: " in done.stdout
     assert f"More in {trained}/audit/" in done.stdout
     folder = trained / "audit"
-    assert {path.name for path in folder.iterdir()} == {"audit.csv", "audit.html", "audit.json"}
+    names = {"audit.csv", "audit.html", "audit.json", "transition_matrix.csv"}
+    assert {path.name for path in folder.iterdir()} == names
+    matrix = noise.read_matrix(folder / "transition_matrix.csv", 10)
+    assert 0.4 < np.trace(matrix) / 10 < 0.8  # truly 0.6
 
     table = pandas.read_csv(folder / "audit.csv")
     assert len(table) == 1437 and table["id"].is_unique
@@ -74,9 +77,9 @@ def test_the_page_shows_similar_examples_where_there_are_features(trained, tmp_p
     assert all(len(card["like_given"]) == len(card["like_suggested"]) == 4 for card in cards)
 
 
-@pytest.mark.parametrize("written", [1, 2])
+@pytest.mark.parametrize("written", [1, 2, 3])
 def test_an_audit_that_was_killed_is_repeated(trained, tmp_path, monkeypatch, written):
-    """Killed after one or two of its three files."""
+    """Killed after some of its four files."""
     report, count, write = mm.open_run(trained).audit(), itertools.count(1), files.write
 
     def write_and_die(path, contents):
@@ -90,7 +93,7 @@ def test_an_audit_that_was_killed_is_repeated(trained, tmp_path, monkeypatch, wr
             report.save(tmp_path / "audit", top=0)
     assert len(list((tmp_path / "audit").iterdir())) == written
     report.save(tmp_path / "audit", top=0)
-    assert len(list((tmp_path / "audit").iterdir())) == 3
+    assert len(list((tmp_path / "audit").iterdir())) == 4
 
 
 def test_an_audit_replaces_itself_alone(trained, tmp_path):

@@ -45,6 +45,13 @@ def test_the_rate_is_found(level, accuracy):
     np.testing.assert_allclose(found.joint.sum(axis=1), joint.sum(axis=1))
 
 
+def test_the_transition_matrix_has_a_row_for_each_true_class():
+    labels = np.array([0, 0, 0, 1, 1, 3])
+    found = noise_rate.estimate(labels, np.array([0, 0, 1, 1, 0, 3]), CLASSES)
+    expected = [[2 / 3, 1 / 3, 0, 0], [1 / 2, 1 / 2, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    np.testing.assert_allclose(found.transition_matrix(), expected)
+
+
 def test_confident_classes_by_hand():
     labels = np.array([0, 0, 1, 1])
     probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.5, 0.5], [0.1, 0.9]])

@@ -23,6 +23,7 @@ HYPERPARAMETERS = {
     "dynamic_bootstrap": dict(loss_memory=64, class_balance=0.0),
     "data_parameters": dict(temperatures="both", temperature_learning_rate=2.0),
     "o2u": dict(burn_in=0.2, cycling=0.4),
+    "elr": dict(beta=0.5),
     "mentormix": dict(second_reweight=True, mentor="mentornet_pd"),
 }
 

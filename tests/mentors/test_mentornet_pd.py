@@ -142,6 +142,27 @@ def test_no_checkpoint(tmp_path):
             MentorNetPD(0.5, checkpoint=str(tmp_path / name))
 
 
+def test_a_checkpoint_by_its_path_its_index_or_its_folder(checkpoint, tmp_path, monkeypatch):
+    expected = read_weights(checkpoint)
+    monkeypatch.chdir(tmp_path)
+    for path in (f"{checkpoint}.index", str(tmp_path), f"{tmp_path}/", ".", "mentornet_pd"):
+        found = read_weights(path)
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array)
+        config = MentorNetPD(0.5, checkpoint=path).get_config()
+        assert MentorNetPD.from_config(config).checkpoint == path
+
+
+def test_a_folder_with_two_checkpoints(checkpoint, tmp_path):
+    arrays = {name: 2 * array for name, array in random_arrays().items()}
+    write_checkpoint(tmp_path / "second", arrays)
+    with pytest.raises(InputError, match="which must have no other"):
+        read_weights(tmp_path)
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "second"\n')
+    kernel = read_weights(tmp_path)["hidden_kernel"]
+    np.testing.assert_array_equal(kernel, arrays["mentornet/Variable"])
+
+
 def test_damaged_checkpoint(checkpoint, tmp_path):
     (tmp_path / "mentornet_pd.data-00000-of-00001").write_bytes(b"short")
     with pytest.raises(InputError, match="mentornet_pd can't be read"):

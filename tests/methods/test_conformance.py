@@ -3,6 +3,7 @@
 import importlib.util
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from mentormix_tf import InputError, methods
+from mentormix_tf.data import noise
 from mentormix_tf.mentors.mentornet_pd import SHIPPED
 from mentormix_tf.methods import hyperparameters
 from mentormix_tf.methods.batch import Batch
@@ -19,6 +21,7 @@ from mentormix_tf.training.checkpoints import Checkpoints
 from tests.support import oracles
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
+MATRIX = pathlib.Path(__file__).parent / "transition_matrix.csv"
 
 # Fewer losses for the mixture, for speed.
 SMALL = {"dynamic_bootstrap": dict(loss_memory=64)}
@@ -43,6 +46,11 @@ OTHER_HYPERPARAMETERS = {
         temperatures="both", temperature_learning_rate=0.3, temperature_decay=0.01
     ),
     "o2u": dict(burn_in=0.2, cycling=0.5, cycles=3, drop_rate=0.1),
+    "elr": dict(beta=0.5, elr_lambda=1.0),
+    "forward": dict(transition_matrix=str(MATRIX), expected_noise=0.3),
+    "sce": dict(alpha=1.0, beta=0.5),
+    "nce_rce": dict(alpha=5.0, beta=0.5),
+    "nce_mae": dict(alpha=5.0, beta=2.0),
 }
 
 BAD_HYPERPARAMETERS = [
@@ -73,6 +81,17 @@ BAD_HYPERPARAMETERS = [
     ("o2u", "cycling", 0.9),
     ("o2u", "cycles", 0),
     ("o2u", "drop_rate", 1.0),
+    ("elr", "beta", 1.0),
+    ("elr", "elr_lambda", float("nan")),
+    ("sce", "alpha", -1.0),
+    ("sce", "beta", float("inf")),
+    ("nce_rce", "alpha", float("nan")),
+    ("nce_rce", "beta", -1.0),
+    ("nce_mae", "alpha", float("inf")),
+    ("nce_mae", "beta", -0.5),
+    ("forward", "transition_matrix", "none.csv"),
+    ("forward", "transition_matrix", "weights.npz"),
+    ("forward", "expected_noise", 1.0),
 ]
 
 
@@ -206,7 +225,7 @@ def test_bad_values_are_refused(name, hyperparameter, value):
         methods.resolve(name, {hyperparameter: value})
 
 
-@pytest.mark.parametrize("name", ["data_parameters", "o2u"])
+@pytest.mark.parametrize("name", ["data_parameters", "o2u", "elr"])
 def test_methods_that_need_an_index_say_so(name, data):
     with pytest.raises(InputError, match="num_examples=0"):
         methods.build(name, keras.Sequential([keras.layers.Dense(2)]), 2, 0)
@@ -237,6 +256,20 @@ def test_a_saved_model_loads_without_its_checkpoint(name, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     for weight, other in zip(loaded.mentor.weights, model.mentor.weights, strict=True):
         np.testing.assert_array_equal(weight, other)
+
+
+@pytest.mark.parametrize("name", ["moved.csv", "oracle"])
+def test_a_saved_model_loads_without_its_transition_matrix(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(MATRIX, "moved.csv")
+    model = build("forward", transition_matrix=name)
+    if name == "oracle":
+        model.set_transition_matrix(noise.read_matrix(MATRIX, 5))
+    model.save("model.keras")
+    pathlib.Path("moved.csv").unlink()
+    loaded = keras.models.load_model("model.keras")
+    np.testing.assert_allclose(loaded.transitions, noise.read_matrix(MATRIX, 5), rtol=1e-6)
+    loaded.begin_training(10)
 
 
 @pytest.mark.parametrize(

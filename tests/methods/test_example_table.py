@@ -67,7 +67,7 @@ def sized_by_examples(graph):
     ]
 
 
-@pytest.mark.parametrize("name", ["data_parameters", "o2u", "mentormix"])
+@pytest.mark.parametrize("name", ["data_parameters", "o2u", "elr", "mentormix"])
 def test_a_step_makes_nothing_as_long_as_the_training_set(name):
     graph = train_step_graph(name)
     assert not sized_by_examples(graph)

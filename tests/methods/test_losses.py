@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mentormix_tf import methods, mixing
+from mentormix_tf import InputError, methods, mixing
 from mentormix_tf.methods import beta_mixture
 from mentormix_tf.methods.batch import Batch
 from mentormix_tf.methods.layer_seeds import seed_layers
@@ -65,6 +65,39 @@ LOSSES = {
         dict(class_balance=0.7),
         lambda y, z: oracles.cross_entropy(y, z) + 0.7 * method_oracles.imbalance(z),
     ),
+    "sce": (
+        "sce",
+        {},
+        lambda y, z: 0.1 * oracles.cross_entropy(y, z) + method_oracles.reverse_cross_entropy(y, z),
+    ),
+    "sce weights": (
+        "sce",
+        dict(alpha=6.0, beta=0.3),
+        lambda y, z: (
+            6.0 * oracles.cross_entropy(y, z) + 0.3 * method_oracles.reverse_cross_entropy(y, z)
+        ),
+    ),
+    "nce_rce": (
+        "nce_rce",
+        dict(alpha=3.0, beta=0.5),
+        lambda y, z: (
+            3.0 * method_oracles.normalized_cross_entropy(y, z)
+            + 0.5 * method_oracles.reverse_cross_entropy(y, z)
+        ),
+    ),
+    "nce_mae": (
+        "nce_mae",
+        dict(alpha=3.0, beta=0.5),
+        lambda y, z: (
+            3.0 * method_oracles.normalized_cross_entropy(y, z)
+            + 0.5 * method_oracles.absolute_error(y, z)
+        ),
+    ),
+    "forward": (
+        "forward",
+        dict(expected_noise=0.3),
+        lambda y, z: method_oracles.forward(y, z, 0.6 * np.eye(CLASSES) + 0.1),
+    ),
     "no balance in burn-in": ("dynamic_bootstrap", dict(burn_in=0.6), oracles.cross_entropy),
 }
 
@@ -96,6 +129,188 @@ def test_s_model(batch):
     np.testing.assert_allclose(by_logits, expected, **CLOSE)
     expected = method_oracles.gradient(lambda t: method_oracles.s_model(labels, logits, t).sum(), w)
     np.testing.assert_allclose(by_w, expected, **CLOSE)
+
+
+MATRIX = np.array([[0.7, 0.3, 0, 0], [0, 1, 0, 0], [0.1, 0.2, 0.3, 0.4], [0.25] * 4])
+
+
+def test_forward_with_the_matrix_of_a_file(batch, tmp_path):
+    np.savetxt(tmp_path / "matrix.csv", MATRIX, delimiter=",")
+    model = build("forward", transition_matrix=str(tmp_path / "matrix.csv"))
+    labels = np.eye(CLASSES)[batch[1]]
+    logits = 2 * np.random.RandomState(1).normal(size=labels.shape)
+    losses, gradient = losses_and_gradient(model, labels, logits)
+    expected = method_oracles.forward(labels, logits, MATRIX)
+    np.testing.assert_allclose(losses, expected, **CLOSE)
+    # Transposed, the matrix would give other losses.
+    assert np.abs(expected - method_oracles.forward(labels, logits, MATRIX.T)).max() > 0.1
+    expected = method_oracles.gradient(
+        lambda z: method_oracles.forward(labels, z, MATRIX).sum(), logits
+    )
+    np.testing.assert_allclose(gradient, expected, **CLOSE)
+    assert not [v for v in model.trainable_weights if v is model.transitions]
+    model.set_transition_matrix(np.eye(CLASSES))
+    losses, _ = losses_and_gradient(model, labels, logits)
+    np.testing.assert_allclose(losses, oracles.cross_entropy(labels, logits), **CLOSE)
+
+
+def test_forward_is_finite_where_labels_are_impossible():
+    model = build("forward")
+    model.set_transition_matrix(np.eye(CLASSES))
+    labels, logits = np.eye(CLASSES)[[0, 1]], np.array([[-500.0, 500, 0, 0], [0, 200, 0, 0]])
+    losses, gradient = losses_and_gradient(model, labels, logits)
+    assert np.isfinite(losses).all() and np.isfinite(gradient).all()
+    assert losses[0] > 60 and losses[1] < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (np.eye(3), "4 classes need a transition matrix of 4 x 4"),
+        (np.ones([4, 4]), "must have rows of probabilities that sum to 1"),
+        (np.eye(4) + 0.5 * (np.eye(4) - np.eye(4)[::-1]), "must have rows of probabilities"),
+        (np.full([4, 4], np.nan), "must have rows of probabilities"),
+        (np.ones([4, 2]) / 2, "has as many columns as rows"),
+        (np.ones(4), "has as many columns as rows"),
+        (np.ones([0, 0]), "has as many columns as rows"),
+    ],
+)
+def test_what_is_no_transition_matrix(matrix, message, tmp_path):
+    model = build("forward")
+    before = model.transitions.numpy()
+    with pytest.raises(InputError, match=f"^The transition matrix .*{message}"):
+        model.set_transition_matrix(matrix)
+    np.testing.assert_array_equal(model.transitions, before)
+    np.save(tmp_path / "matrix.npy", matrix)
+    with pytest.raises(InputError, match=r"^transition_matrix=\S+matrix.npy "):
+        build("forward", transition_matrix=str(tmp_path / "matrix.npy"))
+
+
+def test_an_oracle_must_be_told(batch):
+    model = build("forward", transition_matrix="oracle")
+    with pytest.raises(InputError, match="transition_matrix=oracle is known to the train command"):
+        model.fit(*batch, verbose=0)
+    model.set_transition_matrix(MATRIX)
+    assert np.isfinite(model.fit(*batch, verbose=0).history["loss"]).all()
+
+
+def test_elr(batch):
+    model = build("elr", beta=0.8, elr_lambda=2.0)
+    random = np.random.RandomState(3)
+    index = random.randint(SIZE + 2, size=SIZE)
+    assert len(set(index)) < SIZE  # some example is there twice
+    before = random.dirichlet(np.ones(CLASSES), size=SIZE + 2)
+    model.targets.variable.assign(before)
+    one_hot = np.eye(CLASSES)[batch[1]]
+    start = model.network.get_weights()[0].astype(np.float64)
+    start = 20 * start  # some probabilities run into the limits
+    model.network.set_weights([start])
+    logits = batch[0] @ start
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    assert (p / p.sum(axis=1, keepdims=True)).max() > 1 - 1e-4
+    targets = method_oracles.elr_targets(before[index], logits, 0.8)
+
+    def loss(weights):
+        return method_oracles.elr(one_hot, batch[0] @ weights, targets, 2.0).mean()
+
+    found, by_logits = losses_and_gradient(model, one_hot, logits, index=tf.constant(index))
+    np.testing.assert_allclose(
+        found, method_oracles.elr(one_hot, logits, targets, 2.0), rtol=1e-3, atol=1e-4
+    )
+    expected = method_oracles.gradient(
+        lambda z: method_oracles.elr(one_hot, z, targets, 2.0).sum(), logits
+    )
+    np.testing.assert_allclose(by_logits, expected, rtol=1e-3, atol=1e-4)
+
+    logs = model.train_step({"image": batch[0], "label": batch[1], "index": index})
+    np.testing.assert_allclose(logs["loss"], loss(start), rtol=1e-3)
+    expected = start - 0.5 * method_oracles.gradient(loss, start)
+    np.testing.assert_allclose(model.network.get_weights()[0], expected, rtol=1e-3, atol=1e-4)
+    for row in range(SIZE + 2):
+        places = np.flatnonzero(index == row)
+        value = targets[places[0]] if places.size else before[row]
+        np.testing.assert_allclose(model.targets.variable[row], value, **CLOSE)
+
+
+def test_elr_opposes_a_label_that_its_target_contradicts():
+    """Beyond the point where both gradients cancel, the label is no longer learned."""
+    model = build("elr", beta=0.9, elr_lambda=3.0)
+    model.targets.variable.assign(np.tile([0.95, 0.05, 0, 0], (SIZE + 2, 1)))
+    labels, logits = np.eye(CLASSES)[[1, 0]], np.tile([2.0, 0, -3, -3], (2, 1))
+    _, gradient = losses_and_gradient(model, labels, logits, index=tf.constant([0, 1]))
+    assert gradient[0, 0] < 0 < gradient[0, 1]  # towards the target's class, away from the label's
+    assert gradient[1, 0] < 0
+
+
+def test_elr_forgets_the_targets_of_an_earlier_training(batch):
+    model = build("elr")
+    columns = {"image": batch[0], "label": batch[1], "index": np.arange(SIZE)}
+    data = tf.data.Dataset.from_tensor_slices(columns).batch(SIZE)
+    model.fit(data, epochs=3, verbose=0)
+    sums = np.sum(model.targets.variable, axis=1)
+    np.testing.assert_allclose(sums[:SIZE], 1 - 0.7**3, rtol=1e-5)
+    assert not sums[SIZE:].any()
+    model.fit(data, epochs=1, verbose=0)
+    np.testing.assert_allclose(np.sum(model.targets.variable, axis=1)[:SIZE], 0.3, rtol=1e-5)
+    model.fit(data, epochs=2, initial_epoch=1, verbose=0)
+    np.testing.assert_allclose(np.sum(model.targets.variable, axis=1)[:SIZE], 0.51, rtol=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.4, -0.4, -6.0])
+def test_smoothing_of_labels(smoothing, batch):
+    """As published: (1 - r)·ℓ of the label + r · the mean of ℓ over all classes."""
+    model = build("vanilla", label_smoothing=smoothing)
+    start = model.network.get_weights()[0].astype(np.float64)
+    labels = np.eye(CLASSES)[batch[1]]
+
+    def loss(weights):
+        own = oracles.cross_entropy(labels, batch[0] @ weights)
+        every = oracles.cross_entropy(np.ones_like(labels) / CLASSES, batch[0] @ weights)
+        return ((1 - smoothing) * own + smoothing * every).mean()
+
+    np.testing.assert_allclose(model.train_step(batch)["loss"], loss(start), **CLOSE)
+    expected = start - 0.5 * method_oracles.gradient(loss, start)
+    np.testing.assert_allclose(model.network.get_weights()[0], expected, **CLOSE)
+
+
+@pytest.mark.parametrize("name", ["gce", "dynamic_bootstrap", "data_parameters"])
+def test_methods_that_need_probabilities_refuse_smoothing_below_0(name):
+    with pytest.raises(InputError, match=rf"label_smoothing=-0.4 must not be below 0 for {name}"):
+        build(name, label_smoothing=-0.4)
+
+
+@pytest.mark.parametrize("name", ["s_model", "bootstrap", "mixup", "mentormix", "elr", "nce_rce"])
+def test_other_methods_take_smoothing_below_0(name, batch):
+    model = build(name, label_smoothing=-0.4, logit_clip=2.0)
+    logs = model.train_step({"image": batch[0], "label": batch[1], "index": np.arange(SIZE)})
+    assert np.isfinite(logs["loss"])
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_clipped_logits(batch):
+    """Logits longer than τ have the norm τ in training, and are as they are in evaluation."""
+    model = build("vanilla", logit_clip=1.5)
+    start = model.network.get_weights()[0].astype(np.float64)
+    labels = np.eye(CLASSES)[batch[1]]
+    norms = np.linalg.norm(batch[0] @ start, axis=1)
+    assert 3 < (norms > 1.5).sum() < SIZE - 3
+
+    def loss(weights):
+        logits = batch[0] @ weights
+        norms = np.linalg.norm(logits, axis=1, keepdims=True)
+        return oracles.cross_entropy(labels, logits * np.minimum(1, 1.5 / norms)).mean()
+
+    whole = oracles.cross_entropy(labels, batch[0] @ start).mean()
+    np.testing.assert_allclose(model.evaluate(*batch, verbose=0), whole, rtol=1e-5)
+    first = model.first_pass_logits(tf.constant(batch[0]))
+    np.testing.assert_allclose(np.linalg.norm(first, axis=1).max(), 1.5, rtol=1e-5)
+    model.reset_metrics()
+    np.testing.assert_allclose(model.train_step(batch)["loss"], loss(start), **CLOSE)
+    expected = start - 0.5 * method_oracles.gradient(loss, start)
+    np.testing.assert_allclose(model.network.get_weights()[0], expected, **CLOSE)
+    zeros = (np.zeros_like(batch[0]), batch[1])
+    assert np.isfinite(model.train_step(zeros)["loss"])
+    assert np.isfinite(model.network.get_weights()[0]).all()
 
 
 def test_weight_decay(batch):
@@ -267,7 +482,7 @@ def test_data_parameters(temperatures, batch):
         np.testing.assert_allclose(learned[kind], values, **CLOSE)
 
 
-@pytest.mark.parametrize("name", ["data_parameters", "o2u"])
+@pytest.mark.parametrize("name", ["data_parameters", "o2u", "elr"])
 def test_an_index_out_of_range_makes_the_loss_nan(name, batch):
     model = build(name, **(dict(burn_in=0.1, cycling=0.1) if name == "o2u" else {}))
     index = np.arange(SIZE)

@@ -36,6 +36,37 @@ def s_model(labels, logits, w):
     return -(labels * np.log(noisy)).sum(axis=1)
 
 
+def forward(labels, logits, matrix):
+    noisy = np.exp(log_softmax(logits)) @ matrix
+    return -(labels * np.log(noisy)).sum(axis=1)
+
+
+def elr(labels, logits, targets, weight):
+    """`targets`: those of the examples after the step's update."""
+    p = np.clip(np.exp(log_softmax(logits)), 1e-4, 1 - 1e-4)
+    return cross_entropy(labels, logits) + weight * np.log(1 - (targets * p).sum(axis=1))
+
+
+def elr_targets(before, logits, beta):
+    p = np.clip(np.exp(log_softmax(logits)), 1e-4, 1 - 1e-4)
+    return beta * before + (1 - beta) * p / p.sum(axis=1, keepdims=True)
+
+
+def normalized_cross_entropy(labels, logits):
+    classes = np.eye(labels.shape[1])
+    every = sum(cross_entropy(np.tile(row, (len(labels), 1)), logits) for row in classes)
+    return cross_entropy(labels, logits) / every
+
+
+def reverse_cross_entropy(labels, logits):
+    log_labels = np.where(labels > 0, np.log(np.maximum(labels, 1e-300)), -9.210340371976182)
+    return -(np.exp(log_softmax(logits)) * log_labels).sum(axis=1)
+
+
+def absolute_error(labels, logits):
+    return np.abs(labels - np.exp(log_softmax(logits))).sum(axis=1) / 2
+
+
 def data_parameters(labels, logits, log_sigmas):
     """`log_sigmas`: the logarithms of the terms of σ, a list of `[batch]`."""
     return cross_entropy(labels, logits / sum(np.exp(s) for s in log_sigmas)[:, None])

@@ -60,7 +60,10 @@ def test_recipes_are_flags(path):
     [
         ({"warmup_steps": 600}, "warmup_steps=600 must be at least 0 and less than"),
         ({"momentum": 1.0}, "momentum=1.0 must lie in"),
-        ({"label_smoothing": -0.1}, "label_smoothing=-0.1 must lie in"),
+        ({"label_smoothing": 1.0}, "label_smoothing=1.0 must be a number below 1"),
+        ({"label_smoothing": float("-inf")}, "label_smoothing=-inf must be a number below 1"),
+        ({"logit_clip": -1.0}, "logit_clip=-1.0 must be a number of at least 0"),
+        ({"logit_clip": float("nan")}, "logit_clip=nan must be a number of at least 0"),
         ({"ema_decay": 1.0}, "ema_decay=1.0 must lie in"),
         ({"decay_rate": 0.0}, "decay_rate=0.0 must lie in"),
         ({"weight_decay": -1.0}, "weight_decay=-1.0 must be"),

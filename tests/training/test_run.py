@@ -256,6 +256,41 @@ def test_bad_settings_leave_nothing_behind(tmp_path, change, message, short_run)
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (np.eye(9), "10 classes need a transition matrix of 10 x 10"),
+        (np.ones([10, 10]), "must have rows of probabilities that sum to 1"),
+        (np.ones(10), "has as many columns as rows"),
+    ],
+)
+def test_what_is_no_transition_matrix_leaves_nothing_behind(tmp_path, short_run, matrix, message):
+    np.savetxt(tmp_path / "matrix.csv", matrix, delimiter=",")
+    hyperparameters = {"transition_matrix": str(tmp_path / "matrix.csv")}
+    with pytest.raises(InputError, match=rf"^transition_matrix=\S+matrix.csv .*{message}"):
+        short_run(tmp_path / "new", "forward", hyperparameters)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_oracle_knows_the_labels_that_each_class_got(tmp_path, short_run):
+    data = {"noise": "asymmetric", "noise_level": 0.3}
+    short_run(tmp_path, "forward", {"transition_matrix": "oracle"}, data, train_steps=2)
+    assert "--transition_matrix=oracle" in (tmp_path / "flags.txt").read_text().splitlines()
+    [checkpoint] = (tmp_path / "checkpoints").glob("*.index")
+    reader = tf.train.load_checkpoint(str(checkpoint.with_suffix("")))
+    found = [n for n, s in reader.get_variable_to_shape_map().items() if s == [10, 10]]
+    matrices = [reader.get_tensor(name) for name in found]
+    expected = 0.7 * np.eye(10) + 0.3 * np.roll(np.eye(10), 1, axis=1)
+    assert any(np.allclose(matrix, expected, atol=0.005) for matrix in matrices)
+
+
+def test_there_is_no_oracle_where_the_truth_is_unknown(tmp_path, short_run, photos):
+    data, small = {"dataset": f"folder:{photos}"}, dict(train_steps=2, batch_size=8, image_size=8)
+    with pytest.raises(InputError, match="transition_matrix=oracle needs the true labels, which"):
+        short_run(tmp_path / "new", "forward", {"transition_matrix": "oracle"}, data, **small)
+    assert not (tmp_path / "new").exists()
+
+
 def test_bfloat16(tmp_path, short_run, monkeypatch):
     built = []
     build = networks.build

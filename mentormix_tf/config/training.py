@@ -41,6 +41,8 @@ class TrainingConfig:
         weight_decay: factor of the L2 penalty on the kernels of convolutions and dense layers, a
             sum of squares that is added to the loss; half of what PyTorch calls weight decay.
         label_smoothing: fraction of each training label to spread over all classes, in [0, 1).
+        sam_rho: length of the step uphill of sharpness-aware minimization (SAM), 0 or more; 0 for
+            plain training, 0.05 or 0.1 in the paper of SAM, which about doubles a step's cost.
         ema_decay: decay of a moving average of the weights, in [0, 1), which is evaluated, too;
             0 for no average, 0.9999 in the released code.
         seed: seed of the initial weights, the order of the examples and the method's random draws.
@@ -72,6 +74,7 @@ class TrainingConfig:
     momentum: float = 0.9
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    sam_rho: float = 0.0
     ema_decay: float = 0.0
     seed: int = 0
     steps_per_execution: int = 1
@@ -139,8 +142,9 @@ class TrainingConfig:
                 raise InputError(f"{name}={getattr(self, name)} must lie in [0, 1).")
         if not 0.0 < self.decay_rate <= 1.0:
             raise InputError(f"decay_rate={self.decay_rate} must lie in (0, 1].")
-        if not 0.0 <= self.weight_decay < float("inf"):
-            raise InputError(f"weight_decay={self.weight_decay} must be a number of at least 0.")
+        for name in ("weight_decay", "sam_rho"):
+            if not 0.0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name}={getattr(self, name)} must be a number of at least 0.")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed={self.seed} must lie in [0, 2**31).")
 

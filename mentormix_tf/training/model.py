@@ -64,6 +64,7 @@ def build_model(config: RunConfig, network: keras.Model, num_examples: int) -> N
         seed=training.seed,
         label_smoothing=training.label_smoothing,
         weight_decay=training.weight_decay,
+        sam_rho=training.sam_rho,
         ema_decay=training.ema_decay,
         audit_examples=num_examples if training.audit else 0,
         **config.hyperparameters,

@@ -18,7 +18,17 @@ from mentormix_tf.data import decoding, headers
 from mentormix_tf.data.sources.base import SourceSplit
 from mentormix_tf.errors import InputError
 
-__all__ = ["FORMATS", "BadImage", "as_png", "check", "num_pixels", "read", "reason", "storable"]
+__all__ = [
+    "FORMATS",
+    "BadImage",
+    "as_png",
+    "check",
+    "num_pixels",
+    "read",
+    "reason",
+    "shrunk",
+    "storable",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -232,6 +242,32 @@ def as_png(image: bytes) -> bytes:
     except Exception as error:  # Pillow's parsers raise errors of any type on broken files
         raise BadImage(reason(error)) from error
     return png.getvalue()
+
+
+def shrunk(image: bytes | np.ndarray, side: int) -> np.ndarray:
+    """Makes a small picture of an image.
+
+    Args:
+        image: encoded image, or pixels `[height, width, channels]`, uint8.
+        side: longest side; longer sides are shrunk to it, each by itself.
+
+    Returns:
+        `[height, width, 3]`, uint8, as stored: not turned by EXIF.
+
+    Raises:
+        BadImage: the bytes are not an image.
+    """
+    try:
+        if isinstance(image, np.ndarray):
+            opened = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+        else:
+            opened = _opened(image)
+        with opened:
+            shown = _on_white(opened).convert("RGB")
+        small = min(shown.width, side), min(shown.height, side)
+        return np.asarray(shown.resize(small, Image.Resampling.BOX))
+    except Exception as error:  # Pillow's parsers raise errors of any type on broken files
+        raise BadImage(reason(error)) from error
 
 
 def _opened(image: bytes) -> Image.Image:

@@ -13,7 +13,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ __all__ = [
     "NoiseInputs",
     "NoiseKind",
     "asymmetric",
+    "check_level",
     "from_matrix",
     "names",
     "read_labels",
@@ -102,7 +103,7 @@ def asymmetric(
     Raises:
         InputError: noise_level is outside [0, 1].
     """
-    _check_level(noise_level)
+    check_level(noise_level)
     turns_into = np.roll(np.arange(num_classes), -1) if turns_into is None else turns_into
     random = np.random.RandomState(seed)
     labels = np.asarray(labels, np.int64)
@@ -209,6 +210,8 @@ class NoiseInputs:
         turns_into: `[num_classes]`, integers, the class that the data set's asymmetric noise turns
             each class into; None if the data set does not define this.
         noise_file: the user's file, for kinds that take one.
+        pictures: function without arguments that returns an iterator over the images, shrunk to
+            `[height, width, 3]`, uint8, with sides of at most 32; for kinds that look at them.
     """
 
     labels: np.ndarray
@@ -217,6 +220,7 @@ class NoiseInputs:
     seed: int
     turns_into: np.ndarray | None = None
     noise_file: str | os.PathLike = ""
+    pictures: Callable[[], Iterator[np.ndarray]] = lambda: iter(())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,6 +239,14 @@ class NoiseKind:
     make: Callable[[NoiseInputs], np.ndarray] = lambda given: given.labels
     takes_level: bool = False
     takes_file: bool = False
+
+
+def _instance_dependent(given: NoiseInputs) -> np.ndarray:
+    from mentormix_tf.data import instance_noise  # and with it SciPy, which takes a while
+
+    return instance_noise.instance_dependent(
+        given.pictures(), given.labels, given.num_classes, given.noise_level, given.seed
+    )
 
 
 NOISES = {
@@ -258,6 +270,21 @@ NOISES = {
         lambda given: asymmetric(
             given.labels, given.num_classes, given.noise_level, given.seed, given.turns_into
         ),
+        takes_level=True,
+    ),
+    "pair_flip": NoiseKind(
+        "the fraction `noise_level` of each class flipped to the next class, y + 1, on every data "
+        "set, as in Co-teaching (Han et al. 2018); 45 % is the usual level",
+        lambda given: asymmetric(
+            given.labels, given.num_classes, given.noise_level, given.seed, turns_into=None
+        ),
+        takes_level=True,
+    ),
+    "instance": NoiseKind(
+        "flipped by what is on the image (Xia et al. 2020): each example has its own flip rate, "
+        "from a normal distribution around `noise_level`, and a random projection of its pixels "
+        "chooses the wrong class",
+        _instance_dependent,
         takes_level=True,
     ),
     "matrix": NoiseKind(
@@ -315,7 +342,12 @@ def transition_matrix(labels: np.ndarray, true_labels: np.ndarray, num_classes: 
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 
-def _check_level(noise_level: float) -> None:
+def check_level(noise_level: float) -> None:
+    """Checks a noise level.
+
+    Raises:
+        InputError: it is outside [0, 1].
+    """
     if not 0.0 <= noise_level <= 1.0:
         raise InputError(f"noise_level={noise_level} must lie in [0, 1].")
 
@@ -324,7 +356,7 @@ def _choose(
     labels: npt.ArrayLike, noise_level: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.random.RandomState]:
     """A copy of the labels, the positions of the ones to change, and the random generator."""
-    _check_level(noise_level)
+    check_level(noise_level)
     random = np.random.RandomState(seed)
     noisy = np.array(labels, dtype=np.int64)
     return noisy, random.permutation(len(noisy))[: round(noise_level * len(noisy))], random

@@ -1,4 +1,4 @@
-"""Noise by what is on the image: the published probabilities, and nothing but image, label, seed."""
+"""Noise by what is on the image: the published probabilities; image, label and seed alone."""
 
 import hashlib
 

@@ -1,5 +1,6 @@
 """Reads image files, checks encoded images, and converts those that TensorFlow can't decode."""
 
+import dataclasses
 import io
 import logging
 import os
@@ -123,13 +124,7 @@ def check(split: SourceSplit, name: str, skip_bad_images: bool, max_pixels: int)
         pairs = zip(split.images(), kept, strict=True)
         return (storable(image, max_pixels) for image, keep in pairs if keep)
 
-    return SourceSplit(
-        ids=[identifier for identifier, keep in zip(split.ids, kept, strict=True) if keep],
-        labels=split.labels[kept],
-        images=images,
-        true_labels=split.true_labels[kept],
-        is_clean=split.is_clean[kept],
-    )
+    return dataclasses.replace(split.where(kept), images=images)
 
 
 def _why_bad(image: bytes, max_pixels: int) -> str | None:

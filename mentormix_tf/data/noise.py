@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mentormix_tf import files
+from mentormix_tf.data.annotators import Votes
 from mentormix_tf.errors import InputError, excerpt
 
 __all__ = [
@@ -212,6 +213,7 @@ class NoiseInputs:
         noise_file: the user's file, for kinds that take one.
         pictures: function without arguments that returns an iterator over the images, shrunk to
             `[height, width, 3]`, uint8, with sides of at most 32; for kinds that look at them.
+        votes: the labels of several people for each example; for kinds that choose among them.
     """
 
     labels: np.ndarray
@@ -221,6 +223,7 @@ class NoiseInputs:
     turns_into: np.ndarray | None = None
     noise_file: str | os.PathLike = ""
     pictures: Callable[[], Iterator[np.ndarray]] = lambda: iter(())
+    votes: Votes | Any = None  # `Any` stands for None, which kinds that choose never get
 
 
 @dataclasses.dataclass(frozen=True)

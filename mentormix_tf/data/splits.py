@@ -285,6 +285,7 @@ def _noisy_labels(
         turns_into=source.asymmetric,
         noise_file=config.noise_file,
         pictures=lambda: _pictures(train),
+        votes=train.votes,
     )
     return entry.noise_kinds[config.noise].make(given)
 

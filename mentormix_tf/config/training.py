@@ -42,7 +42,8 @@ class TrainingConfig:
             sum of squares that is added to the loss; half of what PyTorch calls weight decay.
         label_smoothing: fraction of each training label to spread over all classes, in [0, 1).
         sam_rho: length of the step uphill of sharpness-aware minimization (SAM), 0 or more; 0 for
-            plain training, 0.05 or 0.1 in the paper of SAM, which about doubles a step's cost.
+            plain training. 0.05 is usual; with wrong labels, larger values may be better. A step
+            takes about twice as long.
         ema_decay: decay of a moving average of the weights, in [0, 1), which is evaluated, too;
             0 for no average, 0.9999 in the released code.
         seed: seed of the initial weights, the order of the examples and the method's random draws.

@@ -46,8 +46,8 @@ class NoisyLabelModel(NetworkPasses):
         weight_decay: adds weight_decay · Σ W² over the kernels of convolutions and dense layers to
             the loss, but not biases or BatchNorm. (The released code's 2e-4 · Σ ½W² is 1e-4 here.)
         sam_rho: length of SAM's step uphill, 0 or more: a step's gradient is taken at the weights
-            w + sam_rho·g/‖g‖ instead of at w, where g is the gradient at w, see `sam`; about
-            doubles the cost of a step. 0 for plain training. (Foret et al. 2021 use 0.05 and 0.1.)
+            w + sam_rho·g/‖g‖ instead of at w, where g is the gradient at w, see `sam`, which takes
+            about twice as long (Foret et al., ICLR 2021). 0 for plain training; 0.05 is usual.
         ema_decay: decay of the moving average of the network's weights, in [0, 1), see
             `averaged`; 0 keeps no average. The network must be built.
         audit_examples: number of training examples, to record statistics of each for an audit of

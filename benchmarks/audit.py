@@ -6,9 +6,6 @@ The default network, small_cnn, on images of 32 x 32 pixels and batches of 128, 
 with and without statistics take turns; ratios of their median processor and wall times.
 """
 
-import statistics
-import time
-
 import keras
 import numpy as np
 
@@ -17,7 +14,6 @@ from mentormix_tf import methods, networks
 
 BATCH_SIZE, SHAPE, CLASSES = 128, (32, 32, 3), 10
 EXAMPLES = (50_000, 2_400_000)  # in the training set
-TIMED = 60  # steps
 
 
 def stepper(method, audit_examples):
@@ -39,27 +35,12 @@ def stepper(method, audit_examples):
     return training_step.stepper(model, columns)
 
 
-def ratios(one, other):
-    """Median times of `other`'s steps divided by those of `one`'s: processor time, wall time."""
-    times = {step: ([], []) for step in (one, other)}
-    for _ in range(TIMED):
-        for step, (processor, wall) in times.items():
-            started, began = time.process_time(), time.perf_counter()
-            step()
-            processor.append(time.process_time() - started)
-            wall.append(time.perf_counter() - began)
-    return [
-        statistics.median(after) / statistics.median(before)
-        for before, after in zip(times[one], times[other], strict=True)
-    ]
-
-
 def main():
     print(f"{'method':<12}{'examples':>12}{'processor':>12}{'wall':>8}")
     for method in ("vanilla", "mentormix"):
         plain = stepper(method, 0)
         for examples in EXAMPLES:
-            processor, wall = ratios(plain, stepper(method, examples))
+            processor, wall = training_step.ratios(plain, stepper(method, examples))
             print(f"{method:<12}{examples:>12,}{processor:>12.3f}{wall:>8.3f}", flush=True)
 
 

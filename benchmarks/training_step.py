@@ -1,13 +1,16 @@
 """A training step as a function, for benchmarks."""
 
+import statistics
+import time
 from collections.abc import Callable
 
 import tensorflow as tf
 
-__all__ = ["stepper"]
+__all__ = ["ratios", "stepper"]
 
 _STEP = 500_000  # in a training of twice as many: O2U-Net then records losses at each step
 _WARM_UP = 5  # steps
+_TIMED = 60  # steps
 
 
 def stepper(model, columns) -> Callable[[], float]:
@@ -30,3 +33,24 @@ def stepper(model, columns) -> Callable[[], float]:
     for _ in range(_WARM_UP):  # compiles, too
         step()
     return step
+
+
+def ratios(one: Callable[[], float], other: Callable[[], float]) -> tuple[float, float]:
+    """Times two steps that take turns.
+
+    Args:
+        one: a function that takes a step.
+        other: another.
+
+    Returns:
+        Median processor time and wall time of `other`, divided by those of `one`.
+    """
+    times = {step: ([], []) for step in (one, other)}
+    for _ in range(_TIMED):
+        for step, (processor, wall) in times.items():
+            started, began = time.process_time(), time.perf_counter()
+            step()
+            processor.append(time.process_time() - started)
+            wall.append(time.perf_counter() - began)
+    before, after = ([statistics.median(taken) for taken in times[step]] for step in (one, other))
+    return after[0] / before[0], after[1] / before[1]

@@ -20,6 +20,7 @@ ELSEWHERE = {
     "train_mentor.py mentors/curriculum.py": "mentors/test_mentor_run.py",
     "errors.py": "test_console.py",
     "data/verify.py data/writer.py": "data/test_splits.py",
+    "data/array_file.py": "data/test_noise.py",
     "data/examples.py": "data/test_pipeline.py data/test_records.py",
     "data/spreadsheet.py": "data/sources/test_users_csv.py data/test_corrections.py",
     "data/sources/*": "data/test_official_sources.py data/test_hand_downloads.py",

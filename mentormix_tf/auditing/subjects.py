@@ -115,7 +115,8 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
     if path.exists():
         sha256, num_classes = data.manifest["split_sha256"], len(data.class_names)
         statistics = examples.read(path, sha256, count, num_classes)
-    stored = stored_examples.columns(data, "train", ["id", "label"])
+    more = stored_examples.OF_ANNOTATORS if "mean_disagreement" in data.manifest else ()
+    stored = stored_examples.columns(data, "train", ["id", "label", *more])
     ids, given = [each.decode() for each in stored["id"]], stored["label"].astype(np.int64)
     found = None
     if run.has_backbone and features in ("auto", "penultimate"):
@@ -132,7 +133,7 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
         )
         layer = _layer(features, network, statistics is not None)
         found = survey(network, (batch["image"] for batch in batches), count, layer)
-    return judgment.judge(
+    report = judgment.judge(
         data.class_names,
         ids,
         given,
@@ -145,6 +146,8 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
         subject={"dataset": data.manifest["dataset"], "model_dir": str(run.path)},
         folder=run.path / layout.AUDIT,
     )
+    people = {name: stored[name] for name in more}
+    return dataclasses.replace(report, columns={**report.columns, **people})
 
 
 def _of_cached_features(run, data, weights):

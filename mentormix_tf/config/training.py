@@ -47,6 +47,9 @@ class TrainingConfig:
             0, other classes count against the label.
         logit_clip: largest Euclidean norm of an example's logits in training, to which longer ones
             are scaled; 0 for no limit.
+        sam_rho: length of the step uphill of sharpness-aware minimization (SAM), 0 or more; 0 for
+            plain training. 0.05 is usual; with wrong labels, larger values may be better. A step
+            takes about twice as long.
         ema_decay: decay of a moving average of the weights, in [0, 1), which is evaluated, too;
             0 for no average, 0.9999 in the released code.
         seed: seed of the initial weights, the order of the examples and the method's random draws.
@@ -80,6 +83,7 @@ class TrainingConfig:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     logit_clip: float = 0.0
+    sam_rho: float = 0.0
     ema_decay: float = 0.0
     seed: int = 0
     steps_per_execution: int = 1
@@ -151,8 +155,9 @@ class TrainingConfig:
             raise InputError(f"logit_clip={self.logit_clip} must be a number of at least 0.")
         if not 0.0 < self.decay_rate <= 1.0:
             raise InputError(f"decay_rate={self.decay_rate} must lie in (0, 1].")
-        if not 0.0 <= self.weight_decay < float("inf"):
-            raise InputError(f"weight_decay={self.weight_decay} must be a number of at least 0.")
+        for name in ("weight_decay", "sam_rho"):
+            if not 0.0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name}={getattr(self, name)} must be a number of at least 0.")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed={self.seed} must lie in [0, 2**31).")
 

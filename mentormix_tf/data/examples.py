@@ -31,6 +31,7 @@ __all__ = [
     "COLUMNS",
     "DAMAGE",
     "MEMORY",
+    "OF_ANNOTATORS",
     "WINDOW",
     "Examples",
     "columns",
@@ -44,6 +45,7 @@ __all__ = [
 MEMORY = 2**31  # most bytes of images to hold in memory
 WINDOW = 4096  # streamed records that are shuffled together
 COLUMNS = ("image", "label", "true_label", "is_clean")
+OF_ANNOTATORS = ("annotators", "disagreeing")  # of splits with several people's labels, else -1
 AUTOTUNE = tf.data.AUTOTUNE
 _READ = 1000  # records that are parsed together
 ALONE = tf.distribute.InputContext()  # one host, one replica
@@ -310,7 +312,8 @@ class Examples:
             parse_example = tf.io.parse_example if index.shape.rank else tf.io.parse_single_example
             example = parse_example(record, stored)
             unknown = tf.fill(tf.shape(index), tf.constant(-1, tf.int64))
-            example = {"verified": unknown, **example, "index": index}
+            lacking = dict.fromkeys(("verified", *OF_ANNOTATORS), unknown)
+            example = {**lacking, **example, "index": index}
             one = tf.ones(tf.shape(index))
             example["example_weight"] = one if weights is None else tf.gather(weights, index)
             return {name: example[name] for name in names}

@@ -1,5 +1,6 @@
 """Reads image files, checks encoded images, and converts those that TensorFlow can't decode."""
 
+import dataclasses
 import io
 import logging
 import os
@@ -18,7 +19,17 @@ from mentormix_tf.data import decoding, headers
 from mentormix_tf.data.sources.base import SourceSplit
 from mentormix_tf.errors import InputError
 
-__all__ = ["FORMATS", "BadImage", "as_png", "check", "num_pixels", "read", "reason", "storable"]
+__all__ = [
+    "FORMATS",
+    "BadImage",
+    "as_png",
+    "check",
+    "num_pixels",
+    "read",
+    "reason",
+    "shrunk",
+    "storable",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -113,13 +124,7 @@ def check(split: SourceSplit, name: str, skip_bad_images: bool, max_pixels: int)
         pairs = zip(split.images(), kept, strict=True)
         return (storable(image, max_pixels) for image, keep in pairs if keep)
 
-    return SourceSplit(
-        ids=[identifier for identifier, keep in zip(split.ids, kept, strict=True) if keep],
-        labels=split.labels[kept],
-        images=images,
-        true_labels=split.true_labels[kept],
-        is_clean=split.is_clean[kept],
-    )
+    return dataclasses.replace(split.where(kept), images=images)
 
 
 def _why_bad(image: bytes, max_pixels: int) -> str | None:
@@ -232,6 +237,32 @@ def as_png(image: bytes) -> bytes:
     except Exception as error:  # Pillow's parsers raise errors of any type on broken files
         raise BadImage(reason(error)) from error
     return png.getvalue()
+
+
+def shrunk(image: bytes | np.ndarray, side: int) -> np.ndarray:
+    """Makes a small picture of an image.
+
+    Args:
+        image: encoded image, or pixels `[height, width, channels]`, uint8.
+        side: longest side; longer sides are shrunk to it, each by itself.
+
+    Returns:
+        `[height, width, 3]`, uint8, as stored: not turned by EXIF.
+
+    Raises:
+        BadImage: the bytes are not an image.
+    """
+    try:
+        if isinstance(image, np.ndarray):
+            opened = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+        else:
+            opened = _opened(image)
+        with opened:
+            shown = _on_white(opened).convert("RGB")
+        small = min(shown.width, side), min(shown.height, side)
+        return np.asarray(shown.resize(small, Image.Resampling.BOX))
+    except Exception as error:  # Pillow's parsers raise errors of any type on broken files
+        raise BadImage(reason(error)) from error
 
 
 def _opened(image: bytes) -> Image.Image:

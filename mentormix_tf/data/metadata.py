@@ -44,15 +44,19 @@ _INFO_KEYS = {
     "supervisedKeys",
     "version",
 }
+_INTEGER = ("tensor_feature.Tensor", "tensor")
 _CLASSES = {  # feature: (class in tensorflow_datasets.core.features, key of its settings)
     "id": ("text_feature.Text", "text"),
     "image": ("image_feature.Image", "image"),
-    "is_clean": ("tensor_feature.Tensor", "tensor"),
+    "is_clean": _INTEGER,
     "label": ("class_label_feature.ClassLabel", "classLabel"),
-    "true_label": ("tensor_feature.Tensor", "tensor"),
-    "verified": ("tensor_feature.Tensor", "tensor"),
+    "true_label": _INTEGER,
+    "verified": _INTEGER,
+    "annotators": _INTEGER,
+    "disagreeing": _INTEGER,
 }
-_IF_CORRECTED = {"verified"}
+# Features that only some splits have, by the entry of the manifest that those have.
+_IF = {"corrections": {"verified"}, "mean_disagreement": {"annotators", "disagreeing"}}
 _CORRECTION = {"base_sha256", "dropped", "file_sha256", "kept", "relabeled"}
 _MODULE = "tensorflow_datasets.core.features."
 
@@ -65,13 +69,15 @@ def read(path: epath.Path) -> dict[str, Any]:
 
     Returns:
         The contents of manifest.json. Those of older versions have no `label_names` and no
-        `fingerprints`; only those of corrected splits have `corrections` and `num_verified`.
+        `fingerprints`; only those of corrected splits have `corrections` and `num_verified`,
+        and only those of several people's labels `mean_disagreement`.
 
     Raises:
         InputError: a file can't be read, or has something that no split of this package has.
     """
     manifest = _read(path, MANIFEST, _check_manifest)
-    wanted = _CLASSES.keys() - (set() if "corrections" in manifest else _IF_CORRECTED)
+    lacking = [features for entry, features in _IF.items() if entry not in manifest]
+    wanted = _CLASSES.keys() - set().union(*lacking)
     found = _read(path, _FEATURES, lambda features: _check_features(features, wanted))
     features = found["featuresDict"]["features"]
     _read(path, _INFO, lambda info: _check_info(info, manifest))
@@ -125,6 +131,7 @@ def _check_manifest(manifest: Any) -> str | None:
         "train_examples": _is_count,
         "corrections": lambda value: isinstance(value, list) and all(map(_is_correction, value)),
         "num_verified": _is_count,
+        "mean_disagreement": _is_fraction,
         "label_names": lambda value: all(isinstance(name, str) for name in value),
         "fingerprints": lambda value: (
             value.keys() == manifest["files"].keys()

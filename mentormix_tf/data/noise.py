@@ -8,19 +8,17 @@ returns new labels and add an entry there. `realized_rate` and `transition_matri
 result.
 """
 
-import csv
 import dataclasses
-import json
 import os
-import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mentormix_tf import files
-from mentormix_tf.errors import InputError, excerpt
+from mentormix_tf.data import array_file
+from mentormix_tf.data.annotators import Votes
+from mentormix_tf.errors import InputError
 
 __all__ = [
     "LEVELS",
@@ -28,6 +26,7 @@ __all__ = [
     "NoiseInputs",
     "NoiseKind",
     "asymmetric",
+    "check_level",
     "check_matrix",
     "from_matrix",
     "names",
@@ -103,7 +102,7 @@ def asymmetric(
     Raises:
         InputError: noise_level is outside [0, 1].
     """
-    _check_level(noise_level)
+    check_level(noise_level)
     turns_into = np.roll(np.arange(num_classes), -1) if turns_into is None else turns_into
     random = np.random.RandomState(seed)
     labels = np.asarray(labels, np.int64)
@@ -154,7 +153,7 @@ def read_matrix(
         InputError: the file can't be read, the matrix has another shape, or its rows are not
             probabilities.
     """
-    matrix = _read_array(path, setting)
+    matrix = array_file.read(path, setting)
     check_matrix(matrix, num_classes, f"{setting}={path}")
     return matrix
 
@@ -199,7 +198,7 @@ def read_labels(path: str | os.PathLike, count: int, num_classes: int) -> np.nda
         InputError: the file can't be read, has another number of labels, or has a label outside
             [0, num_classes).
     """
-    labels = _read_array(path)
+    labels = array_file.read(path, "noise_file")
     if labels.ndim != 1 and labels.shape[1:] != (1,):
         raise InputError(
             f"noise_file={path} has shape {labels.shape}: it needs one label for each example."
@@ -231,6 +230,9 @@ class NoiseInputs:
         turns_into: `[num_classes]`, integers, the class that the data set's asymmetric noise turns
             each class into; None if the data set does not define this.
         noise_file: the user's file, for kinds that take one.
+        pictures: function without arguments that returns an iterator over the images, shrunk to
+            `[height, width, 3]`, uint8, with sides of at most 32; for kinds that look at them.
+        votes: the labels of several people for each example; for kinds that choose among them.
     """
 
     labels: np.ndarray
@@ -239,6 +241,8 @@ class NoiseInputs:
     seed: int
     turns_into: np.ndarray | None = None
     noise_file: str | os.PathLike = ""
+    pictures: Callable[[], Iterator[np.ndarray]] = lambda: iter(())
+    votes: Votes | Any = None  # `Any` stands for None, which kinds that choose never get
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,6 +261,14 @@ class NoiseKind:
     make: Callable[[NoiseInputs], np.ndarray] = lambda given: given.labels
     takes_level: bool = False
     takes_file: bool = False
+
+
+def _instance_dependent(given: NoiseInputs) -> np.ndarray:
+    from mentormix_tf.data import instance_noise  # and with it SciPy, which takes a while
+
+    return instance_noise.instance_dependent(
+        given.pictures(), given.labels, given.num_classes, given.noise_level, given.seed
+    )
 
 
 NOISES = {
@@ -280,6 +292,21 @@ NOISES = {
         lambda given: asymmetric(
             given.labels, given.num_classes, given.noise_level, given.seed, given.turns_into
         ),
+        takes_level=True,
+    ),
+    "pair_flip": NoiseKind(
+        "the fraction `noise_level` of each class flipped to the next class, y + 1, on every data "
+        "set, as in Co-teaching (Han et al. 2018); 45 % is the usual level",
+        lambda given: asymmetric(
+            given.labels, given.num_classes, given.noise_level, given.seed, turns_into=None
+        ),
+        takes_level=True,
+    ),
+    "instance": NoiseKind(
+        "flipped by what is on the image (Xia et al. 2020): each example has its own flip rate, "
+        "from a normal distribution around `noise_level`, and a random projection of its pixels "
+        "chooses the wrong class",
+        _instance_dependent,
         takes_level=True,
     ),
     "matrix": NoiseKind(
@@ -337,7 +364,12 @@ def transition_matrix(labels: np.ndarray, true_labels: np.ndarray, num_classes: 
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 
-def _check_level(noise_level: float) -> None:
+def check_level(noise_level: float) -> None:
+    """Checks a noise level.
+
+    Raises:
+        InputError: it is outside [0, 1].
+    """
     if not 0.0 <= noise_level <= 1.0:
         raise InputError(f"noise_level={noise_level} must lie in [0, 1].")
 
@@ -346,37 +378,7 @@ def _choose(
     labels: npt.ArrayLike, noise_level: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.random.RandomState]:
     """A copy of the labels, the positions of the ones to change, and the random generator."""
-    _check_level(noise_level)
+    check_level(noise_level)
     random = np.random.RandomState(seed)
     noisy = np.array(labels, dtype=np.int64)
     return noisy, random.permutation(len(noisy))[: round(noise_level * len(noisy))], random
-
-
-def _read_array(path: str | os.PathLike, setting: str = "noise_file") -> np.ndarray:
-    """Reads an array of finite numbers, float64."""
-    path = pathlib.Path(path)
-    if path.suffix not in (".npy", ".csv", ".json"):
-        raise InputError(f"{setting}={path} must be a .npy, .csv or .json file.")
-    try:
-        array = _parse(path)
-        if array.dtype.kind not in "iuf":
-            raise ValueError("it does not hold numbers")
-        if not np.isfinite(array).all():
-            raise ValueError("it has numbers that are not finite")
-    except (OSError, ValueError, EOFError, MemoryError, RecursionError, SyntaxError) as error:
-        reason = excerpt(files.reason(error))
-        raise InputError(f"{setting}={path} can't be read: {reason}.") from error
-    return array.astype(np.float64)
-
-
-def _parse(path: pathlib.Path) -> np.ndarray:
-    if path.suffix == ".npy":
-        array = np.load(path, allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            raise ValueError("it is an archive instead of an array")
-        return array
-    text = path.read_bytes().decode("utf-8-sig")
-    if path.suffix == ".json":
-        return np.asarray(json.loads(text))
-    rows = [row for row in csv.reader(text.splitlines()) if row]
-    return np.array(rows, np.float64)

@@ -112,8 +112,10 @@ class NoisySplits:
                 float32 in [0, 255], and label, true_label and is_clean, `[batch]`, int64; methods
                 that store values per example also need index, `[batch]`, int64, the example's
                 position in its split. verified, `[batch]`, int64, is 1 where a person has confirmed
-                or set the label, otherwise -1. example_weight, `[batch]`, float32, is what the
-                example's loss is multiplied by in training.
+                or set the label, otherwise -1. annotators and disagreeing, `[batch]`, int64, are
+                how many people labeled the example and how many of them otherwise than `label`;
+                -1 if one did. example_weight, `[batch]`, float32, is what the example's loss is
+                multiplied by in training.
 
         Returns:
             Batches as dicts from column to tensor.
@@ -142,12 +144,15 @@ class NoisySplits:
             f"{entry['kept']:,} kept"
             for entry in manifest.get("corrections", [])
         ]
+        share = manifest.get("mean_disagreement")
+        disagreement = [] if share is None else [f"  disagreement {share:.2%} of people's labels"]
         return "\n".join(
             [
                 f"{manifest['dataset']}, noise {manifest['noise']}{level}, seed "
                 f"{manifest['noise_seed']}",
                 f"  examples     {counts}, {len(self.class_names)} classes",
                 f"  wrong labels {wrong}",
+                *disagreement,
                 *corrected,
                 f"  sha256       {manifest['split_sha256']}",
                 f"  folder       {self.path}",

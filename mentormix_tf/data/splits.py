@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from etils import epath
 
 from mentormix_tf import files
 from mentormix_tf.config import DataConfig
-from mentormix_tf.data import corrections, examples_file, images, noise, sources
+from mentormix_tf.data import corrections, examples_file, images, instance_noise, noise, sources
 from mentormix_tf.data.corrections import Corrections, LabeledSplit
 from mentormix_tf.data.prepared import NoisySplits, load
 from mentormix_tf.data.sources import users_csv, users_folder, users_own
@@ -283,8 +284,20 @@ def _noisy_labels(
         seed=config.noise_seed,
         turns_into=source.asymmetric,
         noise_file=config.noise_file,
+        pictures=lambda: _pictures(train),
+        votes=train.votes,
     )
     return entry.noise_kinds[config.noise].make(given)
+
+
+def _pictures(train: sources.SourceSplit) -> Iterator[np.ndarray]:
+    for identifier, image in zip(train.ids, train.images(), strict=True):
+        try:
+            yield images.shrunk(image, instance_noise.SIDE)
+        except images.BadImage as error:
+            raise InputError(
+                f"noise=instance looks at the images, and {identifier} can't be decoded: {error}."
+            ) from error
 
 
 def _cut(config: DataConfig, count: int) -> tuple[np.ndarray, np.ndarray]:

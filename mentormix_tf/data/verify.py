@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ from tqdm import tqdm
 from mentormix_tf import files
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import prepared, records, splits
-from mentormix_tf.data.writer import labels_sha256, realized_noise_rate
+from mentormix_tf.data.examples import OF_ANNOTATORS
+from mentormix_tf.data.writer import labels_sha256, mean_disagreement, realized_noise_rate
 from mentormix_tf.errors import InputError
 
 __all__ = ["COLUMNS", "MOST_CLASSES", "SHOWN", "Verification", "examine", "verify"]
@@ -128,6 +130,9 @@ def examine(builder: tfds.core.DatasetBuilder, manifest: dict[str, Any]) -> Veri
     if "num_verified" in manifest:
         verified = np.concatenate([columns["verified"] for columns in train])
         problems += _compare_verified(manifest["num_verified"], verified)
+    if "mean_disagreement" in manifest:
+        counts = [np.concatenate([columns[name] for columns in train]) for name in OF_ANNOTATORS]
+        problems += _compare_disagreement(manifest["mean_disagreement"], *counts)
     path = epath.Path(builder.data_path)
     return Verification(path, manifest, features["label"].names, problems, histograms, rate, sha256)
 
@@ -212,8 +217,8 @@ def _parser(features: Any) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
 
 
 def _columns(features: Any) -> list[str]:
-    """The columns to read: `COLUMNS`, and in a corrected split verified."""
-    return [*COLUMNS, *(["verified"] if "verified" in features else [])]
+    """The columns to read: `COLUMNS`, and those that only some splits have."""
+    return [*COLUMNS, *(name for name in ("verified", *OF_ANNOTATORS) if name in features)]
 
 
 def _count_readable(stored: tf.data.Dataset) -> int:
@@ -250,3 +255,15 @@ def _compare_verified(written: int, verified: np.ndarray) -> list[str]:
     if count != written:
         problems.append(f"{count} labels are verified, but the manifest has {written}.")
     return problems
+
+
+def _compare_disagreement(
+    written: float, annotators: np.ndarray, disagreeing: np.ndarray
+) -> list[str]:
+    wrong = int(((annotators < 1) | ~_in_range(disagreeing, 0, annotators + 1)).sum())
+    if wrong:
+        return [f"{wrong} records have a disagreeing outside [0, annotators]."]
+    found = mean_disagreement(annotators, disagreeing)
+    if math.isclose(found, written, rel_tol=1e-9):
+        return []
+    return [f"The mean disagreement is {found}, but the manifest has {written}."]

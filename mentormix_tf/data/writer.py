@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from mentormix_tf import files, version
-from mentormix_tf.data import noise, records
+from mentormix_tf.data import annotators, noise, records
 from mentormix_tf.data.metadata import MANIFEST
 from mentormix_tf.data.sources.base import UNKNOWN, SourceSplit
 
@@ -22,6 +22,7 @@ __all__ = [
     "NoisyLabelsConfig",
     "SplitPlan",
     "labels_sha256",
+    "mean_disagreement",
     "realized_noise_rate",
 ]
 
@@ -54,11 +55,22 @@ class SplitPlan:
         """
         changed = self.labels != self.source.labels
         right = self.labels == self.source.true_labels
+        # Where a person has set the label, whether that is right may be unknown, too.
+        is_set = np.full(len(right), self.source.votes is not None)
         if self.verified is not None:
-            # A person may have set the label, and whether that is right is unknown, too.
-            is_unknown = (self.verified == 1) & (self.source.true_labels == UNKNOWN)
-            right = np.where(is_unknown, UNKNOWN, right)
+            is_set |= self.verified == 1
+        right = np.where(is_set & (self.source.true_labels == UNKNOWN), UNKNOWN, right)
         return np.where(changed, right, self.source.is_clean)
+
+    @property
+    def annotators(self) -> np.ndarray:
+        """`[n]`, int64: how many people have labeled each example."""
+        return np.array([len(own) for own in self.source.votes or ()], np.int64)
+
+    @property
+    def disagreeing(self) -> np.ndarray:
+        """`[n]`, int64: how many of them gave another label than the one to store."""
+        return annotators.disagreeing(self.source.votes or (), self.labels)
 
 
 @dataclasses.dataclass
@@ -84,13 +96,20 @@ class NoisyLabelsConfig(tfds.core.BuilderConfig):
         """Whether a person has corrected labels."""
         return any(plan.verified is not None for plan in self.plans.values())
 
+    @property
+    def has_annotators(self) -> bool:
+        """Whether several people have labeled the examples."""
+        return any(plan.source.votes is not None for plan in self.plans.values())
+
 
 class NoisyLabels(tfds.core.GeneratorBasedBuilder):
     """Writes the splits of a `NoisyLabelsConfig`.
 
     An example has id, image (in its original encoding), label (the one to train on), true_label
     (-1 where unknown) and is_clean (1 for right, 0 for wrong, -1 for unknown). In splits with
-    corrections it also has verified (1 if a person has confirmed or set the label, otherwise -1).
+    corrections it also has verified (1 if a person has confirmed or set the label, otherwise -1),
+    and in those of several people's labels annotators (how many labeled it) and disagreeing (how
+    many of them gave another label than the one to train on).
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -109,6 +128,8 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
         }
         if config.is_corrected:
             features["verified"] = np.int64
+        if config.has_annotators:
+            features |= {"annotators": np.int64, "disagreeing": np.int64}
         return tfds.core.DatasetInfo(
             builder=self,
             description=f"{config.settings['dataset']} with {config.settings['noise']} labels.",
@@ -129,6 +150,9 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
         if cast(NoisyLabelsConfig, self.builder_config).is_corrected:
             unverified = np.full(len(plan.labels), UNKNOWN)
             numbers["verified"] = unverified if plan.verified is None else plan.verified
+        if cast(NoisyLabelsConfig, self.builder_config).has_annotators:
+            numbers["annotators"] = plan.annotators
+            numbers["disagreeing"] = plan.disagreeing
         for i, image in enumerate(plan.source.images()):
             if plan.kept[i]:
                 identifier = plan.source.ids[i]
@@ -174,6 +198,19 @@ def realized_noise_rate(is_clean: np.ndarray) -> float | None:
     return float(np.mean(is_clean[known] == 0)) if known.any() else None
 
 
+def mean_disagreement(annotators: np.ndarray, disagreeing: np.ndarray) -> float:
+    """Measures the share of people's labels that are not the one to train on.
+
+    Args:
+        annotators: `[n]`, integers, at least 1, the number of people for each example.
+        disagreeing: `[n]`, integers, how many of them gave another label.
+
+    Returns:
+        The mean over the examples, in [0, 1].
+    """
+    return float(np.mean(disagreeing / annotators))
+
+
 def _manifest(config: NoisyLabelsConfig) -> dict[str, Any]:
     """Describes a split; labels held out for validation count as training labels."""
     plan, held_out = config.plans["train"], config.plans.get("validation")
@@ -184,9 +221,14 @@ def _manifest(config: NoisyLabelsConfig) -> dict[str, Any]:
     verified = (
         {} if plan.verified is None else {"num_verified": int((plan.verified[used] == 1).sum())}
     )
+    disagreement = {}
+    if config.has_annotators:
+        share = mean_disagreement(plan.annotators[used], plan.disagreeing[used])
+        disagreement = {"mean_disagreement": share}
     return {
         **config.settings,
         **verified,
+        **disagreement,
         "num_examples": {name: len(plan) for name, plan in config.plans.items()},
         "realized_noise_rate": realized_noise_rate(plan.is_clean[used]),
         "transition_matrix": matrix.round(6).tolist(),

@@ -4,6 +4,7 @@ Call these inside `strategy.run`; on one replica they cost nothing.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -19,6 +20,7 @@ __all__ = [
     "count",
     "gather",
     "global_size",
+    "sum_gradients",
 ]
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")  # arguments of Keras's optimizers
@@ -95,6 +97,20 @@ def _is_shared_out_evenly(values):
     return count() == 1 or (values.shape[0] is not None and not tf.executing_eagerly())
 
 
+def sum_gradients(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> list[Any]:
+    """Sums gradients over the replicas.
+
+    Args:
+        gradients: this replica's part of each gradient.
+
+    Returns:
+        The gradient of the global batch, the same on every replica.
+    """
+    if count() == 1:
+        return list(gradients)
+    return tf.distribute.get_replica_context().all_reduce("SUM", list(gradients))
+
+
 def apply_gradients(
     optimizer: keras.Optimizer,
     gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
@@ -116,7 +132,7 @@ def apply_gradients(
     )
     if count() > 1 and (clipnorm or global_clipnorm or clipvalue):
         used = [i for i, gradient in enumerate(gradients) if gradient is not None]
-        sums = tf.distribute.get_replica_context().all_reduce("SUM", [gradients[i] for i in used])
+        sums = sum_gradients([gradients[i] for i in used])
         if clipnorm:
             sums = [tf.clip_by_norm(gradient, clipnorm) for gradient in sums]
         elif global_clipnorm:

@@ -6,7 +6,6 @@ and `example_weights` its weight. A method overrides the hooks that it needs.
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,19 +15,19 @@ from mentormix_tf import randomness
 from mentormix_tf.config import codec
 from mentormix_tf.distribution import keras_internals, replicas
 from mentormix_tf.errors import InputError
-from mentormix_tf.methods import hyperparameters, network_checks
+from mentormix_tf.methods import hyperparameters, network_checks, sam
 from mentormix_tf.methods import labels as label_forms
 from mentormix_tf.methods.batch import Batch, StepData
-from mentormix_tf.methods.checked_model import CheckedModel
 from mentormix_tf.methods.example_statistics import ExampleStatistics
 from mentormix_tf.methods.layer_seeds import seed_layers
+from mentormix_tf.methods.network_passes import NetworkPasses
 from mentormix_tf.methods.watch import Watch
 from mentormix_tf.methods.weight_average import WeightAverage
 
 __all__ = ["NoisyLabelModel"]
 
 
-class NoisyLabelModel(CheckedModel):
+class NoisyLabelModel(NetworkPasses):
     """A Keras model whose `fit` trains a network on noisy labels.
 
     Wraps any Keras network and is used like one, with `compile`, `fit`, `evaluate`, `predict` and
@@ -47,6 +46,9 @@ class NoisyLabelModel(CheckedModel):
             other classes count against the label (Wei et al., "To Smooth or Not?", ICML 2022).
         weight_decay: adds weight_decay · Σ W² over the kernels of convolutions and dense layers to
             the loss, but not biases or BatchNorm. (The released code's 2e-4 · Σ ½W² is 1e-4 here.)
+        sam_rho: length of SAM's step uphill, 0 or more: a step's gradient is taken at the weights
+            w + sam_rho·g/‖g‖ instead of at w, where g is the gradient at w, see `sam`, which takes
+            about twice as long (Foret et al., ICLR 2021). 0 for plain training; 0.05 is usual.
         ema_decay: decay of the moving average of the network's weights, in [0, 1), see
             `averaged`; 0 keeps no average. The network must be built.
         audit_examples: number of training examples, to record statistics of each for an audit of
@@ -69,6 +71,7 @@ class NoisyLabelModel(CheckedModel):
         seed: int = 0,
         label_smoothing: float = 0.0,
         weight_decay: float = 0.0,
+        sam_rho: float = 0.0,
         ema_decay: float = 0.0,
         audit_examples: int = 0,
         logit_clip: float = 0.0,
@@ -77,12 +80,14 @@ class NoisyLabelModel(CheckedModel):
         super().__init__(**kwargs)
         if num_classes < 2:
             raise InputError(f"num_classes={num_classes} must be at least 2.")
+        sam.check_rho(sam_rho)
         self.network = network
         self.num_classes = num_classes
         self.seed = seed
         self.label_smoothing = label_smoothing
         self.logit_clip = logit_clip
         self.weight_decay = weight_decay
+        self.sam_rho = sam_rho
         # An optimizer that accumulates gradients counts fewer iterations than steps.
         self.step = self._counter("step")
         self.first_step = self._counter("first_step")  # at which this `fit` began
@@ -96,8 +101,6 @@ class NoisyLabelModel(CheckedModel):
         self.audit_examples = audit_examples
         self.uses_index = self.uses_index or audit_examples > 0
         self.image_shape: tuple[int | None, ...] | None = None  # known from the first pass on
-        self._first_pass = self._pass_without_trace
-        self._learning_pass = self._pass_with_losses
         if network.built and hasattr(network, "output_shape"):
             network_checks.check_output_shape(network.output_shape, num_classes)
             self.built = True
@@ -119,7 +122,7 @@ class NoisyLabelModel(CheckedModel):
         return batch
 
     def example_losses(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
-        """Computes the loss of each example.
+        """Computes the loss of each example; changes no variable, as SAM calls it twice a step.
 
         Args:
             batch: the batch that `mix` returned.
@@ -230,21 +233,6 @@ class NoisyLabelModel(CheckedModel):
         by_step = randomness.fold_in([self.seed, 0], self.step)
         return randomness.fold_in(by_step, replica)
 
-    def first_pass_logits(self, images: tf.Tensor) -> tf.Tensor:
-        """Computes logits as in training, without changing the network's state.
-
-        BatchNorm uses the statistics of this batch. Updates of moving statistics and of seed
-        generators are discarded, so that Dropout draws the same mask in the training pass. (As in
-        the released code.)
-
-        Args:
-            images: `[batch, ...]`, float32.
-
-        Returns:
-            `[batch, num_classes]`, float32.
-        """
-        return self._first_pass(images)
-
     def mixed(self, data: StepData) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Applies `mix` to a batch as at this step, without changing any variable.
 
@@ -295,30 +283,26 @@ class NoisyLabelModel(CheckedModel):
         """
         return keras_internals.learnable_weights(self.network)
 
-    def make_train_function(self, force: bool = False) -> Callable | None:
-        self._first_pass = self.compiled_pass(self._pass_without_trace)
-        self._learning_pass = self.compiled_pass(self._pass_with_losses)
-        return super().make_train_function(force)
-
     def train_step(self, data: StepData) -> dict[str, tf.Tensor]:
         given = self._read(data, for_training=True)
         replicas.check_part(given.images)
-        seed_layers(self, randomness.fold_in(self.step_seed(), 2))
+        self._seed_layers()
         # Mixed before the tape starts, so that no gradient can flow through it.
         unmixed = self._with_probabilities(given)
         batch = self.mix(unmixed)
         with tf.GradientTape() as tape:
-            logits, regularization = self._learning_pass(batch.images)
+            logits, regularization = self.learning_pass(batch.images)
             losses = self.example_losses(batch, logits)
             batch = dataclasses.replace(batch, logits=tf.stop_gradient(logits))
             weights = self.example_weights(batch, tf.stop_gradient(losses))
-            losses *= tf.stop_gradient(weights)
+            factors = tf.stop_gradient(weights)
             if given.example_weight is not None:
-                losses *= given.example_weight
-            # Gradients are summed over the replicas: each adds its share of the global mean.
-            loss = tf.reduce_sum(losses) / replicas.global_size(losses)
-            loss = self.optimizer.scale_loss(loss + regularization / replicas.count())
+                factors *= given.example_weight
+            losses *= factors
+            loss = self._share_of_mean(losses, regularization)
         gradients = tape.gradient(loss, self.trainable_weights)
+        if self.sam_rho:
+            gradients = self._gradients_uphill(gradients, batch, factors)
         replicas.apply_gradients(self.optimizer, gradients, self.trainable_weights)
         replicas.average(keras_internals.moving_statistics(self.network))
         self.after_step(batch, logits)
@@ -349,6 +333,7 @@ class NoisyLabelModel(CheckedModel):
             "label_smoothing": self.label_smoothing,
             "logit_clip": self.logit_clip,
             "weight_decay": self.weight_decay,
+            "sam_rho": self.sam_rho,
             "ema_decay": self.ema_decay,
             "audit_examples": self.audit_examples,
             **{name: getattr(self, name) for name in hyperparameters.names(type(self))},
@@ -370,19 +355,25 @@ class NoisyLabelModel(CheckedModel):
         labels = label_forms.smoothed(given.labels, self.num_classes, self.label_smoothing)
         return dataclasses.replace(given, labels=labels)
 
-    def _logits(self, images, training):
-        """Logits in float32, whatever the network's compute dtype."""
-        logits = tf.cast(self(images, training=training), tf.float32)
-        is_clipped = training and self.logit_clip
-        return tf.clip_by_norm(logits, self.logit_clip, axes=[1]) if is_clipped else logits
+    def _share_of_mean(self, losses, regularization):
+        """This replica's share of the global mean, since gradients are summed over replicas."""
+        mean = tf.reduce_sum(losses) / replicas.global_size(losses)
+        return self.optimizer.scale_loss(mean + regularization / replicas.count())
 
-    def _pass_with_losses(self, images):
-        # Together: losses that layers add can leave a compiled pass only as its result.
-        return self._logits(images, training=True), self.regularization()
+    def _gradients_uphill(self, gradients, batch, factors):
+        """The gradients at SAM's weights, for the same batch, dropout and factors of the losses."""
+        weights = sam.uphill(self.trainable_weights, gradients, self.sam_rho)
+        self._seed_layers()
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            logits, regularization = self.uphill_pass(batch.images, weights)
+            with sam.in_place_of(self.trainable_weights, weights):
+                losses = factors * self.example_losses(batch, logits)
+            loss = self._share_of_mean(losses, regularization)
+        return tape.gradient(loss, weights)
 
-    def _pass_without_trace(self, images):
-        with keras.StatelessScope():
-            return self._logits(images, training=True)
+    def _seed_layers(self):
+        seed_layers(self, randomness.fold_in(self.step_seed(), 2))
 
     def _counter(self, name):
         return self.add_weight(

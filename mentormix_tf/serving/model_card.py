@@ -79,6 +79,7 @@ def _training(run, trained):
         "Batch size": training.batch_size,
         "Learning rate": f"{training.learning_rate:g}, {training.schedule}",
         "Weight decay": f"{training.weight_decay:g}",
+        "Sharpness-aware minimization": f"rho {training.sam_rho:g}" if training.sam_rho else "no",
         "Precision": f"{training.precision}; the exported network computes in float32",
         "Seed": training.seed,
         "Weights": trained.weights

@@ -71,6 +71,7 @@ def build_model(config: RunConfig, network: keras.Model, num_examples: int) -> N
         label_smoothing=training.label_smoothing,
         logit_clip=training.logit_clip,
         weight_decay=training.weight_decay,
+        sam_rho=training.sam_rho,
         ema_decay=training.ema_decay,
         audit_examples=num_examples if training.audit else 0,
         **config.hyperparameters,

@@ -157,3 +157,16 @@ def test_bad_limits(limit):
 def test_pillow_and_the_limit_agree():
     """Pillow itself refuses what has more than twice its limit."""
     assert 2 * Image.MAX_IMAGE_PIXELS == 178_956_970
+
+
+def test_small_pictures():
+    pixels = PIXELS.astype(np.uint8)
+    png = encode(pixels, "png")
+    for given in (png, pixels):
+        np.testing.assert_array_equal(images.shrunk(given, 32), pixels)
+        assert images.shrunk(given, 15).shape == (15, 15, 3)
+    blocks = np.kron(pixels[:4, :4], np.ones((5, 5, 1), np.uint8))
+    np.testing.assert_array_equal(images.shrunk(blocks, 4), pixels[:4, :4])
+    gray = images.shrunk(pixels[..., :1], 32)
+    np.testing.assert_array_equal(gray, np.repeat(pixels[..., :1], 3, axis=-1))
+    assert "not an image" in refusal(images.shrunk, b"text", 32)

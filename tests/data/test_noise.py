@@ -67,6 +67,19 @@ def test_asymmetric_flips_each_class_to_its_next():
         assert flipped[members].sum() == round(0.3 * members.sum())
 
 
+def test_pair_flip_is_to_the_next_class_on_every_data_set():
+    elsewhere = np.zeros(10, np.int64)  # what asymmetric noise would turn each class into
+    given = noise.NoiseInputs(LABELS, 10, 0.45, seed=1, turns_into=elsewhere)
+    noisy = noise.NOISES["pair_flip"].make(given)
+    flipped = noisy != LABELS
+    np.testing.assert_array_equal(noisy[flipped], (LABELS[flipped] + 1) % 10)
+    for label in range(10):
+        members = label == LABELS
+        assert flipped[members].sum() == round(0.45 * members.sum())
+    matrix = 0.55 * np.eye(10) + 0.45 * np.roll(np.eye(10), 1, axis=1)
+    np.testing.assert_allclose(noise.transition_matrix(noisy, LABELS, 10), matrix, atol=1e-3)
+
+
 def test_asymmetric_to_given_classes():
     pairs = np.array([0, 1, 0, 5, 7, 3, 6, 7, 8, 1])
     noisy = noise.asymmetric(LABELS, 10, 0.4, seed=1, turns_into=pairs)

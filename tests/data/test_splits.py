@@ -61,6 +61,8 @@ def test_hash_is_the_same_on_every_machine(digits):
         {"noise_level": 0.2},
         {"noise": "uniform"},
         {"noise": "asymmetric"},
+        {"noise": "pair_flip"},
+        {"noise": "instance"},
     ],
 )
 def test_other_settings_other_labels(digits, data_dir, change):

@@ -1,6 +1,7 @@
-"""Trains MentorMix for 20 steps under a strategy and saves the results, for `test_replicas.py`.
+r"""Trains MentorMix for 20 steps under a strategy and saves the results, for `test_replicas.py`.
 
-    python -m tests.distribution.replica_run OUTPUT.npz STRATEGY REPLICAS JIT STEPS_PER_EXECUTION
+    python -m tests.distribution.replica_run OUTPUT.npz STRATEGY REPLICAS JIT STEPS_PER_EXECUTION \
+        SAM_RHO
 
 Partners and λ are fixed: partners are otherwise drawn within a replica, so that the number of
 replicas would change them.
@@ -27,7 +28,7 @@ def fix_draws():
     mixing.sample_beta = lambda shape, alpha, seed: tf.fill(shape, 0.7)
 
 
-def build():
+def build(sam_rho):
     keras.utils.set_random_seed(0)
     stack = [
         keras.layers.Input((6, 6, 1)),
@@ -35,9 +36,8 @@ def build():
         keras.layers.Flatten(),
         keras.layers.Dense(5),
     ]
-    model = MentorMix(
-        keras.Sequential(stack), 5, gamma_p=0.6, alpha=2.0, burn_in=0.1, second_reweight=True
-    )
+    settings = dict(gamma_p=0.6, alpha=2.0, burn_in=0.1, second_reweight=True, sam_rho=sam_rho)
+    model = MentorMix(keras.Sequential(stack), 5, **settings)
     optimizer = keras.optimizers.SGD(0.3, momentum=0.9, global_clipnorm=0.5)
     return model, optimizer
 
@@ -67,13 +67,13 @@ class Record(keras.callbacks.Callback):
         self.logs.append([float(logs[name]) for name in ("loss", "gamma", "mean_v", "accuracy")])
 
 
-def main(output, name, num_replicas, jit, steps_per_execution):
+def main(output, name, num_replicas, jit, steps_per_execution, sam_rho):
     virtual = int(num_replicas) if name == "mirrored" else 0
     strategy = strategies.get(StrategyConfig(strategy=name, num_virtual_devices=virtual))
     assert strategy.num_replicas_in_sync == int(num_replicas)
     fix_draws()
     with strategy.scope():
-        model, optimizer = build()
+        model, optimizer = build(float(sam_rho))
         model.compile(
             optimizer,
             metrics=["accuracy"],

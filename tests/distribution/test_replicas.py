@@ -1,5 +1,6 @@
 """Training is the same on any number of replicas and hosts, which run in separate processes."""
 
+import functools
 import json
 import os
 import pathlib
@@ -21,10 +22,10 @@ def free_ports(number):
     return ports
 
 
-def start(output, strategy, replicas, jit, steps_per_execution, **environment):
+def start(output, strategy, replicas, jit, steps_per_execution, sam_rho=0.0, **environment):
     command = [sys.executable, "-m", "tests.distribution.replica_run", output, strategy]
     return subprocess.Popen(
-        [str(part) for part in (*command, replicas, jit, steps_per_execution)],
+        [str(part) for part in (*command, replicas, jit, steps_per_execution, sam_rho)],
         cwd=ROOT,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
@@ -41,33 +42,41 @@ def finish(*processes):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """The results of one device, without XLA, one step at a time."""
-    output = tmp_path_factory.mktemp("alone") / "alone.npz"
-    finish(start(output, "cpu", 1, "plain", 1))
-    return np.load(output)
+    """The results of one device, without XLA, one step at a time, by SAM's ρ."""
+    folder = tmp_path_factory.mktemp("alone")
+
+    @functools.cache
+    def results(sam_rho):
+        output = folder / f"{sam_rho}.npz"
+        finish(start(output, "cpu", 1, "plain", 1, sam_rho))
+        return np.load(output)
+
+    return results
 
 
 @pytest.mark.parametrize(
-    ("strategy", "replicas", "jit", "steps_per_execution"),
+    ("strategy", "replicas", "jit", "steps_per_execution", "sam_rho"),
     [
-        ("mirrored", 2, "plain", 10),
+        ("mirrored", 2, "plain", 10, 0.0),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in [
-                ("cpu", 1, "jit", 10),
-                ("mirrored", 2, "jit", 10),
-                ("mirrored", 4, "jit", 1),
-                ("mirrored", 4, "plain", 10),
-                ("multi_worker", 2, "plain", 1),
-                ("multi_worker", 2, "jit", 10),
+                ("cpu", 1, "jit", 10, 0.0),
+                ("cpu", 1, "jit", 10, 0.2),
+                ("mirrored", 2, "jit", 10, 0.0),
+                ("mirrored", 2, "jit", 10, 0.2),
+                ("mirrored", 4, "jit", 1, 0.0),
+                ("mirrored", 4, "plain", 10, 0.0),
+                ("multi_worker", 2, "plain", 1, 0.0),
+                ("multi_worker", 2, "jit", 10, 0.2),
             ]
         ),
     ],
 )
 def test_same_loss_gamma_v_and_weights(
-    tmp_path, alone, strategy, replicas, jit, steps_per_execution
+    tmp_path, alone, strategy, replicas, jit, steps_per_execution, sam_rho
 ):
-    arguments = (tmp_path / "out.npz", strategy, replicas, jit, steps_per_execution)
+    arguments = (tmp_path / "out.npz", strategy, replicas, jit, steps_per_execution, sam_rho)
     if strategy == "multi_worker":
         workers = [f"localhost:{port}" for port in free_ports(replicas)]
         finish(
@@ -85,6 +94,7 @@ def test_same_loss_gamma_v_and_weights(
         finish(start(*arguments))
     shared = np.load(tmp_path / "out.npz")
     assert shared["logs"].shape == (20 // steps_per_execution, 4)
+    alone = alone(sam_rho)
     expected = alone["logs"][steps_per_execution - 1 :: steps_per_execution]
     np.testing.assert_allclose(shared["logs"], expected, atol=1e-5)
     np.testing.assert_allclose(shared["gammas"], alone["gammas"], atol=1e-5)

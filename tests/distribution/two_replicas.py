@@ -1,6 +1,6 @@
 """Trains methods on one replica and on two, and prints the names of those with equal results.
 
-    python -m tests.distribution.two_replicas METHOD ...
+    python -m tests.distribution.two_replicas METHOD[+sam] ...
 
 Partners and λ are fixed: partners are otherwise drawn within a replica, so that the number of
 replicas would change them. So are dropped features, by a rate of 0.
@@ -39,7 +39,9 @@ def train(name):
     data = tf.data.Dataset.from_tensor_slices(columns).unbatch().batch(BATCH_SIZE, True)
     keras.utils.set_random_seed(0)
     network = keras.Sequential([keras.layers.Input((7,)), keras.layers.Dense(4)])
-    model = methods.build(name, network, 4, 40, **HYPERPARAMETERS.get(name, {}))
+    name, _, sam = name.partition("+")
+    rho = 0.5 if sam else 0.0
+    model = methods.build(name, network, 4, 40, sam_rho=rho, **HYPERPARAMETERS.get(name, {}))
     model.compile(keras.optimizers.SGD(0.3, momentum=0.9))
     losses = model.fit(data, verbose=0, shuffle=False).history["loss"]
     kept = [v for v in model.variables if "seed_generator" not in v.path]

@@ -27,7 +27,8 @@ FLAGS = [
     *("batch_size", "train_steps", "eval_every", "learning_rate", "warmup_steps", "decay_every"),
     *("decay_rate", "momentum", "weight_decay", "label_smoothing", "ema_decay", "image_size"),
     *("seed", "steps_per_execution", "checkpoint_every", "keep_checkpoints", "profile_steps"),
-    *("logit_clip", "gamma_p", "alpha", "burn_in", "worker_timeout", "num_virtual_devices"),
+    *("logit_clip", "gamma_p", "alpha", "burn_in", "sam_rho", "worker_timeout"),
+    "num_virtual_devices",
 ]
 TRAINED = [
     "--learning_rate=1e308",

@@ -276,7 +276,7 @@ def test_a_saved_model_loads_without_its_transition_matrix(name, tmp_path, monke
     "part", [pytest.param(part, marks=pytest.mark.slow if part else []) for part in range(3)]
 )
 def test_two_replicas_train_as_one(part):
-    names = list(methods.METHODS)[part::3]
+    names = [*methods.METHODS, "vanilla+sam", "mentormix+sam"][part::3]
     command = [sys.executable, "-m", "tests.distribution.two_replicas", *names]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.split() == names, done.stderr

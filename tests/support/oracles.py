@@ -62,10 +62,12 @@ class LinearMentorMix:
     The caller passes the random draws: λ before it is adjusted by the weights, and the partners.
     """
 
-    def __init__(self, weights, learning_rate, train_steps, mentor, second_mentor=None):
+    def __init__(
+        self, weights, learning_rate, train_steps, mentor, second_mentor=None, sam_rho=0.0
+    ):
         self.weights = np.array(weights, np.float64)
         self.learning_rate, self.train_steps = learning_rate, train_steps
-        self.mentor, self.second_mentor = mentor, second_mentor
+        self.mentor, self.second_mentor, self.sam_rho = mentor, second_mentor, sam_rho
 
     def weigh(self, images, labels, step):
         v = self.mentor(cross_entropy(labels, images @ self.weights), step / self.train_steps)
@@ -86,7 +88,14 @@ class LinearMentorMix:
         v = np.ones(len(losses))
         if self.second_mentor:
             v = self.second_mentor(losses, step / self.train_steps)
-        residual = np.exp(log_softmax(logits)) - mixed_labels
-        gradient = mixed_images.T @ (v[:, None] * residual) / len(losses)
-        self.weights -= self.learning_rate * gradient
+
+        def gradient(weights):
+            residual = np.exp(log_softmax(mixed_images @ weights)) - mixed_labels
+            return mixed_images.T @ (v[:, None] * residual) / len(losses)
+
+        learned = gradient(self.weights)
+        if self.sam_rho:
+            ascent = self.sam_rho * learned / np.linalg.norm(learned)
+            learned = gradient(self.weights + ascent)
+        self.weights -= self.learning_rate * learned
         return (v * losses).mean()

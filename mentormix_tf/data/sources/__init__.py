@@ -9,7 +9,7 @@ import dataclasses
 import pkgutil
 from collections.abc import Mapping
 
-from mentormix_tf.data import noise
+from mentormix_tf.data import annotators, noise
 from mentormix_tf.data.noise import NoiseKind
 from mentormix_tf.data.sources.base import Source, SourceSplit
 from mentormix_tf.errors import InputError
@@ -110,6 +110,16 @@ _CIFAR10_N = {
     "human_random2": NoiseKind("the second person's label"),
     "human_random3": NoiseKind("the third person's label"),
 }
+_ANNOTATORS = {
+    "annotators_majority": NoiseKind(
+        "of several rows with one path, the label that most have; equals are drawn by seed",
+        lambda given: annotators.majority(given.votes, given.seed),
+    ),
+    "annotators_drawn": NoiseKind(
+        "of several rows with one path, one drawn by seed",
+        lambda given: annotators.drawn(given.votes, given.seed),
+    ),
+}
 _CIFAR100_N = {"human": NoiseKind("one person's label")}
 
 SOURCES = {
@@ -201,6 +211,7 @@ FAMILIES = {
         "your images, listed in a CSV file",
         needs="columns `path` and `label`, optionally `true_label` and `split` (train, validation "
         "or test)",
+        own_noises=_ANNOTATORS,
         default_noise="none",
         argument="PATH",
     ),

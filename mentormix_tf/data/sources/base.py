@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mentormix_tf.data.annotators import Votes
 from mentormix_tf.data.sources import class_names
 
 __all__ = ["UNKNOWN", "Source", "SourceSplit"]
@@ -27,6 +28,8 @@ class SourceSplit:
         true_labels: `[n]`, int64, -1 where unknown. Default: `labels`.
         is_clean: `[n]`, int64, 1 where the label is right, 0 where it is wrong, -1 where unknown.
             Default: the result of comparing `labels` with `true_labels`.
+        votes: n sequences of integers, the labels that several people gave to each example; None
+            if there is one label for each.
     """
 
     ids: Sequence[str]
@@ -34,6 +37,7 @@ class SourceSplit:
     images: Callable[[], Iterator[Any]]
     true_labels: np.ndarray | Any = None  # `Any` stands for None, which __post_init__ replaces
     is_clean: np.ndarray | Any = None
+    votes: Votes | None = None
 
     def __post_init__(self) -> None:
         labels = np.asarray(self.labels, np.int64)
@@ -60,6 +64,7 @@ class SourceSplit:
             images,
             self.true_labels[kept],
             self.is_clean[kept],
+            None if self.votes is None else list(itertools.compress(self.votes, kept)),
         )
 
 

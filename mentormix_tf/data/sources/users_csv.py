@@ -12,28 +12,33 @@ from mentormix_tf.data.sources.users_own import Item, Listing
 from mentormix_tf.data.spreadsheet import Row
 from mentormix_tf.errors import InputError
 
-__all__ = ["COLUMNS", "listing", "load"]
+__all__ = ["ANNOTATORS", "COLUMNS", "listing", "load"]
 
 COLUMNS = ("path", "label", "true_label", "split")  # the last two may be missing
+ANNOTATORS = ("annotators_majority", "annotators_drawn")  # kinds of noise, see `sources`
 
 
 def load(noise: str, noise_level: float | None, data_dir: str, argument: str) -> Source:
     """Loads the images in a CSV file with the columns path, label, [true_label] and [split].
+
+    Several rows with one path are an example each; with a noise of annotators, they are the labels
+    of several people for one example.
 
     Args: see `Entry.load`; argument is the path of the CSV file.
 
     Raises:
         InputError: see `listing` and `users_own.load`.
     """
-    return users_own.load(listing(argument))
+    found = listing(argument)
+    return users_own.load(users_own.merged(found) if noise in ANNOTATORS else found)
 
 
 def listing(argument: str) -> Listing:
     """Reads a CSV file, as spreadsheets write it, too.
 
-    Paths are relative to the file's folder, or absolute. A path may have several rows, such as the
-    labels of several people: each becomes an example. Labels are names or numbers. The text is
-    UTF-8 or UTF-16; commas, semicolons or tabs separate the columns, whose other names are ignored.
+    Paths are relative to the file's folder, or absolute. A path may have several rows. Labels are
+    names or numbers. The text is UTF-8 or UTF-16; commas, semicolons or tabs separate the columns,
+    whose other names are ignored.
 
     Args:
         argument: the path of the CSV file.

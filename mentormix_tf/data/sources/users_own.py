@@ -10,11 +10,21 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from mentormix_tf.data import annotators
 from mentormix_tf.data.sources import cut
 from mentormix_tf.data.sources.base import UNKNOWN, Source, SourceSplit
 from mentormix_tf.errors import InputError
 
-__all__ = ["HASHED_BYTES", "SPLIT_WORDS", "Item", "Listing", "fingerprint", "load", "split_of"]
+__all__ = [
+    "HASHED_BYTES",
+    "SPLIT_WORDS",
+    "Item",
+    "Listing",
+    "fingerprint",
+    "load",
+    "merged",
+    "split_of",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -35,11 +45,13 @@ class Item:
         path: the file.
         label: its class.
         true_label: its true class; -1 if unknown.
+        votes: the classes that several people gave to it; empty if there is one label.
     """
 
     path: pathlib.Path
     label: int
     true_label: int = UNKNOWN
+    votes: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +107,36 @@ def load(listing: Listing) -> Source:
         image_shape=(None, None, 3),
         check_images=True,
     )
+
+
+def merged(listing: Listing) -> Listing:
+    """Makes one item of all items of a file, which are the labels of several people.
+
+    Args:
+        listing: the images, without votes.
+
+    Returns:
+        The images once each, with votes. An item's label is the one that most people gave, and of
+        several such labels the first class.
+
+    Raises:
+        InputError: items of one file have different true labels.
+    """
+    items = {
+        split: [_merged(listing, group) for group in _groups(found)]
+        for split, found in listing.items.items()
+    }
+    return dataclasses.replace(listing, items=items)
+
+
+def _merged(listing: Listing, group: Sequence[Item]) -> Item:
+    votes = tuple(item.label for item in group)
+    known = sorted({item.true_label for item in group} - {UNKNOWN})
+    if len(known) > 1:
+        names = " and ".join(listing.class_names[label] for label in known)
+        raise InputError(f"{group[0].path} has the true labels {names}: leave one.")
+    truth = known[0] if known else UNKNOWN
+    return Item(group[0].path, annotators.most_frequent(votes)[0], truth, votes)
 
 
 def fingerprint(listing: Listing) -> str:
@@ -205,7 +247,9 @@ def _ids(root: pathlib.Path, items: Sequence[Item]) -> list[str]:
 def _split(items: Sequence[Item], ids: Sequence[str], true_labels: Sequence[int]) -> SourceSplit:
     paths = [item.path for item in items]
     labels = np.array([item.label for item in items], np.int64)
-    return SourceSplit(ids, labels, _reader(paths), np.array(true_labels, np.int64))
+    truth = np.array(true_labels, np.int64)
+    votes = [item.votes for item in items] if items[0].votes else None
+    return SourceSplit(ids, labels, _reader(paths), truth, votes=votes)
 
 
 def _reader(paths: Sequence[pathlib.Path]) -> Callable[[], Iterator[bytes]]:

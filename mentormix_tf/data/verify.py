@@ -226,7 +226,7 @@ def _count_readable(stored: tf.data.Dataset) -> int:
     return int(stored.ignore_errors().reduce(np.int64(0), lambda count, _: count + 1))
 
 
-def _in_range(values: np.ndarray, lowest: int, end: int) -> np.ndarray:
+def _in_range(values: np.ndarray, lowest: int, end: int | np.ndarray) -> np.ndarray:
     return (values >= lowest) & (values < end)
 
 

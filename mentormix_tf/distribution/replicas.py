@@ -97,11 +97,11 @@ def _is_shared_out_evenly(values):
     return count() == 1 or (values.shape[0] is not None and not tf.executing_eagerly())
 
 
-def sum_gradients(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> list[Any]:
+def sum_gradients(gradients: Sequence[Any]) -> list[Any]:
     """Sums gradients over the replicas.
 
     Args:
-        gradients: this replica's part of each gradient.
+        gradients: this replica's part of each gradient, a tensor or `tf.IndexedSlices`.
 
     Returns:
         The gradient of the global batch, the same on every replica.

@@ -14,7 +14,7 @@ ELSEWHERE = {
     "evaluate.py predict.py export.py": "serving/test_commands.py",
     "config/*": "config/test_codec.py",
     "audit.py": "auditing/test_audit_command.py",
-    "auditing/findings.py auditing/survey.py auditing/judgment.py": "auditing/test_subjects.py",
+    "auditing/findings.py inference/survey.py auditing/judgment.py": "auditing/test_subjects.py",
     "auditing/gallery.py auditing/result.py": "auditing/test_audit_command.py",
     "backend.py cli.py __main__.py doctor.py teach.py version.py": "test_package.py",
     "train_mentor.py mentors/curriculum.py": "mentors/test_mentor_run.py",

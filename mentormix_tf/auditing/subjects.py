@@ -9,15 +9,15 @@ from typing import Literal, get_args
 import keras
 import numpy as np
 
-from mentormix_tf.auditing import features as feature_models
 from mentormix_tf.auditing import gallery, judgment
 from mentormix_tf.auditing.result import Audit
-from mentormix_tf.auditing.survey import survey
 from mentormix_tf.data import augment, pipeline, splits
 from mentormix_tf.data import examples as stored_examples
 from mentormix_tf.data.prepared import NoisySplits
 from mentormix_tf.data.writer import labels_sha256
 from mentormix_tf.errors import InputError
+from mentormix_tf.inference import features as feature_models
+from mentormix_tf.inference.survey import survey
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.networks import trained_layers
 from mentormix_tf.runs import examples, layout, saved_run
@@ -77,7 +77,7 @@ def audit(
     found = None
     if statistics is None or layer is not None:
         batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
-        found = survey(network, batches, len(images), layer)
+        found = survey(network, batches, len(images), [layer] if layer else ())
     num_classes = found.probabilities.shape[1] if found is not None else model.num_classes
     _check_labels(labels, num_classes)
     names = [str(i) for i in range(num_classes)] if class_names is None else list(class_names)
@@ -121,7 +121,7 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
     if run.has_backbone and features in ("auto", "penultimate"):
         found = _of_cached_features(run, data, weights)
     elif statistics is None or features not in ("auto", "none"):
-        network = saved_run.load_network(run, weights).network
+        network = saved_run.load_network(run, weights, own_softmax=True).network
         batches = pipeline.eval_batches(
             data,
             "train",
@@ -131,7 +131,9 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
             columns=("image", "label"),
         )
         layer = _layer(features, network, statistics is not None)
-        found = survey(network, (batch["image"] for batch in batches), count, layer)
+        found = survey(
+            network, (batch["image"] for batch in batches), count, [layer] if layer else ()
+        )
     return judgment.judge(
         data.class_names,
         ids,
@@ -149,14 +151,15 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
 
 def _of_cached_features(run, data, weights):
     """The survey of a run whose head was trained alone: its features are there already."""
-    backbone, head = trained_layers.cut(saved_run.load_network(run, weights).network)
+    network = saved_run.load_network(run, weights, own_softmax=True).network
+    backbone, head = trained_layers.cut(network)
     training = run.config.training
     augmentation = augment.get(run.model["augmentation"], data.image_shape)
     data = with_features(data, training, backbone, augmentation, names=["train"])
     assert data.features is not None
     rows = data.features["train"][:, 0]
     batches = (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
-    return dataclasses.replace(survey(head, batches, len(rows)), features=rows)
+    return dataclasses.replace(survey(head, batches, len(rows)), features=[rows])
 
 
 def split_of(run: SavedRun) -> NoisySplits:

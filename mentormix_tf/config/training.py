@@ -49,6 +49,11 @@ class TrainingConfig:
         jit_compile: whether to compile the step with XLA; auto compiles on GPUs. On TPUs, the step
             is always compiled.
         precision: float32, or bfloat16 for the network's arithmetic; its weights stay float32.
+        inference: how the trained network names classes: softmax, or rog for robust Gaussians of
+            its features, fitted to the training set when all steps are done (Lee et al. 2019).
+        rog_layers: the features that rog looks at: convolution, the last feature maps, which have
+            learned less of the wrong labels than what follows; penultimate, the input of the last
+            layer; or both, separated by a comma.
         audit: whether to record statistics of each training example, by which the audit command
             finds wrong labels.
     """
@@ -77,6 +82,8 @@ class TrainingConfig:
     steps_per_execution: int = 1
     jit_compile: Literal["auto", "true", "false"] = "auto"
     precision: str = "float32"
+    inference: Literal["softmax", "rog"] = "softmax"
+    rog_layers: tuple[Literal["convolution", "penultimate"], ...] = ("convolution",)
     audit: bool = False
 
     def __post_init__(self) -> None:
@@ -141,6 +148,10 @@ class TrainingConfig:
             raise InputError(f"decay_rate={self.decay_rate} must lie in (0, 1].")
         if not 0.0 <= self.weight_decay < float("inf"):
             raise InputError(f"weight_decay={self.weight_decay} must be a number of at least 0.")
+        if not self.rog_layers or len(set(self.rog_layers)) < len(self.rog_layers):
+            raise InputError(
+                f"rog_layers={','.join(self.rog_layers)} must be one or two different layers."
+            )
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed={self.seed} must lie in [0, 2**31).")
 

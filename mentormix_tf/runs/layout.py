@@ -19,6 +19,7 @@ __all__ = [
     "MODEL",
     "NETWORK",
     "RESULT",
+    "ROG",
     "TENSORBOARD",
 ]
 
@@ -28,6 +29,7 @@ NETWORK = "network.json"  # the layers of a network that came from a file
 BACKBONE = "backbone.npz"  # weights of the layers before a head that trained alone
 METRICS = "metrics.csv"  # a row for each evaluation
 RESULT = "result.json"  # written when all steps are done
+ROG = "rog.npz"  # heads on features, with --inference=rog
 CONFUSION_MATRIX = "confusion_matrix.csv"
 CONFUSION_PICTURE = "confusion_matrix.png"
 EXAMPLES = "examples.npz"  # statistics of each training example, with --audit

@@ -25,6 +25,7 @@ AT_THE_END = (
     layout.CONFUSION_MATRIX,
     layout.CONFUSION_PICTURE,
     layout.EXAMPLES,
+    layout.ROG,
 )
 WRITTEN = (layout.METRICS, *AT_THE_END, layout.CHECKPOINTS, layout.TENSORBOARD)
 # Flags that may change when a run resumes: where the data is, how steps run, how many there are.
@@ -191,17 +192,23 @@ class RunFolder:
         """
         files.write_csv(self.path / layout.METRICS, rows, line_end="\r\n")
 
-    def write_result(self, rows: Sequence[Mapping[str, Any]], **facts: Any) -> dict[str, Any]:
+    def write_result(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        end: Mapping[str, Any] | None = None,
+        **facts: Any,
+    ) -> dict[str, Any]:
         """Writes result.json when the run is done.
 
         Args:
             rows: all evaluations.
+            end: see `result.summarize`.
             **facts: further entries.
 
         Returns:
             The contents of result.json.
         """
-        summary = result.summarize(self.config, rows, facts)
+        summary = result.summarize(self.config, rows, facts, end)
         files.write(self.path / layout.RESULT, json.dumps(summary, indent=2) + "\n")
         return summary
 

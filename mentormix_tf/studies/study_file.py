@@ -21,7 +21,10 @@ from mentormix_tf.studies.settings import Settings
 __all__ = ["KEYS", "TRAINING_SETTINGS", "TUNE_KEYS", "Point", "Study", "StudyRun", "Trials", "read"]
 
 # Flags of training that a method can have for itself, instead of the study's.
-TRAINING_SETTINGS = ("learning_rate", "weight_decay", "label_smoothing", "ema_decay")
+TRAINING_SETTINGS = (
+    *("learning_rate", "weight_decay", "label_smoothing", "ema_decay"),
+    *("inference", "rog_layers"),
+)
 KEYS = ("title", "training", "data", "methods", "seeds", "tune")
 _MOST_RUNS = 10_000
 _LONGEST_NAME = 200  # bytes; file systems take 255

@@ -16,11 +16,12 @@ from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import augment, examples, pipeline, splits
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
+from mentormix_tf.inference import rog as rog_heads
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.networks import trained_layers
 from mentormix_tf.runs import contents, layout
 from mentormix_tf.runs.run_folder import RunFolder
-from mentormix_tf.training import cached_features
+from mentormix_tf.training import cached_features, rog
 from mentormix_tf.training.checkpoints import Checkpoints
 from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.loop import Loop, Progress
@@ -176,6 +177,7 @@ class Setup:
         self._columns += ["example_weight"] if data.weights is not None else []
         with strategy.scope():
             self.network = trained = build_network(config, self.image_shape, len(data.class_names))
+            self._check_inference()
             self.backbone = None
             if training.uses_cached_features:
                 self.backbone, trained = trained_layers.cut(self.network)
@@ -189,6 +191,13 @@ class Setup:
             self.model = build_model(config, trained, data.num_examples("train"))
         spec = pipeline.batch_spec(training.batch_size, self.shown["image_shape"], self._columns)
         self.model.build_for(spec)
+
+    def _check_inference(self):
+        training, data = self.config.training, self.data
+        if training.inference == "rog":
+            labels = examples.columns(data, "train", ["label"])["label"]
+            labels = labels if data.kept is None else labels[data.kept]
+            rog_heads.check(self.network, training.rog_layers, labels, data.class_names)
 
     def _identity(self):
         """What must be the same on all workers, whatever their files are called."""
@@ -268,8 +277,10 @@ def _train(setup, output, folder):
         profile = Profile(profiled, folder.path / layout.TENSORBOARD)
         every = output.checkpoint_every or min(training.eval_every, training.train_steps)
         Loop(model, training, progress, report.add, checkpoints, every, profile).run(batches)
+        is_rog = training.inference == "rog" and is_chief
         return report.finish(
-            images_per_second=progress.speed(training.batch_size)["images_per_second"]
+            rog.finish(folder.path, data) if is_rog else None,
+            images_per_second=progress.speed(training.batch_size)["images_per_second"],
         )
 
 

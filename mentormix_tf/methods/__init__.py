@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mentormix_tf.methods.base import NoisyLabelModel
     from mentormix_tf.methods.bootstrap import Bootstrap
+    from mentormix_tf.methods.co_teaching import CoTeaching
     from mentormix_tf.methods.data_parameters import DataParameters
     from mentormix_tf.methods.dropout import FeatureDropout
     from mentormix_tf.methods.dynamic_bootstrap import DynamicBootstrap
@@ -45,12 +46,14 @@ METHODS: dict[str, str] = {
     "dynamic_bootstrap": "dynamic_bootstrap.DynamicBootstrap",
     "data_parameters": "data_parameters.DataParameters",
     "o2u": "o2u.O2UNet",
+    "co_teaching": "co_teaching.CoTeaching",
 }
 
 __all__ = [
     "GCE",
     "METHODS",
     "Bootstrap",
+    "CoTeaching",
     "DataParameters",
     "DynamicBootstrap",
     "FeatureDropout",

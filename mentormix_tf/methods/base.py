@@ -194,15 +194,19 @@ class NoisyLabelModel(CheckedModel):
         """
         return schedule
 
+    def trained_networks(self) -> list[keras.Model]:
+        """Lists the networks that are trained. By default, `network` alone."""
+        return [self.network]
+
     # Building blocks for hooks, which also record values in `watch`.
 
     def squared_kernels(self) -> tf.Tensor:
-        """Computes Σ W² over the kernels of the network's convolutions and dense layers.
+        """Computes Σ W² over the kernels of the networks' convolutions and dense layers.
 
         Returns:
             Scalar, float32.
         """
-        kernels = keras_internals.kernels(self.network)
+        kernels = [w for each in self.trained_networks() for w in keras_internals.kernels(each)]
         return tf.add_n([tf.reduce_sum(tf.square(tf.cast(w, tf.float32))) for w in kernels])
 
     def progress(self) -> tf.Tensor:
@@ -378,9 +382,10 @@ class NoisyLabelModel(CheckedModel):
 
     def _statistics(self):
         """Variables that a pass updates in trainable layers: BatchNorm's moving statistics."""
-        layers = keras_internals.flatten_layers(self.network)
+        networks = self.trained_networks()
+        layers = [layer for each in networks for layer in keras_internals.flatten_layers(each)]
         frozen = {id(v) for layer in layers if not layer.trainable for v in layer.variables}
-        variables = self.network.non_trainable_variables
+        variables = [v for each in networks for v in each.non_trainable_variables]
         return [v for v in variables if id(v) not in frozen and "float" in v.dtype]
 
     def _counter(self, name):

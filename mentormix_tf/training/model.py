@@ -8,6 +8,7 @@ import tensorflow as tf
 from mentormix_tf import methods, networks
 from mentormix_tf.config import RunConfig
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.methods.co_teaching import CoTeaching
 from mentormix_tf.networks import trained_layers
 from mentormix_tf.training import recipe
 
@@ -68,6 +69,10 @@ def build_model(config: RunConfig, network: keras.Model, num_examples: int) -> N
         audit_examples=num_examples if training.audit else 0,
         **config.hyperparameters,
     )
+    if isinstance(model, CoTeaching) and (
+        training.pretrained or networks.keeps_layers(training.network)
+    ):
+        model.start_peer_from_network()
     schedule = model.shape_schedule(
         recipe.learning_rate(training), training.learning_rate, training.train_steps
     )

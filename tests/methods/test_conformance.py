@@ -43,6 +43,7 @@ OTHER_HYPERPARAMETERS = {
         temperatures="both", temperature_learning_rate=0.3, temperature_decay=0.01
     ),
     "o2u": dict(burn_in=0.2, cycling=0.5, cycles=3, drop_rate=0.1),
+    "co_teaching": dict(forget_rate=0.2, forget_ramp=0.5),
 }
 
 BAD_HYPERPARAMETERS = [
@@ -73,6 +74,9 @@ BAD_HYPERPARAMETERS = [
     ("o2u", "cycling", 0.9),
     ("o2u", "cycles", 0),
     ("o2u", "drop_rate", 1.0),
+    ("co_teaching", "forget_rate", 1.0),
+    ("co_teaching", "forget_rate", float("nan")),
+    ("co_teaching", "forget_ramp", -0.1),
 ]
 
 

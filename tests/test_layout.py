@@ -40,9 +40,11 @@ ELSEWHERE = {
     "studies/figures.py studies/published.py studies/results.py": "studies/test_report.py",
     "studies/yaml_file.py": "studies/test_study_file.py",
     "training/aot.py": "training/test_tpu_compiler.py",
+    "training/surveys.py": "auditing/test_subjects.py training/test_rog.py",
     "training/model.py": "training/test_run.py training/test_tpu_compiler.py",
     "training/checkpoints.py training/loop.py": "training/test_resume.py",
-    "training/comparison.py": "test_train.py",
+    "rounds/comparison.py": "test_train.py",
+    "rounds/rounds_folder.py": "rounds/test_run.py",
     "training/evaluation.py training/report.py training/tensorboard.py": "training/test_run.py",
 }
 # Tests of a whole room, or of no module.

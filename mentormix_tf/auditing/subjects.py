@@ -1,6 +1,5 @@
 """What can be audited: a run of the train command, or any Keras model with its training set."""
 
-import dataclasses
 import os
 import re
 from collections.abc import Sequence
@@ -11,18 +10,17 @@ import numpy as np
 
 from mentormix_tf.auditing import gallery, judgment
 from mentormix_tf.auditing.result import Audit
-from mentormix_tf.data import augment, pipeline, splits
 from mentormix_tf.data import examples as stored_examples
+from mentormix_tf.data import splits
 from mentormix_tf.data.prepared import NoisySplits
 from mentormix_tf.data.writer import labels_sha256
 from mentormix_tf.errors import InputError
 from mentormix_tf.inference import features as feature_models
 from mentormix_tf.inference.survey import survey
 from mentormix_tf.methods.base import NoisyLabelModel
-from mentormix_tf.networks import trained_layers
 from mentormix_tf.runs import examples, layout, saved_run
 from mentormix_tf.runs.saved_run import SavedRun
-from mentormix_tf.training.cached_features import with_features
+from mentormix_tf.training import surveys
 
 __all__ = ["Features", "audit", "of_run", "split_of"]
 
@@ -119,21 +117,11 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
     ids, given = [each.decode() for each in stored["id"]], stored["label"].astype(np.int64)
     found = None
     if run.has_backbone and features in ("auto", "penultimate"):
-        found = _of_cached_features(run, data, weights)
+        found = surveys.of_run(run, data, ["penultimate"], weights)
     elif statistics is None or features not in ("auto", "none"):
         network = saved_run.load_network(run, weights, own_softmax=True).network
-        batches = pipeline.eval_batches(
-            data,
-            "train",
-            _BATCH,
-            run.augmentation,
-            run.image_shape,
-            columns=("image", "label"),
-        )
         layer = _layer(features, network, statistics is not None)
-        found = survey(
-            network, (batch["image"] for batch in batches), count, [layer] if layer else ()
-        )
+        found = surveys.of_run(run, data, [layer] if layer else (), weights)
     return judgment.judge(
         data.class_names,
         ids,
@@ -147,19 +135,6 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
         subject={"dataset": data.manifest["dataset"], "model_dir": str(run.path)},
         folder=run.path / layout.AUDIT,
     )
-
-
-def _of_cached_features(run, data, weights):
-    """The survey of a run whose head was trained alone: its features are there already."""
-    network = saved_run.load_network(run, weights, own_softmax=True).network
-    backbone, head = trained_layers.cut(network)
-    training = run.config.training
-    augmentation = augment.get(run.model["augmentation"], data.image_shape)
-    data = with_features(data, training, backbone, augmentation, names=["train"])
-    assert data.features is not None
-    rows = data.features["train"][:, 0]
-    batches = (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
-    return dataclasses.replace(survey(head, batches, len(rows)), features=[rows])
 
 
 def split_of(run: SavedRun) -> NoisySplits:

@@ -13,16 +13,15 @@ covariance is shrunk (Ledoit and Wolf, 2004).
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from mentormix_tf.errors import InputError
 from mentormix_tf.inference import features, robust_gaussian
 from mentormix_tf.inference.features import FeatureLayer
-from mentormix_tf.inference.survey import survey
+from mentormix_tf.inference.survey import Survey
 
 __all__ = ["Head", "check", "fit", "of_gaussian", "with_heads"]
 
@@ -68,7 +67,7 @@ def check(
     if counts.min() < 2:
         raise InputError(
             f"inference=rog needs at least two training examples of each class, but "
-            f"{class_names[counts.argmin()]} has {counts.min()}: add some, or leave out "
+            f"{class_names[int(counts.argmin())]} has {counts.min()}: add some, or leave out "
             "--inference=rog."
         )
 
@@ -80,18 +79,16 @@ _LAYERS: dict[FeatureLayer, str] = {
 
 
 def fit(
-    network: keras.Model,
-    batches: Iterable[tf.Tensor | np.ndarray],
+    survey: Survey,
     labels: np.ndarray,
     layers: Sequence[FeatureLayer],
     kept: np.ndarray | None = None,
     seed: int = 0,
 ) -> list[Head]:
-    """Fits robust Gaussians to the features of a training set, in one pass over it.
+    """Fits robust Gaussians to the features of a training set.
 
     Args:
-        network: the trained network, from images to logits.
-        batches: batches of images `[batch, height, width, channels]`, not augmented.
+        survey: of the training set, not augmented, with the features of `layers`.
         labels: `[examples]`, integers, the label of each, of which some are wrong.
         layers: which features.
         kept: `[examples]`, bool, which of them to use; None for all.
@@ -99,16 +96,12 @@ def fit(
 
     Returns:
         A head for each layer.
-
-    Raises:
-        InputError: the network has no such features, or its output is NaN or infinite.
     """
-    found = survey(network, batches, len(labels), layers)
     used = np.ones(len(labels), bool) if kept is None else kept
-    num_classes = found.probabilities.shape[1]
+    num_classes = survey.probabilities.shape[1]
     return [
         of_gaussian(layer, robust_gaussian.fit(z[used], labels[used], num_classes, seed=seed))
-        for layer, z in zip(layers, found.features, strict=True)
+        for layer, z in zip(layers, survey.features, strict=True)
     ]
 
 
@@ -141,7 +134,8 @@ def with_heads(network: keras.Model, heads: Sequence[Head]) -> keras.Model:
     Raises:
         InputError: the network has no such features.
     """
-    *found, _ = features.model(network, *(head.layer for head in heads)).outputs
+    layers: list[FeatureLayer] = [head.layer for head in heads]
+    *found, _ = features.model(network, *layers).outputs
     logits = []
     for head, tensor in zip(heads, found, strict=True):
         dense = keras.layers.Dense(len(head.bias), dtype="float32", name=f"rog_{head.layer}")
@@ -151,5 +145,5 @@ def with_heads(network: keras.Model, heads: Sequence[Head]) -> keras.Model:
         return keras.Model(network.inputs, logits[0], name=network.name)
     ops = keras.ops
     stacked = ops.stack([ops.log_softmax(each) for each in logits], axis=0)
-    mean = ops.logsumexp(stacked, axis=0) - math.log(len(heads))
+    mean = ops.subtract(ops.logsumexp(stacked, axis=0), math.log(len(heads)))
     return keras.Model(network.inputs, mean, name=network.name)

@@ -20,6 +20,7 @@ __all__ = [
     "NETWORK",
     "RESULT",
     "ROG",
+    "ROUNDS",
     "TENSORBOARD",
 ]
 
@@ -36,6 +37,8 @@ EXAMPLES = "examples.npz"  # statistics of each training example, with --audit
 CHECKPOINTS = "checkpoints"
 BEST = "best"  # in CHECKPOINTS: the highest accuracy on the noisy validation split
 TENSORBOARD = "tensorboard"
+
+ROUNDS = "rounds"  # the runs before this one, with --rounds
 
 # Added by other commands.
 EVALUATIONS = "evaluation"  # a folder for each, with a confusion matrix and this file:

@@ -67,7 +67,8 @@ class RunFolder:
                 "resume with --resume=auto."
             )
         for name in held if layout.FLAGS not in held else ():
-            if name in WRITTEN:
+            of_rounds = name == layout.ROUNDS and self.config.training.rounds == "none"
+            if name in WRITTEN or of_rounds:
                 raise InputError(
                     f"model_dir={self.path} holds another run's {name}: name a new folder, or move "
                     "that one away."

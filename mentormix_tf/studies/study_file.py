@@ -24,6 +24,7 @@ __all__ = ["KEYS", "TRAINING_SETTINGS", "TUNE_KEYS", "Point", "Study", "StudyRun
 TRAINING_SETTINGS = (
     *("learning_rate", "weight_decay", "label_smoothing", "ema_decay"),
     *("inference", "rog_layers"),
+    *("rounds", "incv_iterations", "incv_steps", "incv_noise"),
 )
 KEYS = ("title", "training", "data", "methods", "seeds", "tune")
 _MOST_RUNS = 10_000

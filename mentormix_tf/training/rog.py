@@ -6,18 +6,18 @@ from typing import Any
 
 from etils import epath
 
-from mentormix_tf.data import examples, pipeline
+from mentormix_tf.data import examples
 from mentormix_tf.data.prepared import NoisySplits
 from mentormix_tf.inference import rog
 from mentormix_tf.methods.vanilla import Vanilla
 from mentormix_tf.metrics.predictions import Predictions
 from mentormix_tf.runs import checkpoint_files, layout, rog_file, saved_run
+from mentormix_tf.training import surveys
 from mentormix_tf.training.evaluation import Evaluation
 
 __all__ = ["finish"]
 
 _log = logging.getLogger(__name__)
-_BATCH = 100  # images
 
 
 def finish(path: epath.Path, data: NoisySplits) -> tuple[dict[str, Any], Predictions]:
@@ -43,12 +43,8 @@ def finish(path: epath.Path, data: NoisySplits) -> tuple[dict[str, Any], Predict
     labels = examples.columns(data, "train", ["label"])["label"]
     heads = {}
     for weights in _weights(run):
-        network = saved_run.load_network(run, weights, own_softmax=True).network
-        batches = pipeline.eval_batches(data, "train", _BATCH, columns=("image", "label"), **shown)
-        images = (batch["image"] for batch in batches)
-        heads[weights] = rog.fit(
-            network, images, labels, training.rog_layers, data.kept, training.seed
-        )
+        found = surveys.of_run(run, data, training.rog_layers, weights)
+        heads[weights] = rog.fit(found, labels, training.rog_layers, data.kept, training.seed)
     rog_file.write(path / layout.ROG, heads)
 
     def evaluation(weights):

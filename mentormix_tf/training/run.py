@@ -5,7 +5,8 @@ import dataclasses
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -43,7 +44,11 @@ LOST_WORKER = (
 
 
 def run(
-    config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strategy | None = None
+    config: RunConfig,
+    output: OutputConfig,
+    strategy: tf.distribute.Strategy | None = None,
+    selected: str = "",
+    facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any] | None:
     """Trains as a config says: from the start, or from the last checkpoint in the run's folder.
 
@@ -54,6 +59,9 @@ def run(
         output: where results go: its model_dir gets flags.txt, metrics.csv, result.json,
             checkpoints/, tensorboard/ and more.
         strategy: the devices to train on; None for TensorFlow's default, one device.
+        selected: the examples file that earlier rounds made of that of the config; "" without
+            rounds, which are not trained here, see `rounds.run.run`.
+        facts: what result.json says of these rounds.
 
     Returns:
         The contents of result.json, which a finished run already has; None in a worker that did not
@@ -74,7 +82,11 @@ def run(
             raise _not_shared(folder.path)
         if folder.result():
             return contents.result(folder.path / layout.RESULT)
-        result = _train(Setup(config, strategy), output, folder)
+        if config.training.rounds != "none" and not selected:
+            raise InputError(
+                f"rounds={config.training.rounds} come before the run: call rounds.run.run instead."
+            )
+        result = _train(Setup(config, strategy, selected), output, folder, facts)
         strategies.wait_for_all(strategy)
     return result
 
@@ -141,6 +153,7 @@ class Setup:
     Args:
         config: the run, resolved.
         strategy: the devices to train on.
+        selected: see `run`.
 
     Attributes:
         config, strategy: as above.
@@ -162,10 +175,11 @@ class Setup:
     model: NoisyLabelModel
     shown: dict[str, Any]
 
-    def __init__(self, config: RunConfig, strategy: tf.distribute.Strategy):
+    def __init__(self, config: RunConfig, strategy: tf.distribute.Strategy, selected: str = ""):
         self.config, self.strategy = config, strategy
         training = config.training
-        self.data = data = _prepare(config.data, training, strategy)
+        chosen = {"examples_file": selected} if selected else {}
+        self.data = data = _prepare(dataclasses.replace(config.data, **chosen), training, strategy)
         strategies.check_same(strategy, self._identity())
         self.image_shape = augment.shown_shape(data.image_shape, training.image_size)
         augmentation = augment.get(training.augmentation, data.image_shape)
@@ -248,7 +262,7 @@ def _prepare(config, training, strategy):
     return data
 
 
-def _train(setup, output, folder):
+def _train(setup, output, folder, facts):
     training, is_chief = setup.config.training, strategies.is_chief(setup.strategy)
     model, data = setup.model, setup.data
     with folder.held() if is_chief else contextlib.nullcontext():
@@ -281,6 +295,7 @@ def _train(setup, output, folder):
         return report.finish(
             rog.finish(folder.path, data) if is_rog else None,
             images_per_second=progress.speed(training.batch_size)["images_per_second"],
+            **facts,
         )
 
 

@@ -10,6 +10,7 @@ from keras import layers
 from mentormix_tf import InputError
 from mentormix_tf.inference import features, robust_gaussian, rog
 from mentormix_tf.inference.rog import Head
+from mentormix_tf.inference.survey import survey
 
 CLASSES = 3
 
@@ -53,7 +54,7 @@ def test_a_head_has_the_probabilities_of_the_gaussians(shift):
 )
 def test_the_network_has_the_mean_probabilities_of_its_layers(network, images, chosen):
     batches = (images[start : start + 20] for start in range(0, 90, 20))
-    heads = rog.fit(network, batches, LABELS, chosen)
+    heads = rog.fit(survey(network, batches, 90, chosen), LABELS, chosen)
     found = rog.with_heads(network, heads)
     *z, _ = features.model(network, *chosen)(images)
     gaussians = [robust_gaussian.fit(each.numpy(), LABELS, CLASSES) for each in z]
@@ -65,7 +66,8 @@ def test_the_network_has_the_mean_probabilities_of_its_layers(network, images, c
 
 
 def test_the_network_can_be_saved_and_shares_its_weights(network, images, tmp_path):
-    heads = rog.fit(network, [images], LABELS, ["convolution", "penultimate"])
+    chosen = ["convolution", "penultimate"]
+    heads = rog.fit(survey(network, [images], 90, chosen), LABELS, chosen)
     found = rog.with_heads(network, heads)
     found.save(tmp_path / "network.keras")
     loaded = keras.models.load_model(tmp_path / "network.keras")
@@ -79,8 +81,10 @@ def test_the_network_can_be_saved_and_shares_its_weights(network, images, tmp_pa
 def test_examples_that_are_left_out_do_not_count(network, images):
     kept = np.arange(90) < 60
     spoiled = np.where(kept[:, None, None, None], images, 50.0).astype(np.float32)
-    [head] = rog.fit(network, [spoiled], LABELS, ["convolution"], kept)
-    [expected] = rog.fit(network, [images[:60]], LABELS[:60], ["convolution"])
+    found = survey(network, [spoiled], 90, ["convolution"])
+    [head] = rog.fit(found, LABELS, ["convolution"], kept)
+    found = survey(network, [images[:60]], 60, ["convolution"])
+    [expected] = rog.fit(found, LABELS[:60], ["convolution"])
     np.testing.assert_allclose(head.kernel, expected.kernel, rtol=1e-4)
 
 

@@ -11,6 +11,7 @@ from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import pipeline, splits
 from mentormix_tf.inference import rog as heads
+from mentormix_tf.inference.survey import survey
 from mentormix_tf.runs import saved_run
 from mentormix_tf.serving import evaluation, saved_model
 from mentormix_tf.training import rog
@@ -66,7 +67,8 @@ def test_each_kind_of_weights_has_heads_on_its_own_features(finished):
     labels = np.concatenate([batch["label"] for batch in batches])[:count]
     for weights in ("last", "averaged", "best"):
         own = saved_run.load_network(saved, weights, own_softmax=True).network
-        expected = heads.fit(own, (batch["image"] for batch in batches), labels, LAYERS)
+        found = survey(own, (batch["image"] for batch in batches), count, LAYERS)
+        expected = heads.fit(found, labels, LAYERS)
         network = saved_run.load_network(saved, weights).network
         for head in expected:
             kernel, bias = network.get_layer(f"rog_{head.layer}").get_weights()

@@ -51,7 +51,8 @@ def run(
         if strategies.all_agree(strategy, folder.result() is not None) and folder.result():
             return training_run.run(config, output, strategy)
         examples_file, facts = _selected(config, output, strategy, folder)
-    return training_run.run(config, output, strategy, str(examples_file), facts)
+    with _quiet_tensorflow():
+        return training_run.run(config, output, strategy, str(examples_file), facts)
 
 
 def _selected(config, output, strategy, folder):

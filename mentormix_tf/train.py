@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(given: Given) -> None:
     # Imported here because TensorFlow takes seconds to import, and --help does not need it.
     from mentormix_tf.distribution import strategies
-    from mentormix_tf.training import comparison
+    from mentormix_tf.rounds import comparison
 
     instead = given.config(InsteadConfig)
     if instead.print_config:

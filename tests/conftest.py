@@ -12,7 +12,6 @@ from tests.support.written_run import write_run
 
 TESTS = pathlib.Path(__file__).parent
 LONG = (  # folders and files that train, build large networks, write many splits or draw
-    "auditing/test_features.py",
     "auditing/test_subjects.py",
     "data/sources",
     "data/test_corrections.py",
@@ -30,6 +29,7 @@ LONG = (  # folders and files that train, build large networks, write many split
     "data/test_splits.py",
     "distribution",
     "fuzz",
+    "inference/test_features.py",
     "methods/test_base.py",
     "methods/test_conformance.py",
     "methods/test_example_statistics.py",
@@ -37,6 +37,7 @@ LONG = (  # folders and files that train, build large networks, write many split
     "methods/test_mentormix.py",
     "methods/test_network_checks.py",
     "networks",
+    "rounds/test_run.py",
     "runs",
     "serving",
     "studies/test_report.py",

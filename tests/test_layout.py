@@ -14,7 +14,7 @@ ELSEWHERE = {
     "evaluate.py predict.py export.py": "serving/test_commands.py",
     "config/*": "config/test_codec.py",
     "audit.py": "auditing/test_audit_command.py",
-    "auditing/findings.py auditing/survey.py auditing/judgment.py": "auditing/test_subjects.py",
+    "auditing/findings.py inference/survey.py auditing/judgment.py": "auditing/test_subjects.py",
     "auditing/gallery.py auditing/result.py": "auditing/test_audit_command.py",
     "backend.py cli.py __main__.py doctor.py teach.py version.py": "test_package.py",
     "train_mentor.py mentors/curriculum.py": "mentors/test_mentor_run.py",
@@ -41,9 +41,11 @@ ELSEWHERE = {
     "studies/figures.py studies/published.py studies/results.py": "studies/test_report.py",
     "studies/yaml_file.py": "studies/test_study_file.py",
     "training/aot.py": "training/test_tpu_compiler.py",
+    "training/surveys.py": "auditing/test_subjects.py training/test_rog.py",
     "training/model.py": "training/test_run.py training/test_tpu_compiler.py",
     "training/checkpoints.py training/loop.py": "training/test_resume.py",
-    "training/comparison.py": "test_train.py",
+    "rounds/comparison.py": "test_train.py",
+    "rounds/rounds_folder.py": "rounds/test_run.py",
     "training/evaluation.py training/report.py training/tensorboard.py": "training/test_run.py",
 }
 # Tests of a whole room, or of no module.

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from mentormix_tf.auditing import noise_rate, robust_gaussian, scores
+from mentormix_tf.auditing import noise_rate, scores
 from mentormix_tf.auditing.result import Audit
-from mentormix_tf.auditing.survey import Survey
+from mentormix_tf.inference import robust_gaussian
+from mentormix_tf.inference.survey import Survey
 
 __all__ = ["judge"]
 
@@ -33,7 +34,7 @@ def judge(
         given: `[n]`, int64, the given labels.
         split_sha256: that of the split.
         statistics: from `ExampleStatistics.read`.
-        survey: what the trained network says of the examples.
+        survey: what the trained network says of the examples, with features of one layer or none.
         files: path of each image; "" where it has none.
         notes: what the user should know.
         **more: other fields of `Audit`.
@@ -67,7 +68,7 @@ def judge(
         noise_rate=rate,
         split_sha256=split_sha256,
         notes=notes,
-        features=None if survey is None else survey.features,
+        features=None if survey is None else next(iter(survey.features), None),
         **more,
     )
 
@@ -85,9 +86,9 @@ def _evidence(given, num_classes, statistics, survey):
             belief = survey.probabilities
         else:  # the trained network may have memorized the labels that it was trained on
             belief = np.where(belief.any(axis=1, keepdims=True), belief, survey.probabilities)
-        if survey.features is not None:
-            gaussian = robust_gaussian.fit(survey.features, given, num_classes)
-            distances = gaussian.squared_distances(survey.features)
+        for features in survey.features:
+            gaussian = robust_gaussian.fit(features, given, num_classes)
+            distances = gaussian.squared_distances(features)
             found["feature_score"] = scores.of_features(distances, given)
             shares = scores.class_shares(distances, given)
             belief = (belief + shares) / 2.0

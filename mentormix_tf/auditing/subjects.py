@@ -9,20 +9,19 @@ from typing import Literal, get_args
 import keras
 import numpy as np
 
-from mentormix_tf.auditing import features as feature_models
 from mentormix_tf.auditing import gallery, judgment
 from mentormix_tf.auditing.result import Audit
-from mentormix_tf.auditing.survey import survey
-from mentormix_tf.data import augment, pipeline, splits
 from mentormix_tf.data import examples as stored_examples
+from mentormix_tf.data import splits
 from mentormix_tf.data.prepared import NoisySplits
 from mentormix_tf.data.writer import labels_sha256
 from mentormix_tf.errors import InputError
+from mentormix_tf.inference import features as feature_models
+from mentormix_tf.inference.survey import survey
 from mentormix_tf.methods.base import NoisyLabelModel
-from mentormix_tf.networks import trained_layers
 from mentormix_tf.runs import examples, layout, saved_run
 from mentormix_tf.runs.saved_run import SavedRun
-from mentormix_tf.training.cached_features import with_features
+from mentormix_tf.training import surveys
 
 __all__ = ["Features", "audit", "of_run", "split_of"]
 
@@ -77,7 +76,7 @@ def audit(
     found = None
     if statistics is None or layer is not None:
         batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
-        found = survey(network, batches, len(images), layer)
+        found = survey(network, batches, len(images), [layer] if layer else ())
     num_classes = found.probabilities.shape[1] if found is not None else model.num_classes
     _check_labels(labels, num_classes)
     names = [str(i) for i in range(num_classes)] if class_names is None else list(class_names)
@@ -120,19 +119,11 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
     ids, given = [each.decode() for each in stored["id"]], stored["label"].astype(np.int64)
     found = None
     if run.has_backbone and features in ("auto", "penultimate"):
-        found = _of_cached_features(run, data, weights)
+        found = surveys.of_run(run, data, ["penultimate"], weights)
     elif statistics is None or features not in ("auto", "none"):
-        network = saved_run.load_network(run, weights).network
-        batches = pipeline.eval_batches(
-            data,
-            "train",
-            _BATCH,
-            run.augmentation,
-            run.image_shape,
-            columns=("image", "label"),
-        )
+        network = saved_run.load_network(run, weights, own_softmax=True).network
         layer = _layer(features, network, statistics is not None)
-        found = survey(network, (batch["image"] for batch in batches), count, layer)
+        found = surveys.of_run(run, data, [layer] if layer else (), weights)
     report = judgment.judge(
         data.class_names,
         ids,
@@ -148,18 +139,6 @@ def of_run(run: SavedRun, features: Features = "auto", weights: str = "auto") ->
     )
     people = {name: stored[name] for name in more}
     return dataclasses.replace(report, columns={**report.columns, **people})
-
-
-def _of_cached_features(run, data, weights):
-    """The survey of a run whose head was trained alone: its features are there already."""
-    backbone, head = trained_layers.cut(saved_run.load_network(run, weights).network)
-    training = run.config.training
-    augmentation = augment.get(run.model["augmentation"], data.image_shape)
-    data = with_features(data, training, backbone, augmentation, names=["train"])
-    assert data.features is not None
-    rows = data.features["train"][:, 0]
-    batches = (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
-    return dataclasses.replace(survey(head, batches, len(rows)), features=rows)
 
 
 def split_of(run: SavedRun) -> NoisySplits:

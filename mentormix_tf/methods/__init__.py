@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mentormix_tf.methods.active_passive import SCE, NCEandMAE, NCEandRCE
     from mentormix_tf.methods.base import NoisyLabelModel
     from mentormix_tf.methods.bootstrap import Bootstrap
+    from mentormix_tf.methods.co_teaching import CoTeaching
     from mentormix_tf.methods.data_parameters import DataParameters
     from mentormix_tf.methods.dropout import FeatureDropout
     from mentormix_tf.methods.dynamic_bootstrap import DynamicBootstrap
@@ -53,6 +54,7 @@ METHODS: dict[str, str] = {
     "nce_rce": "active_passive.NCEandRCE",
     "nce_mae": "active_passive.NCEandMAE",
     "forward": "forward.ForwardCorrection",
+    "co_teaching": "co_teaching.CoTeaching",
 }
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "METHODS",
     "SCE",
     "Bootstrap",
+    "CoTeaching",
     "DataParameters",
     "DynamicBootstrap",
     "FeatureDropout",

@@ -202,15 +202,19 @@ class NoisyLabelModel(NetworkPasses):
         """
         return schedule
 
+    def trained_networks(self) -> list[keras.Model]:
+        """Lists the networks that are trained. By default, `network` alone."""
+        return [self.network]
+
     # Building blocks for hooks, which also record values in `watch`.
 
     def squared_kernels(self) -> tf.Tensor:
-        """Computes Σ W² over the kernels of the network's convolutions and dense layers.
+        """Computes Σ W² over the kernels of the networks' convolutions and dense layers.
 
         Returns:
             Scalar, float32.
         """
-        kernels = keras_internals.kernels(self.network)
+        kernels = [w for each in self.trained_networks() for w in keras_internals.kernels(each)]
         return tf.add_n([tf.reduce_sum(tf.square(tf.cast(w, tf.float32))) for w in kernels])
 
     def progress(self) -> tf.Tensor:
@@ -304,7 +308,8 @@ class NoisyLabelModel(NetworkPasses):
         if self.sam_rho:
             gradients = self._gradients_uphill(gradients, batch, factors)
         replicas.apply_gradients(self.optimizer, gradients, self.trainable_weights)
-        replicas.average(keras_internals.moving_statistics(self.network))
+        networks = self.trained_networks()
+        replicas.average([v for each in networks for v in keras_internals.moving_statistics(each)])
         self.after_step(batch, logits)
         if self.audit_examples:
             self.statistics.record(unmixed, batch, weights, self.progress() < 0.5)

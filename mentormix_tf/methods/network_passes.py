@@ -73,14 +73,24 @@ class NetworkPasses(CheckedModel):
         """
         return self._uphill_pass(images, values)
 
+    def clipped(self, logits: tf.Tensor) -> tf.Tensor:
+        """Scales the logits of each example to the norm `logit_clip`, if theirs is larger.
+
+        Args:
+            logits: `[batch, num_classes]`, float32.
+
+        Returns:
+            As `logits`, which are returned as they are if `logit_clip` is 0.
+        """
+        return tf.clip_by_norm(logits, self.logit_clip, axes=[1]) if self.logit_clip else logits
+
     def regularization(self) -> tf.Tensor:
         """Computes the term that is added to the mean loss; scalar, float32."""
         raise NotImplementedError
 
     def _logits(self, images, training):
         logits = tf.cast(self(images, training=training), tf.float32)
-        is_clipped = training and self.logit_clip
-        return tf.clip_by_norm(logits, self.logit_clip, axes=[1]) if is_clipped else logits
+        return self.clipped(logits) if training else logits
 
     def _pass_with_losses(self, images):
         # Together: losses that layers add can leave a compiled pass only as its result.

@@ -20,6 +20,8 @@ __all__ = [
     "MODEL",
     "NETWORK",
     "RESULT",
+    "ROG",
+    "ROUNDS",
     "TENSORBOARD",
 ]
 
@@ -29,12 +31,15 @@ NETWORK = "network.json"  # the layers of a network that came from a file
 BACKBONE = "backbone.npz"  # weights of the layers before a head that trained alone
 METRICS = "metrics.csv"  # a row for each evaluation
 RESULT = "result.json"  # written when all steps are done
+ROG = "rog.npz"  # heads on features, with --inference=rog
 CONFUSION_MATRIX = "confusion_matrix.csv"
 CONFUSION_PICTURE = "confusion_matrix.png"
 EXAMPLES = "examples.npz"  # statistics of each training example, with --audit
 CHECKPOINTS = "checkpoints"
 BEST = "best"  # in CHECKPOINTS: the highest accuracy on the noisy validation split
 TENSORBOARD = "tensorboard"
+
+ROUNDS = "rounds"  # the runs before this one, with --rounds
 
 # Added by other commands.
 EVALUATIONS = "evaluation"  # a folder for each, with a confusion matrix and this file:

@@ -20,7 +20,10 @@ SPLIT_FACTS = (
 
 
 def summarize(
-    config: RunConfig, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
+    config: RunConfig,
+    rows: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, Any],
+    end: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Summarizes a run.
 
@@ -28,13 +31,16 @@ def summarize(
         config: the run's config.
         rows: all evaluations, as in metrics.csv.
         facts: further entries.
+        end: the evaluation of the network that the run ends with, if that is not the last of
+            `rows`, because its inference is not softmax.
 
     Returns:
         The contents of result.json. Accuracies are fractions; peak and final accuracy are on the
         test split's clean labels. Test labels choose nothing.
     """
     training = config.training
-    accuracies = [row["test_accuracy"] for row in rows]
+    ends = [*rows, end] if end else rows
+    last, accuracies = ends[-1], [row["test_accuracy"] for row in ends]
     result = {
         "method": config.method,
         "hyperparameters": dict(config.hyperparameters),
@@ -47,17 +53,19 @@ def summarize(
         "final_accuracy": accuracies[-1],
         "accuracy_drop": max(accuracies) - accuracies[-1],
     }
+    if end:
+        result["softmax_final_accuracy"] = rows[-1]["test_accuracy"]
     if "averaged_test_accuracy" in rows[0]:
-        averaged = [row["averaged_test_accuracy"] for row in rows]
+        averaged = [row["averaged_test_accuracy"] for row in ends]
         result["averaged_peak_accuracy"] = max(averaged)
         result["averaged_final_accuracy"] = averaged[-1]
     if "validation_accuracy" in rows[0]:
         best = max(rows, key=lambda row: row["validation_accuracy"])
-        result["final_validation_accuracy"] = rows[-1]["validation_accuracy"]
+        result["final_validation_accuracy"] = last["validation_accuracy"]
         result["best_validation_accuracy"] = best["validation_accuracy"]
         result["best_validation_step"] = best["step"]
         result["accuracy_at_best_validation"] = best["test_accuracy"]
-    for name, value in rows[-1].items():
+    for name, value in last.items():
         if name.startswith("train_") or name.endswith("_top5_accuracy"):
             result[f"final_{name}"] = value
     return {

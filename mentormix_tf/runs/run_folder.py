@@ -25,6 +25,7 @@ AT_THE_END = (
     layout.CONFUSION_MATRIX,
     layout.CONFUSION_PICTURE,
     layout.EXAMPLES,
+    layout.ROG,
 )
 WRITTEN = (layout.METRICS, *AT_THE_END, layout.CHECKPOINTS, layout.TENSORBOARD)
 # Flags that may change when a run resumes: where the data is, how steps run, how many there are.
@@ -66,7 +67,8 @@ class RunFolder:
                 "resume with --resume=auto."
             )
         for name in held if layout.FLAGS not in held else ():
-            if name in WRITTEN:
+            of_rounds = name == layout.ROUNDS and self.config.training.rounds == "none"
+            if name in WRITTEN or of_rounds:
                 raise InputError(
                     f"model_dir={self.path} holds another run's {name}: name a new folder, or move "
                     "that one away."
@@ -191,17 +193,23 @@ class RunFolder:
         """
         files.write_csv(self.path / layout.METRICS, rows, line_end="\r\n")
 
-    def write_result(self, rows: Sequence[Mapping[str, Any]], **facts: Any) -> dict[str, Any]:
+    def write_result(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        end: Mapping[str, Any] | None = None,
+        **facts: Any,
+    ) -> dict[str, Any]:
         """Writes result.json when the run is done.
 
         Args:
             rows: all evaluations.
+            end: see `result.summarize`.
             **facts: further entries.
 
         Returns:
             The contents of result.json.
         """
-        summary = result.summarize(self.config, rows, facts)
+        summary = result.summarize(self.config, rows, facts, end)
         files.write(self.path / layout.RESULT, json.dumps(summary, indent=2) + "\n")
         return summary
 

@@ -11,8 +11,9 @@ from mentormix_tf import files, networks, npz
 from mentormix_tf.config import RunConfig
 from mentormix_tf.data import augment
 from mentormix_tf.errors import InputError
+from mentormix_tf.inference import rog
 from mentormix_tf.networks import trained_layers
-from mentormix_tf.runs import checkpoint_files, contents, flags_txt, layout
+from mentormix_tf.runs import checkpoint_files, contents, flags_txt, layout, rog_file
 
 __all__ = ["WEIGHTS", "SavedRun", "TrainedNetwork", "load_network", "read"]
 
@@ -67,7 +68,8 @@ class TrainedNetwork:
             to logits `[batch, num_classes]`. It computes in float32.
         weights: `last`, `best` or `averaged`.
         step: the training step of these weights.
-        measured: that step's row of metrics.csv, as text; empty if it was not evaluated.
+        measured: that step's row of metrics.csv, as text; its accuracies alone if the run's
+            `inference` is not softmax; empty if it was not evaluated.
     """
 
     network: keras.Model
@@ -104,7 +106,7 @@ def read(model_dir: epath.PathLike) -> SavedRun:
     )
 
 
-def load_network(run: SavedRun, weights: str = "auto") -> TrainedNetwork:
+def load_network(run: SavedRun, weights: str = "auto", own_softmax: bool = False) -> TrainedNetwork:
     """Builds a run's network in float32, whatever it was trained in, and loads its weights.
 
     Args:
@@ -112,6 +114,8 @@ def load_network(run: SavedRun, weights: str = "auto") -> TrainedNetwork:
         weights: `last`, at the end of training; `best`, with the highest accuracy on the noisy
             validation split; `averaged`, the moving average; `auto` for `averaged` if the run kept
             an average, else `last`.
+        own_softmax: whether to get the network as it was trained, though the run's `inference` may
+            be another.
 
     Raises:
         InputError: the run has no such weights, or they can't be read.
@@ -140,7 +144,12 @@ def load_network(run: SavedRun, weights: str = "auto") -> TrainedNetwork:
         variables = {f"average/{i}": w for i, w in enumerate(trained.trainable_weights)}
     _assign(variables, path)
     step = checkpoint_files.step_of(path)
-    return TrainedNetwork(network, weights, step, _measured(run, step))
+    training = run.config.training
+    if own_softmax or training.inference == "softmax":
+        return TrainedNetwork(network, weights, step, _measured(run, step))
+    heads = rog_file.read(run.path / layout.ROG, weights, training.rog_layers, len(run.class_names))
+    network = rog.with_heads(network, heads)
+    return TrainedNetwork(network, weights, step, _measured_at_the_end(run, weights))
 
 
 def _untrained(run):
@@ -188,6 +197,17 @@ def _assign(variables, path):
     except (ValueError, LookupError, RuntimeError, tf.errors.OpError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise InputError(f"{path} can't be read as this run's weights: {reason}.") from error
+
+
+def _measured_at_the_end(run, weights):
+    """What result.json has of weights that another classifier than the softmax looks at."""
+    prefix = "averaged_" if weights == "averaged" else ""
+    names = {f"{prefix}test_accuracy": f"{prefix}final_accuracy"}
+    if weights == "last":
+        names["validation_accuracy"] = "final_validation_accuracy"
+    if weights == "best":
+        return {}
+    return {name: str(run.result[own]) for name, own in names.items() if own in run.result}
 
 
 def _measured(run, step):

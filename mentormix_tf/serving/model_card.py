@@ -75,6 +75,7 @@ def _training(run, trained):
     return {
         "Method": f"{run.config.method} ({own})" if own else run.config.method,
         "Network": _network(training),
+        **_inference(training),
         "Steps": f"{trained.step:,} of {training.train_steps:,}",
         "Batch size": training.batch_size,
         "Learning rate": f"{training.learning_rate:g}, {training.schedule}",
@@ -86,6 +87,14 @@ def _training(run, trained):
         + (f", decay {training.ema_decay:g}" if trained.weights == "averaged" else ""),
         "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()) or UNKNOWN,
     }
+
+
+def _inference(training):
+    """How the network names classes, if not by its softmax."""
+    if training.inference == "softmax":
+        return {}
+    layers = " and ".join(training.rog_layers)
+    return {"Classes": f"by robust Gaussians of its {layers} features (Lee et al., ICML 2019)"}
 
 
 def _network(training):

@@ -19,10 +19,10 @@ from mentormix_tf import console
 from mentormix_tf.config import OutputConfig, StrategyConfig
 from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError, Preempted
+from mentormix_tf.rounds import comparison
 from mentormix_tf.runs import layout
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.studies.study_file import StudyRun
-from mentormix_tf.training import comparison
 
 __all__ = ["LOG", "SECONDS_BETWEEN_LOOKS", "train", "unfinished"]
 
@@ -95,7 +95,7 @@ def train(
             _tidy(folder, run, keeps_checkpoints)
     # Not forked from this process: the copy would have its threads' locks without the threads.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mentormix_tf.training.comparison"])
+    context.set_forkserver_preload(["mentormix_tf.rounds.comparison"])
     waiting, failed = todo[::-1], {}
     slots: list[tuple[StudyRun, Any] | None] = [None] * jobs
     done, steps = len(runs) - len(todo), 0

@@ -22,12 +22,9 @@ __all__ = ["KEYS", "TRAINING_SETTINGS", "TUNE_KEYS", "Point", "Study", "StudyRun
 
 # Flags of training that a method can have for itself, instead of the study's.
 TRAINING_SETTINGS = (
-    "learning_rate",
-    "weight_decay",
-    "label_smoothing",
-    "logit_clip",
-    "sam_rho",
-    "ema_decay",
+    *("learning_rate", "weight_decay", "label_smoothing", "logit_clip", "sam_rho", "ema_decay"),
+    *("inference", "rog_layers"),
+    *("rounds", "incv_iterations", "incv_steps", "incv_noise"),
 )
 KEYS = ("title", "training", "data", "methods", "seeds", "tune")
 _MOST_RUNS = 10_000

@@ -35,8 +35,9 @@ def dry_run(
         `network`, `parameters` (the number that is trained), `image_shape`, `examples` (by split),
         `realized_noise_rate` (None if unknown), `first_seconds` (of the first execution, with
         compilation), `step_seconds`, `batch_size`, `steps`, `evaluations`, `run_seconds` (the
-        estimate for the whole run, without checkpoints), `checkpoint_bytes` (of each checkpoint)
-        and `checkpoints` (how many are kept).
+        estimate for the whole run, without checkpoints), `rounds` (how many trainings come before
+        it), `round_steps` (of each of them), `checkpoint_bytes` (of each checkpoint) and
+        `checkpoints` (how many are kept).
 
     Raises:
         InputError: see `run.run`.
@@ -72,6 +73,8 @@ def dry_run(
         "run_seconds": first
         + (training.train_steps - training.steps_per_execution) * step_seconds
         + evaluations * evaluation.num_batches() * batch_seconds,
+        "rounds": training.num_rounds(),
+        "round_steps": training.steps_of_a_round(),
         "checkpoint_bytes": sum(
             _size([variable]) * variable.dtype.size
             for part in checkpoints.variables(setup.model).values()
@@ -97,9 +100,19 @@ def describe(facts: Mapping[str, Any]) -> str:
         "whole run": f"about {human_time(facts['run_seconds'])}: {facts['steps']:,} steps and "
         f"{facts['evaluations']:,} evaluation{'s' * (facts['evaluations'] > 1)}, without the time "
         "for checkpoints",
+        **_rounds(facts),
         "checkpoints": f"{size:,.1f} MB each, {facts['checkpoints']} of them are kept",
     }
     return "\n".join(f"  {name:<13}{text}" for name, text in lines.items())
+
+
+def _rounds(facts):
+    """What there is to say of rounds before the run."""
+    if not facts["rounds"]:
+        return {}
+    steps = facts["rounds"] * facts["round_steps"]
+    time = human_time(steps * facts["step_seconds"])
+    return {"rounds": f"{facts['rounds']} before the run, {steps:,} steps in all, about {time}"}
 
 
 def human_time(seconds: float) -> str:

@@ -11,6 +11,7 @@ from mentormix_tf import methods, networks
 from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
+from mentormix_tf.methods.co_teaching import CoTeaching
 from mentormix_tf.methods.forward import ORACLE, ForwardCorrection
 from mentormix_tf.networks import trained_layers
 from mentormix_tf.training import recipe
@@ -76,6 +77,10 @@ def build_model(config: RunConfig, network: keras.Model, num_examples: int) -> N
         audit_examples=num_examples if training.audit else 0,
         **config.hyperparameters,
     )
+    if isinstance(model, CoTeaching) and (
+        training.pretrained or networks.keeps_layers(training.network)
+    ):
+        model.start_peer_from_network()
     schedule = model.shape_schedule(
         recipe.learning_rate(training), training.learning_rate, training.train_steps
     )

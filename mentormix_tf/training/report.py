@@ -6,6 +6,7 @@ from typing import Any
 from mentormix_tf.data.splits import NoisySplits
 from mentormix_tf.distribution import strategies
 from mentormix_tf.metrics import classification, plots
+from mentormix_tf.metrics.predictions import Predictions
 from mentormix_tf.runs import examples, layout, run_folder
 from mentormix_tf.runs.result import SPLIT_FACTS
 from mentormix_tf.runs.run_folder import RunFolder
@@ -87,10 +88,14 @@ class Report:
             _log.info(self._line(row))
         return row
 
-    def finish(self, **facts: Any) -> dict[str, Any] | None:
+    def finish(
+        self, end: tuple[dict[str, Any], Predictions] | None = None, **facts: Any
+    ) -> dict[str, Any] | None:
         """Reports a finished run: confusion_matrix.csv and .png, examples.npz, and result.json.
 
         Args:
+            end: the row and the predictions for the test split of the network that the run ends
+                with, if that is not the model's own.
             **facts: further entries of result.json.
 
         Returns:
@@ -100,6 +105,7 @@ class Report:
         if not self.writes:
             return None
         rows, names = self.progress.rows, self.class_names
+        row, test = end or (None, test)
         matrix = classification.confusion_matrix(test.label, test.predicted, len(names))
         picture = plots.png(plots.draw_confusion_matrix(matrix, names))
         self._tensorboard.write_picture(rows[-1]["step"], "confusion_matrix", picture)
@@ -114,6 +120,7 @@ class Report:
             )
         return self.folder.write_result(
             rows,
+            row,
             **{name: self.data.manifest[name] for name in SPLIT_FACTS},
             class_accuracies=classification.class_accuracies(matrix, names),
             **facts,

@@ -5,7 +5,8 @@ import dataclasses
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -16,11 +17,12 @@ from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import augment, examples, pipeline, splits
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
+from mentormix_tf.inference import rog as rog_heads
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.networks import trained_layers
 from mentormix_tf.runs import contents, layout
 from mentormix_tf.runs.run_folder import RunFolder
-from mentormix_tf.training import cached_features
+from mentormix_tf.training import cached_features, rog
 from mentormix_tf.training.checkpoints import Checkpoints
 from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.loop import Loop, Progress
@@ -42,7 +44,11 @@ LOST_WORKER = (
 
 
 def run(
-    config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strategy | None = None
+    config: RunConfig,
+    output: OutputConfig,
+    strategy: tf.distribute.Strategy | None = None,
+    selected: str = "",
+    facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any] | None:
     """Trains as a config says: from the start, or from the last checkpoint in the run's folder.
 
@@ -53,6 +59,9 @@ def run(
         output: where results go: its model_dir gets flags.txt, metrics.csv, result.json,
             checkpoints/, tensorboard/ and more.
         strategy: the devices to train on; None for TensorFlow's default, one device.
+        selected: the examples file that earlier rounds made of that of the config; "" without
+            rounds, which are not trained here, see `rounds.run.run`.
+        facts: what result.json says of these rounds.
 
     Returns:
         The contents of result.json, which a finished run already has; None in a worker that did not
@@ -73,7 +82,11 @@ def run(
             raise _not_shared(folder.path)
         if folder.result():
             return contents.result(folder.path / layout.RESULT)
-        result = _train(Setup(config, strategy), output, folder)
+        if config.training.rounds != "none" and not selected:
+            raise InputError(
+                f"rounds={config.training.rounds} come before the run: call rounds.run.run instead."
+            )
+        result = _train(Setup(config, strategy, selected), output, folder, facts)
         strategies.wait_for_all(strategy)
     return result
 
@@ -140,6 +153,7 @@ class Setup:
     Args:
         config: the run, resolved.
         strategy: the devices to train on.
+        selected: see `run`.
 
     Attributes:
         config, strategy: as above.
@@ -161,10 +175,11 @@ class Setup:
     model: NoisyLabelModel
     shown: dict[str, Any]
 
-    def __init__(self, config: RunConfig, strategy: tf.distribute.Strategy):
+    def __init__(self, config: RunConfig, strategy: tf.distribute.Strategy, selected: str = ""):
         self.config, self.strategy = config, strategy
         training = config.training
-        self.data = data = _prepare(config.data, training, strategy)
+        chosen = {"examples_file": selected} if selected else {}
+        self.data = data = _prepare(dataclasses.replace(config.data, **chosen), training, strategy)
         strategies.check_same(strategy, self._identity())
         self.image_shape = augment.shown_shape(data.image_shape, training.image_size)
         augmentation = augment.get(training.augmentation, data.image_shape)
@@ -176,6 +191,7 @@ class Setup:
         self._columns += ["example_weight"] if data.weights is not None else []
         with strategy.scope():
             self.network = trained = build_network(config, self.image_shape, len(data.class_names))
+            self._check_inference()
             self.backbone = None
             if training.uses_cached_features:
                 self.backbone, trained = trained_layers.cut(self.network)
@@ -190,6 +206,13 @@ class Setup:
             inform_oracle(self.model, data.manifest)
         spec = pipeline.batch_spec(training.batch_size, self.shown["image_shape"], self._columns)
         self.model.build_for(spec)
+
+    def _check_inference(self):
+        training, data = self.config.training, self.data
+        if training.inference == "rog":
+            labels = examples.columns(data, "train", ["label"])["label"]
+            labels = labels if data.kept is None else labels[data.kept]
+            rog_heads.check(self.network, training.rog_layers, labels, data.class_names)
 
     def _identity(self):
         """What must be the same on all workers, whatever their files are called."""
@@ -240,7 +263,7 @@ def _prepare(config, training, strategy):
     return data
 
 
-def _train(setup, output, folder):
+def _train(setup, output, folder, facts):
     training, is_chief = setup.config.training, strategies.is_chief(setup.strategy)
     model, data = setup.model, setup.data
     with folder.held() if is_chief else contextlib.nullcontext():
@@ -269,8 +292,11 @@ def _train(setup, output, folder):
         profile = Profile(profiled, folder.path / layout.TENSORBOARD)
         every = output.checkpoint_every or min(training.eval_every, training.train_steps)
         Loop(model, training, progress, report.add, checkpoints, every, profile).run(batches)
+        is_rog = training.inference == "rog" and is_chief
         return report.finish(
-            images_per_second=progress.speed(training.batch_size)["images_per_second"]
+            rog.finish(folder.path, data) if is_rog else None,
+            images_per_second=progress.speed(training.batch_size)["images_per_second"],
+            **facts,
         )
 
 

@@ -9,7 +9,7 @@ import pandas
 import pytest
 
 from mentormix_tf.auditing import judgment
-from mentormix_tf.auditing.survey import Survey
+from mentormix_tf.inference.survey import Survey
 
 
 @pytest.fixture

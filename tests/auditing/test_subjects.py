@@ -10,9 +10,9 @@ import sklearn.metrics
 
 import mentormix_tf as mm
 from mentormix_tf import InputError
-from mentormix_tf.auditing import survey
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import examples
+from mentormix_tf.inference import survey
 from mentormix_tf.training.run import run as train
 
 CLASSES = 5

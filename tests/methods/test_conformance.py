@@ -51,6 +51,7 @@ OTHER_HYPERPARAMETERS = {
     "sce": dict(alpha=1.0, beta=0.5),
     "nce_rce": dict(alpha=5.0, beta=0.5),
     "nce_mae": dict(alpha=5.0, beta=2.0),
+    "co_teaching": dict(forget_rate=0.2, forget_ramp=0.5),
 }
 
 BAD_HYPERPARAMETERS = [
@@ -92,6 +93,9 @@ BAD_HYPERPARAMETERS = [
     ("forward", "transition_matrix", "none.csv"),
     ("forward", "transition_matrix", "weights.npz"),
     ("forward", "expected_noise", 1.0),
+    ("co_teaching", "forget_rate", 1.0),
+    ("co_teaching", "forget_rate", float("nan")),
+    ("co_teaching", "forget_ramp", -0.1),
 ]
 
 

@@ -78,6 +78,14 @@ def imbalance(logits):
     return sum(uniform * np.log(uniform / p) for p in mean)
 
 
+def co_teaching(labels, logits, peer_logits, kept):
+    """The losses of both networks, of the examples with the other's lowest losses: a mean each."""
+    own, peers = cross_entropy(labels, logits), cross_entropy(labels, peer_logits)
+    return sum(
+        mine[np.argsort(others)[:kept]].mean() for mine, others in ((own, peers), (peers, own))
+    )
+
+
 class BetaMixture:
     """Arazo et al.'s mixture model of the losses of right labels (0) and of wrong labels (1)."""
 

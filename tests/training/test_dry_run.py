@@ -14,7 +14,7 @@ from mentormix_tf.training.run import Setup, resolve
 def test_what_is_found(tmp_path, data_dir):
     config = RunConfig(
         DataConfig(data_dir=data_dir, validation_fraction=0.2),
-        TrainingConfig(train_steps=20, eval_every=10, ema_decay=0.9),
+        TrainingConfig(train_steps=20, eval_every=10, ema_decay=0.9, rounds="incv"),
         method="vanilla",
     )
     found = dry_run.dry_run(config, OutputConfig(model_dir=str(tmp_path / "run")))
@@ -25,6 +25,8 @@ def test_what_is_found(tmp_path, data_dir):
     assert found["examples"] == {"train": 1150, "validation": 287, "test": 360}
     assert abs(found["realized_noise_rate"] - 0.4) < 1e-3
     assert (found["steps"], found["evaluations"], found["checkpoints"]) == (20, 2, 4)
+    assert (found["rounds"], found["round_steps"]) == (8, 5)
+    assert "8 before the run, 40 steps in all, about " in dry_run.describe(found)
     assert found["run_seconds"] > found["first_seconds"] + 19 * found["step_seconds"] > 0
     # One batch each for test, test with averaged weights, and validation; three for the sample.
     assert setup.evaluation().num_batches() == 6

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.spatial.distance
 
-from mentormix_tf.auditing import robust_gaussian, scores
+from mentormix_tf.auditing import scores
+from mentormix_tf.inference import robust_gaussian
 
 CLASSES, SIZE = 4, 6
 

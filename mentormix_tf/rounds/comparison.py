@@ -11,9 +11,10 @@ import tensorflow as tf
 from mentormix_tf import files
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig
 from mentormix_tf.distribution import strategies
+from mentormix_tf.rounds.run import run
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import dry_run
-from mentormix_tf.training.run import run, short_errors
+from mentormix_tf.training.run import short_errors
 
 __all__ = ["describe", "folders", "table", "train", "try_out"]
 

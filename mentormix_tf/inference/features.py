@@ -12,22 +12,33 @@ __all__ = ["FeatureLayer", "has", "model"]
 FeatureLayer = Literal["penultimate", "convolution"]
 
 
-def model(network: keras.Model, layer: FeatureLayer) -> keras.Model:
+def model(network: keras.Model, *layers: FeatureLayer) -> keras.Model:
     """Makes a model of the features that a network computes, with the same weights.
 
     Args:
         network: Keras network that returns logits, Sequential or functional.
-        layer: `penultimate`, the input of the last dense layer; or `convolution`, the spatial mean
+        *layers: `penultimate`, the input of the last dense layer; `convolution`, the spatial mean
             of the last feature maps. These have learned less of the wrong labels than the layers
             after them.
 
     Returns:
-        A model from what the network takes to `[features [batch, size], logits]`.
+        A model from what the network takes to `[features [batch, size], ..., logits]`.
 
     Raises:
         InputError: the network has no such layer, or is a subclassed model, whose layers don't
             tell what they are called with.
     """
+    found = [_features(network, layer) for layer in layers]
+    return keras.Model(network.inputs[0], [*found, network.outputs[0]])
+
+
+def has(network: keras.Model, layer: FeatureLayer) -> bool:
+    """Whether `model` can be made of a network."""
+    return _tensor(network, layer) is not None
+
+
+def _features(network, layer):
+    """The features `[batch, size]` of a layer of a network, as a tensor of the network."""
     if layer not in get_args(FeatureLayer):
         raise InputError(
             f"features={layer} is unknown: choose one of {', '.join(get_args(FeatureLayer))}."
@@ -41,12 +52,7 @@ def model(network: keras.Model, layer: FeatureLayer) -> keras.Model:
         )
     if len(found.shape) == 4:
         found = keras.layers.GlobalAveragePooling2D(dtype="float32")(found)
-    return keras.Model(network.inputs[0], [found, network.outputs[0]])
-
-
-def has(network: keras.Model, layer: FeatureLayer) -> bool:
-    """Whether `model` can be made of a network."""
-    return _tensor(network, layer) is not None
+    return found
 
 
 def _tensor(network, layer):

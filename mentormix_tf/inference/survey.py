@@ -1,16 +1,16 @@
 """One pass of a trained network over a training set: its predictions and, on request, features."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from mentormix_tf.auditing import features as feature_models
-from mentormix_tf.auditing.features import FeatureLayer
 from mentormix_tf.errors import InputError
+from mentormix_tf.inference import features as feature_models
+from mentormix_tf.inference.features import FeatureLayer
 
 __all__ = ["Survey", "survey"]
 
@@ -23,18 +23,18 @@ class Survey:
 
     Attributes:
         probabilities: `[n, num_classes]`, float32.
-        features: `[n, size]`, float32; None if they were not asked for.
+        features: `[n, size]`, float32, of each layer that was asked for.
     """
 
     probabilities: np.ndarray
-    features: np.ndarray | None = None
+    features: Sequence[np.ndarray] = ()
 
 
 def survey(
     network: keras.Model,
     batches: Iterable[tf.Tensor | np.ndarray],
     count: int,
-    layer: FeatureLayer | None = None,
+    layers: Sequence[FeatureLayer] = (),
 ) -> Survey:
     """Classifies examples in inference mode, in the order in which they come.
 
@@ -43,21 +43,22 @@ def survey(
             to logits or probabilities `[batch, num_classes]`.
         batches: batches of images.
         count: number of examples; what is beyond it, in the last batch, is left out.
-        layer: which features to return, see `features.model`.
+        layers: which features to return, see `features.model`.
 
     Raises:
         InputError: the network has no such features, its output is NaN or infinite, or there are
             too many examples and classes.
     """
-    model = network if layer is None else feature_models.model(network, layer)
+    model = feature_models.model(network, *layers) if layers else network
     classify = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
-    outputs, features = [], []
+    outputs: list[np.ndarray] = []
+    features: list[list[np.ndarray]] = [[] for _ in layers]
     with tqdm(desc="Surveying", total=count, unit=" images", disable=None) as bar:
         for images in batches:
             found = classify(tf.cast(images, tf.float32))
-            if layer is not None:
-                features.append(found[0].numpy().astype(np.float32))
-                found = found[1]
+            *values, found = found if layers else (found,)
+            for part, value in zip(features, values, strict=True):
+                part.append(value.numpy().astype(np.float32))
             outputs.append(tf.cast(found, tf.float32).numpy())
             _check_size(count, outputs[0].shape[-1])
             bar.update(min(len(outputs[-1]), count - bar.n))
@@ -67,7 +68,7 @@ def survey(
             f"The network {network.name} gives values that are NaN or infinite: audit a network "
             "that was trained with a finite loss, on images as it was trained on."
         )
-    return Survey(_probabilities(output), np.concatenate(features)[:count] if features else None)
+    return Survey(_probabilities(output), [np.concatenate(part)[:count] for part in features])
 
 
 def _check_size(count, num_classes):

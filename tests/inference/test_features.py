@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from mentormix_tf import InputError, networks
-from mentormix_tf.auditing import features as feature_models
+from mentormix_tf.inference import features as feature_models
 
 
 def images(shape, count=3):

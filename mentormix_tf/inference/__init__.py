@@ -1,0 +1,1 @@
+"""Other ways to name classes than a network's softmax, and the features that they look at."""

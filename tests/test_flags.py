@@ -167,7 +167,7 @@ def test_fine_tuning_in_two_phases(resolved):
     head, everything = (resolved[f"finetune/{name}.flags",] for name in ("head", "all"))
     assert (head["train_layers"], everything["train_layers"]) == ("head", "all")
     assert float(head["learning_rate"]) == 0.01 > float(everything["learning_rate"])
-    assert everything["freeze_batch_norm"] == "True"
+    assert everything["freeze_batch_norm"] == "true"
 
 
 def read(path):

@@ -134,7 +134,7 @@ class ExampleStatistics:
         with np.errstate(invalid="ignore"):
             means = halves[:, :, 1:] / np.where(count > 0.0, count, np.nan)[:, :, None]
         found = {"count": count, **{name: means[:, :, i] for i, name in enumerate(MEANS)}}
-        if "mean_v" not in self._watch.means:
+        if "gamma" not in self._watch.means:  # Co-teaching has weights, too, but of its own kind
             del found["v"]
         found["forgetting_events"] = state["forgotten"].astype(np.int64)
         found["rival"] = state["rival"].astype(np.int64)

@@ -66,7 +66,7 @@ def expected(batches, is_mixed):
 
 def recorded(batches, is_mixed=False, jit_compile=False):
     watch = Watch()
-    watch.add("mean_v")
+    watch.add("gamma")
     statistics = ExampleStatistics(keras.Model(), EXAMPLES, CLASSES, watch)
 
     def record(index, labels, logits, lam, v, is_early):

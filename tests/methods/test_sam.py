@@ -250,6 +250,7 @@ def test_only_trained_weights_differ_from_a_plain_step(name, network, data):
     for rho in (0.0, RHO):
         copy = keras.models.clone_model(network)
         copy.set_weights(start)
+        keras.utils.set_random_seed(0)  # for Co-teaching's second network
         model = methods.build(name, copy, 5, 64, seed=3, sam_rho=rho, audit_examples=64)
         model.compile(keras.optimizers.SGD(0.1), metrics=["accuracy"], run_eagerly=True)
         losses = model.fit(batches, verbose=0, shuffle=False).history

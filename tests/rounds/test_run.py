@@ -86,10 +86,15 @@ def test_a_command_that_is_stopped_at_any_border_goes_on(finished, data_dir, tmp
     class Stop(Exception):
         pass
 
-    def stops(module, name):
-        def stop(*arguments):
-            raise Stop
+    def stop(*arguments):
+        raise Stop
 
+    def stop_before_the_second_round(config, output, strategy):
+        if output.model_dir.endswith("1b"):
+            raise Stop
+        return training.run(config, output, strategy)  # the first is done, and says so
+
+    def stops(module, name, stop=stop):
         with monkeypatch.context() as patched, pytest.raises(Stop):
             patched.setattr(module, name, stop)
             rounds.run(given, output)
@@ -101,7 +106,7 @@ def test_a_command_that_is_stopped_at_any_border_goes_on(finished, data_dir, tmp
     assert names() == {"flags.txt", "1a.csv"}
     stops(RoundsFolder, "_write_opinion")  # after its training
     assert names() == {"flags.txt", "1a.csv", "1a"}
-    stops(rounds_folder, "run")  # before the second round
+    stops(rounds_folder, "run", stop_before_the_second_round)
     assert names() == {"flags.txt", "1a.csv", "1a", "1a.npz", "1b.csv"}
     stops(RoundsFolder, "_write_opinion")
     stops(RoundsFolder, "write")  # before the selection is written

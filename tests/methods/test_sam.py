@@ -39,6 +39,17 @@ class Network:
         return oracles.cross_entropy(labels, active @ last + bias), penalty, mean, variance
 
 
+class Penalty(keras.layers.Layer):
+    """Adds 0.1 · the mean over the batch of Σ x² to the loss.
+
+    (keras.layers.ActivityRegularization divides by the batch size in newer versions alone.)
+    """
+
+    def call(self, inputs):
+        self.add_loss(0.1 * keras.ops.mean(keras.ops.sum(keras.ops.square(inputs), axis=1)))
+        return inputs
+
+
 def network():
     keras.utils.set_random_seed(3)
     return keras.Sequential(
@@ -49,7 +60,7 @@ def network():
             ),
             keras.layers.BatchNormalization(momentum=0.7),
             keras.layers.Activation("tanh"),
-            keras.layers.ActivityRegularization(l2=0.1),
+            Penalty(),
             keras.layers.Dense(CLASSES),
         ]
     )

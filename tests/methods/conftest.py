@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from tests.support.linear_methods import CLASSES, FEATURES, SIZE
+
 
 @pytest.fixture(autouse=True)
 def fixed_seed():
@@ -33,4 +35,13 @@ def data():
     labels = random.randint(5, size=64)
     images = random.normal(size=(64, 6, 6, 1)).astype(np.float32)
     images[np.arange(64), labels, labels, 0] += 4
+    return images, labels
+
+
+@pytest.fixture
+def batch():
+    """Images and labels for `linear_methods`."""
+    random = np.random.RandomState(5)
+    images = random.normal(size=(SIZE, FEATURES)).astype(np.float32)
+    labels = random.randint(CLASSES, size=SIZE)
     return images, labels

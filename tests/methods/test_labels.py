@@ -1,10 +1,12 @@
-"""Labels in every form become the same rows; labels out of range become NaN."""
+"""Labels in every form become the same rows; labels out of range become NaN; smoothed labels."""
 
 import numpy as np
 import pytest
 
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods import labels
+from tests.support import method_oracles, oracles
+from tests.support.linear_methods import CLASSES, CLOSE, SIZE, build
 
 NUMBERS = np.array([2, 0, 1])
 ROWS = np.eye(3, dtype=np.float32)[NUMBERS]
@@ -40,3 +42,34 @@ def test_other_forms_are_refused():
     for function in (labels.check, labels.one_hot):
         with pytest.raises(InputError, match="have 3 columns, but num_classes is 4"):
             function(ROWS, 4)
+
+
+@pytest.mark.parametrize("smoothing", [0.4, -0.4, -6.0])
+def test_smoothing_of_labels(smoothing, batch):
+    """As published: (1 - r)·ℓ of the label + r · the mean of ℓ over all classes."""
+    model = build("vanilla", label_smoothing=smoothing)
+    start = model.network.get_weights()[0].astype(np.float64)
+    labels = np.eye(CLASSES)[batch[1]]
+
+    def loss(weights):
+        own = oracles.cross_entropy(labels, batch[0] @ weights)
+        every = oracles.cross_entropy(np.ones_like(labels) / CLASSES, batch[0] @ weights)
+        return ((1 - smoothing) * own + smoothing * every).mean()
+
+    np.testing.assert_allclose(model.train_step(batch)["loss"], loss(start), **CLOSE)
+    expected = start - 0.5 * method_oracles.gradient(loss, start)
+    np.testing.assert_allclose(model.network.get_weights()[0], expected, **CLOSE)
+
+
+@pytest.mark.parametrize("name", ["gce", "dynamic_bootstrap", "data_parameters"])
+def test_methods_that_need_probabilities_refuse_smoothing_below_0(name):
+    with pytest.raises(InputError, match=rf"label_smoothing=-0.4 must not be below 0 for {name}"):
+        build(name, label_smoothing=-0.4)
+
+
+@pytest.mark.parametrize("name", ["s_model", "bootstrap", "mixup", "mentormix", "elr", "nce_rce"])
+def test_other_methods_take_smoothing_below_0(name, batch):
+    model = build(name, label_smoothing=-0.4, logit_clip=2.0)
+    logs = model.train_step({"image": batch[0], "label": batch[1], "index": np.arange(SIZE)})
+    assert np.isfinite(logs["loss"])
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())

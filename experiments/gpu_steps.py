@@ -2,9 +2,10 @@ r"""Lowers train steps for `experiments.gpu_runs`, to train on a GPU without Ten
 
     python -m experiments.gpu_steps efficientnet_lite0.keras FOLDER
 
-Writes FOLDER/STEP.mlir and FOLDER/STEP.npz for each step, and FOLDER/labels.npz, the noisy labels
-of CIFAR-10 and CIFAR-10N in the order of TFDS's ids. A step is the package's own: mixing, both
-passes, optimizer, BatchNorm and metrics. The settings below are those of docs/results/gpu.
+Writes FOLDER/STEP.mlir and FOLDER/STEP.npz for each step; FOLDER/labels.npz, the noisy labels of
+CIFAR-10 and CIFAR-10N; and FOLDER/pixels.npz, their images, both in the order of TFDS's ids. A
+step is the package's own: mixing, both passes, optimizer, BatchNorm and metrics. The settings below
+are those of docs/results/gpu.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from mentormix_tf import methods
 from mentormix_tf.config import RunConfig, TrainingConfig
@@ -62,6 +64,7 @@ def main(backbone: str, folder: str) -> None:
     to = pathlib.Path(folder)
     to.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(to / "labels.npz", **labels())
+    np.savez_compressed(to / "pixels.npz", **pixels())
     for name, (method, chosen) in SCRATCH_STEPS.items():
         write(to / f"scratch-{name}", SCRATCH, method, chosen, (32, 32, 3))
     tuned = dataclasses.replace(FINE_TUNED, network=backbone)
@@ -77,20 +80,29 @@ def main(backbone: str, folder: str) -> None:
         write(to / f"photos_frozen-{name}", photos, *FINE_TUNED_STEPS[name], shape, frozen=True)
 
 
-def labels() -> dict[str, np.ndarray]:
-    """True and noisy labels, in the order of the ids: symmetric noise of seed 0, and people's."""
-    import tensorflow_datasets as tfds
+def pixels() -> dict[str, np.ndarray]:
+    """The images of both splits, uint8, and the true labels of the test split."""
+    train, test = _rows("cifar10", "train"), _rows("cifar10", "test")
+    images = {"train": train, "test": test}.items()
+    found = {name: np.stack([row["image"] for row in rows]) for name, rows in images}
+    return {**found, "test_label": np.array([row["label"] for row in test], np.int64)}
 
-    found: dict[str, Any] = {}
-    columns = ("label", "aggre_label", "worse_label", "random_label1")
-    rows = list(tfds.load("cifar10_n", split="train").as_numpy_iterator())
-    rows.sort(key=lambda row: int(row["id"].decode().rpartition("_")[2]))
-    for column in columns:
+
+def labels() -> dict[str, np.ndarray]:
+    """True and noisy labels: symmetric noise of seed 0, and people's."""
+    rows, found = _rows("cifar10_n", "train"), {}
+    for column in ("label", "aggre_label", "worse_label", "random_label1"):
         found[column] = np.array([row[column] for row in rows], np.int8)
     for level in (0.2, 0.4, 0.6, 0.8):
         noisy = noise.symmetric(found["label"].astype(np.int64), 10, level, seed=0)
         found[f"symmetric_{level}"] = noisy.astype(np.int8)
     return found
+
+
+def _rows(dataset, split):
+    """The examples, in the order of their ids."""
+    rows: list[Any] = list(tfds.load(dataset, split=split).as_numpy_iterator())
+    return sorted(rows, key=lambda row: int(row["id"].decode().rpartition("_")[2]))
 
 
 def write(

@@ -6,12 +6,11 @@ python -m experiments.incv runs/incv docs/results/digits/incv_selection.csv
 
 import sys
 
-import numpy as np
 from etils import epath
 
 from mentormix_tf import files
 from mentormix_tf.data import examples, splits
-from mentormix_tf.rounds import incv
+from mentormix_tf.rounds import incv, opinion
 from mentormix_tf.runs import flags_txt, layout
 
 
@@ -19,28 +18,37 @@ def main(model_dir: str, path: str) -> None:
     """Writes a row for each iteration whose rounds are done."""
     rounds = epath.Path(model_dir) / layout.ROUNDS
     config = flags_txt.read(rounds / layout.FLAGS)
-    data, training = splits.prepare(config.data), config.training
+    data, settings = splits.prepare(config.data), config.rounds
     columns = examples.columns(data, "train", ["label", "is_clean"])
 
-    def opinion(name, chosen):
-        with np.load(rounds / f"{name}.npz") as stored:
-            return incv.Opinion(stored["predicted"], stored["losses"])
+    def read(name, chosen):
+        path, labels = rounds / f"{name}.npz", columns["label"]
+        return opinion.read(path, len(labels), data.manifest["split_sha256"])[0]
 
     rows = []
-    for iterations in range(1, training.incv_iterations + 1):
+    for iterations in range(1, settings.incv_iterations + 1):
         if not (rounds / f"{iterations}b.npz").exists():
             break
         found = incv.select(
-            opinion,
+            read,
             columns["label"],
             len(data.class_names),
             data.kept,
             iterations=iterations,
-            noise=training.incv_noise,
-            seed=training.seed,
+            noise=settings.incv_noise,
+            seed=config.training.seed,
         )
-        facts = incv.facts(found, columns["is_clean"])
-        rows.append({"seed": training.seed, "iterations": iterations, **facts})
+        is_right = columns["is_clean"] == 1
+        rows.append(
+            {
+                "seed": config.training.seed,
+                "iterations": iterations,
+                "estimated_noise_rate": found.noise_rate,
+                "selected_examples": int(found.chosen.sum()),
+                "selection_precision": float(is_right[found.chosen].mean()),
+                "selection_recall": float(found.chosen[is_right].mean()),
+            }
+        )
     files.write_csv(path, rows)
 
 

@@ -10,6 +10,7 @@ from mentormix_tf.command import Given, Section
 from mentormix_tf.config import (
     DataConfig,
     OutputConfig,
+    RoundsConfig,
     RunConfig,
     StrategyConfig,
     TrainingConfig,
@@ -54,6 +55,7 @@ SECTIONS = (
     Section("The method", MethodConfig),
     Section("The method's hyperparameters", None),
     Section("Training", TrainingConfig),
+    Section("Trainings before it", RoundsConfig),
     Section("The devices", StrategyConfig),
     Section("Results", OutputConfig),
     Section("Instead of training", InsteadConfig),
@@ -107,8 +109,15 @@ def _runs(given: Given) -> dict[str, RunConfig]:
     for method in dict.fromkeys([*filter(None, chosen.compare), chosen.method]):
         # Hyperparameters on the command line belong to --method, not to those of --compare.
         hyperparameters = given.hyperparameters() if method == chosen.method else {}
-        data, training = given.config(DataConfig), given.config(TrainingConfig)
-        runs[method] = resolve(RunConfig(data, training, method, hyperparameters))
+        runs[method] = resolve(
+            RunConfig(
+                given.config(DataConfig),
+                given.config(TrainingConfig),
+                method,
+                hyperparameters,
+                given.config(RoundsConfig),
+            )
+        )
     return runs
 
 

@@ -35,7 +35,7 @@ __all__ = [
 EXPECTED = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
 BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}  # absl's
 # Former name of a flag -> its name. Flagfiles, flags.txt and saved models may have the former.
-RENAMED = {"average_decay": "ema_decay"}
+RENAMED = {"average_decay": "ema_decay", "incv_steps": "round_steps"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ from mentormix_tf.config import codec, flagfile
 from mentormix_tf.config.codec import Field
 from mentormix_tf.config.data import DataConfig
 from mentormix_tf.config.flags import FlagSet
+from mentormix_tf.config.rounds import RoundsConfig
 from mentormix_tf.config.training import TrainingConfig
 from mentormix_tf.errors import InputError
 
@@ -27,12 +28,31 @@ class RunConfig:
         method: name of the method.
         hyperparameters: hyperparameters of the method, by name; missing ones have the method's
             defaults.
+        rounds: what is trained before it.
+
+    Raises:
+        InputError: settings don't go together.
     """
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     method: str = "mentormix"
     hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    rounds: RoundsConfig = dataclasses.field(default_factory=RoundsConfig)
+
+    def __post_init__(self) -> None:
+        stride = self.training.steps_per_execution
+        if self.rounds.round_steps % stride:
+            raise InputError(
+                f"round_steps={self.rounds.round_steps} must be a multiple of steps_per_execution="
+                f"{stride}."
+            )
+
+    def steps_of_a_round(self) -> int:
+        """Number of steps of each training before the run itself, with `rounds`."""
+        stride = self.training.steps_per_execution
+        executions = self.training.train_steps // stride
+        return self.rounds.round_steps or max(1, executions // 4) * stride
 
     def values(self) -> dict[str, Any]:
         """Returns all settings by flag name, in the order of a flagfile."""
@@ -41,6 +61,7 @@ class RunConfig:
             "method": self.method,
             **self.hyperparameters,
             **dataclasses.asdict(self.training),
+            **dataclasses.asdict(self.rounds),
         }
 
     def flags(self) -> dict[str, str]:
@@ -73,7 +94,8 @@ def read(
         InputError: the file can't be read, or has an unknown flag or an invalid value.
     """
     settings = [*codec.fields(DataConfig), Field("method", str, RunConfig.method)]
-    flags = FlagSet([*settings, *codec.fields(TrainingConfig)], hyperparameters)
+    settings += [*codec.fields(TrainingConfig), *codec.fields(RoundsConfig)]
+    flags = FlagSet(settings, hyperparameters)
     try:
         foreign = flags.parse(flagfile.read(path), path.parent)
         if foreign:
@@ -85,7 +107,11 @@ def read(
         own = {field.name for field in hyperparameters[flags["method"]]}
         given = {k: v for k, v in flags.hyperparameters().items() if k in own}
         return RunConfig(
-            flags.config(DataConfig), flags.config(TrainingConfig), flags["method"], given
+            flags.config(DataConfig),
+            flags.config(TrainingConfig),
+            flags["method"],
+            given,
+            flags.config(RoundsConfig),
         )
     except InputError as error:
         raise InputError(f"{path} can't be read as a run's flags: {error}") from error

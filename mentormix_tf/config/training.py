@@ -63,12 +63,6 @@ class TrainingConfig:
         rog_layers: the features that rog looks at: convolution, the last feature maps, which have
             learned less of the wrong labels than what follows; penultimate, the input of the last
             layer; or both, separated by a comma.
-        rounds: incv to train on halves of the training set first, and then on the examples whose
-            labels the networks of the other half agree with (Chen et al. 2019); or none.
-        incv_iterations: number of iterations of incv, each of two trainings.
-        incv_steps: number of steps of each of these trainings; 0 for a quarter of train_steps.
-        incv_noise: what incv assumes of wrong labels: symmetric if they are any other class, pair
-            if each class turns into one other.
         audit: whether to record statistics of each training example, by which the audit command
             finds wrong labels.
     """
@@ -102,10 +96,6 @@ class TrainingConfig:
     precision: str = "float32"
     inference: Literal["softmax", "rog"] = "softmax"
     rog_layers: tuple[Literal["convolution", "penultimate"], ...] = ("convolution",)
-    rounds: Literal["none", "incv"] = "none"
-    incv_iterations: int = 4
-    incv_steps: int = 0
-    incv_noise: Literal["symmetric", "pair"] = "symmetric"
     audit: bool = False
 
     def __post_init__(self) -> None:
@@ -179,24 +169,8 @@ class TrainingConfig:
             raise InputError(
                 f"rog_layers={','.join(self.rog_layers)} must be one or two different layers."
             )
-        if not 1 <= self.incv_iterations <= 100:
-            raise InputError(f"incv_iterations={self.incv_iterations} must lie in [1, 100].")
-        if not 0 <= self.incv_steps < 2**31 or self.incv_steps % self.steps_per_execution:
-            raise InputError(
-                f"incv_steps={self.incv_steps} must be a multiple of steps_per_execution="
-                f"{self.steps_per_execution} in [0, 2**31)."
-            )
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed={self.seed} must lie in [0, 2**31).")
-
-    def num_rounds(self) -> int:
-        """Number of trainings before the run itself; incv may end earlier."""
-        return 2 * self.incv_iterations if self.rounds == "incv" else 0
-
-    def steps_of_a_round(self) -> int:
-        """Number of steps of each training before the run itself, with `rounds`."""
-        executions = self.train_steps // self.steps_per_execution
-        return self.incv_steps or max(1, executions // 4) * self.steps_per_execution
 
     @property
     def uses_cached_features(self) -> bool:

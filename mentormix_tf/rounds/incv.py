@@ -12,28 +12,20 @@ optimizer; and only examples that were not chosen can be removed.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
-__all__ = ["AssumedNoise", "Opinion", "Selection", "agreement", "facts", "noise_rate", "select"]
+from mentormix_tf.config import RunConfig
+from mentormix_tf.errors import InputError
+from mentormix_tf.rounds.opinion import Opinion
+from mentormix_tf.rounds.rounds_folder import Outcome, RoundsFolder
+
+__all__ = ["AssumedNoise", "Selection", "agreement", "check", "noise_rate", "prepare", "select"]
 
 AssumedNoise = Literal["symmetric", "pair"]
 _MOST_REMOVED = 2.0  # examples for each that is chosen
-
-
-@dataclasses.dataclass(frozen=True)
-class Opinion:
-    """What a trained network says of all training examples.
-
-    Attributes:
-        predicted: `[n]`, integers, the most probable class.
-        losses: `[n]`, float, the cross-entropy with the label.
-    """
-
-    predicted: np.ndarray
-    losses: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,21 +126,60 @@ def select(
     return Selection(chosen, rate)
 
 
-def facts(found: Selection, is_clean: np.ndarray | None) -> Mapping[str, Any]:
-    """What result.json says of a selection.
+def check(labels: np.ndarray, class_names: Sequence[str], batch_size: int) -> None:
+    """Checks that each half of the training examples is enough to train on.
 
     Args:
-        found: the selection.
-        is_clean: `[n]`, 1 for a right label, 0 for a wrong one; None if unknown.
+        labels: `[n]`, integers, of the examples to choose from.
+        class_names: the names of the classes.
+        batch_size: that of the rounds.
+
+    Raises:
+        InputError: a class has fewer than two examples, or a half fewer than a batch.
     """
-    known: dict[str, Any] = {
-        "estimated_noise_rate": found.noise_rate,
-        "selected_examples": int(found.chosen.sum()),
-    }
-    if is_clean is not None and found.chosen.any() and (is_clean == 1).any():
-        known["selection_precision"] = float((is_clean[found.chosen] == 1).mean())
-        known["selection_recall"] = float(found.chosen[is_clean == 1].mean())
-    return known
+    counts = np.bincount(labels, minlength=len(class_names))
+    if counts.min() < 2:
+        raise InputError(
+            "rounds=incv cuts the training examples into two halves, but class "
+            f"{class_names[int(counts.argmin())]} has {counts.min()}: add some, or leave out "
+            "--rounds."
+        )
+    if len(labels) // 2 < batch_size:
+        raise InputError(
+            f"batch_size={batch_size} is larger than a half of the {len(labels):,} training "
+            "examples, on which rounds=incv trains: choose a smaller one."
+        )
+
+
+def prepare(rounds: RoundsFolder, config: RunConfig) -> Outcome:
+    """Chooses the examples to train on by the rounds of a run.
+
+    Args:
+        rounds: trains the rounds.
+        config: the run.
+
+    Raises:
+        InputError: too few examples are chosen to train on; or see `RoundsFolder.train`.
+    """
+    training, settings = config.training, config.rounds
+    found = select(
+        rounds.train,
+        rounds.labels,
+        rounds.num_classes,
+        rounds.kept,
+        iterations=settings.incv_iterations,
+        noise=settings.incv_noise,
+        seed=training.seed,
+    )
+    count = int(found.chosen.sum())
+    if count < training.batch_size:
+        raise InputError(
+            f"rounds=incv chose {count} examples, less than batch_size={training.batch_size}: let "
+            "the rounds learn more, in a new folder with more than "
+            f"--round_steps={config.steps_of_a_round()}."
+        )
+    facts = {"estimated_noise_rate": found.noise_rate, "selected_examples": count}
+    return Outcome(found.chosen, facts)
 
 
 def _with(mask, positions):

@@ -7,28 +7,43 @@ where it was.
 """
 
 import dataclasses
-import io
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from etils import epath
 
-from mentormix_tf import files, npz
+from mentormix_tf import files
 from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import examples
 from mentormix_tf.data.prepared import NoisySplits
 from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError
-from mentormix_tf.rounds.incv import Opinion
+from mentormix_tf.inference.features import FeatureLayer
+from mentormix_tf.rounds import opinion
+from mentormix_tf.rounds.opinion import Opinion
 from mentormix_tf.runs import saved_run
 from mentormix_tf.training import surveys
 from mentormix_tf.training.run import run
 
-__all__ = ["RoundsFolder", "check_room"]
+__all__ = ["Outcome", "RoundsFolder"]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What rounds leave to the run that follows them.
+
+    Attributes:
+        keep: `[n]`, bool, which examples to train on; None for all.
+        facts: what result.json says of the rounds, besides what true labels tell.
+    """
+
+    keep: np.ndarray | None = None
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class RoundsFolder:
@@ -44,7 +59,9 @@ class RoundsFolder:
 
     Attributes:
         steps: how many steps the rounds so far took.
-        labels: `[n]`, int64, of the training examples.
+        labels: `[n]`, int64, of all training examples.
+        kept: `[n]`, bool, those that the user's examples file keeps; None for all.
+        num_classes: number of classes.
     """
 
     def __init__(
@@ -61,14 +78,16 @@ class RoundsFolder:
         self.steps, self._done = 0, 0
         columns = examples.columns(data, "train", ["id", "label"])
         self._ids = [each.decode() for each in columns["id"]]
-        self.labels = columns["label"]
+        self.labels, self.kept = columns["label"], data.kept
+        self.num_classes = len(data.class_names)
 
-    def train(self, name: str, chosen: np.ndarray) -> Opinion:
+    def train(self, name: str, chosen: np.ndarray, layers: Sequence[FeatureLayer] = ()) -> Opinion:
         """Trains a round, unless it is done, and returns its network's opinion.
 
         Args:
             name: the round's name.
             chosen: `[n]`, bool, which examples to train on.
+            layers: the layer whose features the opinion has, if any.
 
         Raises:
             InputError, Preempted: see `run.run`.
@@ -88,11 +107,11 @@ class RoundsFolder:
             output = dataclasses.replace(self.output, model_dir=str(self.path / name))
             run(dataclasses.replace(self.config, data=data), output, self.strategy)
             if strategies.is_chief(self.strategy):
-                self._write_opinion(name, path)
+                self._write_opinion(name, path, layers)
             strategies.wait_for_all(self.strategy)
-        opinion, taken = self._read_opinion(path)
+        found, taken = opinion.read(path, len(self.labels), self.data.manifest["split_sha256"])
         self.steps += taken
-        return opinion
+        return found
 
     def write(self, name: str, chosen: np.ndarray) -> epath.Path:
         """Writes NAME.csv, an examples file with the chosen examples.
@@ -117,60 +136,7 @@ class RoundsFolder:
         strategies.wait_for_all(self.strategy)
         return path
 
-    def _write_opinion(self, name, path):
+    def _write_opinion(self, name, path, layers):
         trained = saved_run.read(self.path / name)
-        probabilities = surveys.of_run(trained, self.data).probabilities
-        own = probabilities[np.arange(len(self.labels)), self.labels]
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            predicted=probabilities.argmax(axis=1).astype(np.int32),
-            losses=-np.log(own + 1e-8),
-            steps=trained.result["steps"],
-            split_sha256=self.data.manifest["split_sha256"],
-        )
-        files.write(path, buffer.getvalue())
-
-    def _read_opinion(self, path):
-        count = len(self.labels)
-        try:
-            stored: dict[str, Any] = npz.arrays(files.contents(path), 16 * count + 2**20)
-            opinion = Opinion(stored["predicted"], stored["losses"])
-            steps, split = int(stored["steps"]), str(stored["split_sha256"])
-        except npz.UNREADABLE as error:
-            raise InputError(
-                f"{path} can't be read ({files.reason(error)}): delete it, and it is made again."
-            ) from error
-        is_whole = opinion.predicted.shape == opinion.losses.shape == (count,)
-        if not is_whole or split != self.data.manifest["split_sha256"]:
-            raise InputError(
-                f"{path} is of a run on other labels: restore the split, or name a new folder for "
-                f"--model_dir instead of {path.parent.parent}."
-            )
-        return opinion, steps
-
-
-def check_room(config: RunConfig, data: NoisySplits, labels: np.ndarray) -> None:
-    """Checks that each half of the training examples is enough to train on.
-
-    Args:
-        config: the run.
-        data: its split.
-        labels: `[n]`, of the examples to train on.
-
-    Raises:
-        InputError: a class has fewer than two examples, or a half fewer than a batch.
-    """
-    counts, rounds = np.bincount(labels, minlength=len(data.class_names)), config.training.rounds
-    if counts.min() < 2:
-        raise InputError(
-            f"rounds={rounds} cuts the training examples into two halves, but class "
-            f"{data.class_names[int(counts.argmin())]} has {counts.min()}: add some, or leave out "
-            "--rounds."
-        )
-    if len(labels) // 2 < config.training.batch_size:
-        raise InputError(
-            f"batch_size={config.training.batch_size} is larger than a half of the "
-            f"{len(labels):,} training examples, on which rounds={rounds} trains: choose a smaller "
-            "one."
-        )
+        found = opinion.of_survey(surveys.of_run(trained, self.data, layers), self.labels)
+        opinion.write(path, found, trained.result["steps"], self.data.manifest["split_sha256"])

@@ -9,17 +9,20 @@ import tensorflow as tf
 from etils import epath
 
 from mentormix_tf import files
-from mentormix_tf.config import OutputConfig, RunConfig, TrainingConfig
+from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import examples
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
-from mentormix_tf.rounds import incv, rounds_folder
+from mentormix_tf.rounds import incv
 from mentormix_tf.rounds.rounds_folder import RoundsFolder
 from mentormix_tf.runs import layout
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import run as training_run
+from mentormix_tf.training.run import BeforeRun
 
-__all__ = ["run"]
+__all__ = ["KINDS", "run"]
+
+KINDS = {"incv": incv}  # modules with `check` and `prepare`
 
 
 def run(
@@ -42,7 +45,7 @@ def run(
     """
     config = training_run.resolve(config)
     strategy = strategy or tf.distribute.get_strategy()
-    if config.training.rounds == "none":
+    if config.rounds.rounds == "none":
         return training_run.run(config, output, strategy)
     with training_run.short_errors(config, strategy):
         strategies.check_same(strategy, agreement.facts(config, output, dry_run="false"))
@@ -50,58 +53,50 @@ def run(
         output = dataclasses.replace(output, resume="auto")  # it holds the rounds from now on
         if strategies.all_agree(strategy, folder.result() is not None) and folder.result():
             return training_run.run(config, output, strategy)
-        examples_file, facts = _selected(config, output, strategy, folder)
+        before = _before(config, output, strategy, folder)
     with _quiet_tensorflow():
-        return training_run.run(config, output, strategy, str(examples_file), facts)
+        return training_run.run(config, output, strategy, before)
 
 
-def _selected(config, output, strategy, folder):
-    """The examples file that INCV makes, and what result.json says of it."""
+def _before(config, output, strategy, folder):
+    """Trains the rounds, unless they are done, and returns what the run gets of them."""
     path, is_chief = folder.path / layout.ROUNDS, strategies.is_chief(strategy)
     RunFolder(path, config).check()
+    kind = KINDS[config.rounds.rounds]
     # Built once before the rounds, so that what is wrong with it does not show after hours.
     data = training_run.Setup(config, strategy).data
     columns = examples.columns(data, "train", ["label", "is_clean"])
     kept = slice(None) if data.kept is None else data.kept
-    rounds_folder.check_room(config, data, columns["label"][kept])
+    kind.check(columns["label"][kept], data.class_names, config.training.batch_size)
     if is_chief:
         _make(path, config)
     strategies.wait_for_all(strategy)
     busy = f"{path} is being written by another process: wait for it, or name a new model_dir."
     lock = files.lock(path, busy) if is_chief else contextlib.nullcontext()
     with lock, _quiet_tensorflow():
-        training = config.training
-        each = _round(config)
-        rounds = RoundsFolder(path, each, output, strategy, data, training.num_rounds())
-        found = incv.select(
-            rounds.train,
-            rounds.labels,
-            len(data.class_names),
-            data.kept,
-            iterations=training.incv_iterations,
-            noise=training.incv_noise,
-            seed=training.seed,
-        )
-        _check_enough(found.chosen.sum(), config)
-        selected = rounds.write("selected", found.chosen)
+        count = config.rounds.num_rounds()
+        rounds = RoundsFolder(path, _round(config), output, strategy, data, count)
+        found = kind.prepare(rounds, config)
+        selected = rounds.write("selected", found.keep)
     knows_truth = data.manifest["realized_noise_rate"] is not None
     facts: Mapping[str, Any] = {
-        "rounds": training.rounds,
+        "rounds": config.rounds.rounds,
         "selection_steps": rounds.steps,
-        "selection_share": rounds.steps / (rounds.steps + training.train_steps),
-        **incv.facts(found, columns["is_clean"] if knows_truth else None),
+        "selection_share": rounds.steps / (rounds.steps + config.training.train_steps),
+        **found.facts,
+        **(_quality(found.keep, columns["is_clean"] == 1) if knows_truth else {}),
     }
-    return selected, facts
+    return BeforeRun(str(selected), facts)
 
 
-def _check_enough(count, config):
-    training = config.training
-    if count < training.batch_size:
-        raise InputError(
-            f"rounds={training.rounds} chose {count} examples, less than batch_size="
-            f"{training.batch_size}: let the rounds learn more, in a new folder with more than "
-            f"--incv_steps={training.steps_of_a_round()}."
-        )
+def _quality(chosen, is_right):
+    """What true labels say of a choice of examples, which were chosen without them."""
+    if not chosen.any() or not is_right.any():
+        return {}
+    return {
+        "selection_precision": float(is_right[chosen].mean()),
+        "selection_recall": float(chosen[is_right].mean()),
+    }
 
 
 @contextlib.contextmanager
@@ -129,14 +124,9 @@ def _make(path: epath.Path, config: RunConfig) -> None:
 
 def _round(config: RunConfig) -> RunConfig:
     """The config of a round: plain training of the same network, for its own number of steps."""
-    training = config.training
-    steps = training.steps_of_a_round()
+    training, steps = config.training, config.steps_of_a_round()
     own = dataclasses.replace(
         training,
-        rounds="none",
-        incv_iterations=TrainingConfig.incv_iterations,
-        incv_steps=TrainingConfig.incv_steps,
-        incv_noise=TrainingConfig.incv_noise,
         train_steps=steps,
         eval_every=steps,
         warmup_steps=min(training.warmup_steps, steps - 1),

@@ -67,7 +67,7 @@ class RunFolder:
                 "resume with --resume=auto."
             )
         for name in held if layout.FLAGS not in held else ():
-            of_rounds = name == layout.ROUNDS and self.config.training.rounds == "none"
+            of_rounds = name == layout.ROUNDS and self.config.rounds.rounds == "none"
             if name in WRITTEN or of_rounds:
                 raise InputError(
                     f"model_dir={self.path} holds another run's {name}: name a new folder, or move "

@@ -150,7 +150,8 @@ def kind(dataset: str, noise: str) -> str:
 
 def _row(result, run):
     config, level = run.config, result["noise_level"]
-    own = {name: getattr(config.training, name) for name in run.own}
+    values = config.values()
+    own = {name: values[name] for name in run.own}
     return {
         "kind": kind(result["dataset"], result["noise"]),
         "level": result["realized_noise_rate"] if level is None else level,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mentormix_tf import methods, networks, shipped
-from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig, codec
+from mentormix_tf.config import DataConfig, RoundsConfig, RunConfig, TrainingConfig, codec
 from mentormix_tf.data import splits
 from mentormix_tf.errors import InputError
 from mentormix_tf.studies import results, yaml_file
@@ -24,7 +24,7 @@ __all__ = ["KEYS", "TRAINING_SETTINGS", "TUNE_KEYS", "Point", "Study", "StudyRun
 TRAINING_SETTINGS = (
     *("learning_rate", "weight_decay", "label_smoothing", "logit_clip", "sam_rho", "ema_decay"),
     *("inference", "rog_layers"),
-    *("rounds", "incv_iterations", "incv_steps", "incv_noise"),
+    *(field.name for field in dataclasses.fields(RoundsConfig)),
 )
 KEYS = ("title", "training", "data", "methods", "seeds", "tune")
 _MOST_RUNS = 10_000
@@ -93,6 +93,7 @@ class Study:
     Attributes:
         title: title of its report.
         training: training settings of all runs, except for the seed.
+        rounds: what is trained before each of them.
         points: the labels to train on.
         methods: settings of each method, by name.
         seeds: seeds of each cell.
@@ -101,6 +102,7 @@ class Study:
 
     title: str
     training: TrainingConfig
+    rounds: RoundsConfig
     points: tuple[Point, ...]
     methods: Mapping[str, Settings]
     seeds: tuple[int, ...]
@@ -148,11 +150,13 @@ class Study:
 
     def _run(self, name, point, method, settings, seed):
         hyperparameters, own = _apart(method, settings)
+        training, rounds = _by_config(own)
         config = RunConfig(
-            data=point.data,
-            training=dataclasses.replace(self.training, seed=seed, **own),
-            method=method,
-            hyperparameters=_complete(method, tuple(hyperparameters.items())),
+            point.data,
+            dataclasses.replace(self.training, seed=seed, **training),
+            method,
+            _complete(method, tuple(hyperparameters.items())),
+            dataclasses.replace(self.rounds, **rounds),
         )
         return StudyRun(name, config, point, tuple(own))
 
@@ -195,7 +199,7 @@ def _study(found, name):
     title = found.get("title", name)
     if isinstance(title, (list, Mapping)):
         raise InputError(f"title={title} must be text.")
-    training = TrainingConfig(**_fields(TrainingConfig, _given(found, "training")))
+    training, rounds = _training(_given(found, "training"))
     networks.check(training.network)
     if "seed" in _given(found, "training"):
         raise InputError("training: seed can't be set: a study has seeds.")
@@ -212,7 +216,7 @@ def _study(found, name):
     }
     tune = found.get("tune")
     trials = None if tune is None else _trials(tune, points, settings)
-    study = Study(str(title), training, points, settings, seeds, trials)
+    study = Study(str(title), training, rounds, points, settings, seeds, trials)
     runs = study.runs(lambda kind, method: Settings({None: {}}))
     runs += [run for _, run in study.trial_runs()] if study.trials else []
     for name, count in collections.Counter(run.name for run in runs).items():
@@ -242,7 +246,7 @@ def _points(entry):
         _list(name, value) if isinstance(value, list) else [value] for name, value in entry.items()
     ]
     for values in itertools.product(*columns):
-        given = _fields(DataConfig, dict(zip(entry, values, strict=True)))
+        given = _fields("data", dict(zip(entry, values, strict=True)), DataConfig)
         data = splits.resolve(DataConfig(**given))
         if level is not None and data.noise_level is not None:
             raise InputError(f"level={level} can't be set: noise={data.noise} takes a noise_level.")
@@ -307,10 +311,22 @@ def _folder_name(text):
     return f"{name[:40]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def _fields(config_class: type, given: Any) -> dict[str, Any]:
-    """Converts values from YAML to the types of a dataclass's fields."""
-    kinds = {field.name: field.kind for field in codec.fields(config_class)}
-    what = "training" if config_class is TrainingConfig else "data"
+def _training(given):
+    """What `training` stands for: the settings of a run's training, and of those before it."""
+    training, rounds = _by_config(_fields("training", given, TrainingConfig, RoundsConfig))
+    return TrainingConfig(**training), RoundsConfig(**rounds)
+
+
+def _by_config(settings):
+    """Settings of training as those of `TrainingConfig` and those of `RoundsConfig`."""
+    of_rounds = {field.name for field in dataclasses.fields(RoundsConfig)}
+    rounds = {name: settings[name] for name in settings if name in of_rounds}
+    return {name: settings[name] for name in settings if name not in rounds}, rounds
+
+
+def _fields(what: str, given: Any, *config_classes: type) -> dict[str, Any]:
+    """Converts values from YAML to the types of the fields of dataclasses."""
+    kinds = {field.name: field.kind for each in config_classes for field in codec.fields(each)}
     given = {codec.RENAMED.get(str(k), k): value for k, value in _mapping(what, given).items()}
     _check_keys(what, given, tuple(kinds))
     return {name: codec.from_yaml(kinds[name], value, name) for name, value in given.items()}
@@ -336,8 +352,9 @@ def _settings(method, given):
         methods.resolve(method, hyperparameters)  # raises an InputError that names them
     values = {k: codec.from_yaml(known[k], value, k) for k, value in hyperparameters.items()}
     _complete(method, tuple(values.items()))
-    training = _fields(TrainingConfig, training)
-    TrainingConfig(**training)
+    training = _fields("training", training, TrainingConfig, RoundsConfig)
+    for config_class, own in zip((TrainingConfig, RoundsConfig), _by_config(training), strict=True):
+        config_class(**own)
     return {**values, **training}
 
 

@@ -73,8 +73,8 @@ def dry_run(
         "run_seconds": first
         + (training.train_steps - training.steps_per_execution) * step_seconds
         + evaluations * evaluation.num_batches() * batch_seconds,
-        "rounds": training.num_rounds(),
-        "round_steps": training.steps_of_a_round(),
+        "rounds": config.rounds.num_rounds(),
+        "round_steps": config.steps_of_a_round(),
         "checkpoint_bytes": sum(
             _size([variable]) * variable.dtype.size
             for part in checkpoints.variables(setup.model).values()

@@ -6,7 +6,6 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -30,7 +29,7 @@ from mentormix_tf.training.model import build_model, build_network, inform_oracl
 from mentormix_tf.training.report import Report
 from mentormix_tf.training.tensorboard import Profile
 
-__all__ = ["LOST_WORKER", "Setup", "check", "resolve", "run", "short_errors"]
+__all__ = ["LOST_WORKER", "BeforeRun", "Setup", "check", "resolve", "run", "short_errors"]
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +46,7 @@ def run(
     config: RunConfig,
     output: OutputConfig,
     strategy: tf.distribute.Strategy | None = None,
-    selected: str = "",
-    facts: Mapping[str, Any] = MappingProxyType({}),
+    before: "BeforeRun | None" = None,
 ) -> dict[str, Any] | None:
     """Trains as a config says: from the start, or from the last checkpoint in the run's folder.
 
@@ -59,9 +57,7 @@ def run(
         output: where results go: its model_dir gets flags.txt, metrics.csv, result.json,
             checkpoints/, tensorboard/ and more.
         strategy: the devices to train on; None for TensorFlow's default, one device.
-        selected: the examples file that earlier rounds made of that of the config; "" without
-            rounds, which are not trained here, see `rounds.run.run`.
-        facts: what result.json says of these rounds.
+        before: what earlier rounds leave to the run, see `rounds.run.run`; None without rounds.
 
     Returns:
         The contents of result.json, which a finished run already has; None in a worker that did not
@@ -82,11 +78,12 @@ def run(
             raise _not_shared(folder.path)
         if folder.result():
             return contents.result(folder.path / layout.RESULT)
-        if config.training.rounds != "none" and not selected:
+        if config.rounds.rounds != "none" and before is None:
             raise InputError(
-                f"rounds={config.training.rounds} come before the run: call rounds.run.run instead."
+                f"rounds={config.rounds.rounds} come before the run: call rounds.run.run instead."
             )
-        result = _train(Setup(config, strategy, selected), output, folder, facts)
+        before = before or BeforeRun()
+        result = _train(Setup(config, strategy, before), output, folder, before.facts)
         strategies.wait_for_all(strategy)
     return result
 
@@ -147,13 +144,26 @@ def check(config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strat
     return folder
 
 
+@dataclasses.dataclass(frozen=True)
+class BeforeRun:
+    """What rounds leave to the run that follows them.
+
+    Attributes:
+        examples_file: the examples to train on, made from those of the config; "" for these.
+        facts: what result.json says of the rounds.
+    """
+
+    examples_file: str = ""
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
 class Setup:
     """The data and the model of a run, ready for its first step.
 
     Args:
         config: the run, resolved.
         strategy: the devices to train on.
-        selected: see `run`.
+        before: what earlier rounds leave to the run.
 
     Attributes:
         config, strategy: as above.
@@ -175,10 +185,15 @@ class Setup:
     model: NoisyLabelModel
     shown: dict[str, Any]
 
-    def __init__(self, config: RunConfig, strategy: tf.distribute.Strategy, selected: str = ""):
+    def __init__(
+        self,
+        config: RunConfig,
+        strategy: tf.distribute.Strategy,
+        before: BeforeRun = BeforeRun(),
+    ):
         self.config, self.strategy = config, strategy
         training = config.training
-        chosen = {"examples_file": selected} if selected else {}
+        chosen = {"examples_file": before.examples_file} if before.examples_file else {}
         self.data = data = _prepare(dataclasses.replace(config.data, **chosen), training, strategy)
         strategies.check_same(strategy, self._identity())
         self.image_shape = augment.shown_shape(data.image_shape, training.image_size)

@@ -9,7 +9,13 @@ import pytest
 
 import mentormix_tf as mm
 from mentormix_tf import InputError
-from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
+from mentormix_tf.config import (
+    DataConfig,
+    OutputConfig,
+    RoundsConfig,
+    RunConfig,
+    TrainingConfig,
+)
 from mentormix_tf.data import examples
 from mentormix_tf.rounds import rounds_folder
 from mentormix_tf.rounds import run as rounds
@@ -19,12 +25,14 @@ from mentormix_tf.training import run as training
 NOT_COMPARED = ("images_per_second", "git_revision")
 
 
-def config(data_dir, data=None, **changed):
-    settings = {"train_steps": 8, "eval_every": 8, "batch_size": 16, "incv_iterations": 1}
+def config(data_dir, data=None, *, rounds=None, **changed):
+    settings = {"train_steps": 8, "eval_every": 8, "batch_size": 16}
+    before = {"rounds": "incv", "round_steps": 6, "incv_iterations": 1}
     return RunConfig(
         data=DataConfig(data_dir=data_dir, train_examples=300, **(data or {})),
-        training=TrainingConfig(**settings | {"rounds": "incv", "incv_steps": 6} | changed),
+        training=TrainingConfig(**settings | changed),
         method="vanilla",
+        rounds=RoundsConfig(**before | (rounds or {})),
     )
 
 
@@ -56,7 +64,7 @@ def test_each_round_is_an_ordinary_run(finished):
     path, _ = finished
     for name in ("1a", "1b"):
         opened = mm.open_run(path / "rounds" / name)
-        assert opened.result["steps"] == 6 and opened.config.training.rounds == "none"
+        assert opened.result["steps"] == 6 and opened.config.rounds.rounds == "none"
         assert opened.config.data.examples_file == str(path / "rounds" / f"{name}.csv")
         assert opened.evaluate().report["accuracy"] == pytest.approx(
             opened.result["final_accuracy"], abs=1e-6
@@ -136,16 +144,16 @@ def test_other_commands_are_refused_and_nothing_is_overwritten(finished, data_di
     path, _ = finished
     before = {each: each.stat().st_mtime_ns for each in path.rglob("*") if each.is_file()}
     with pytest.raises(InputError, match="holds a run with incv_iterations=1, but this run has"):
-        rounds.run(config(data_dir, incv_iterations=2), OutputConfig(str(path)))
+        rounds.run(config(data_dir, rounds={"incv_iterations": 2}), OutputConfig(str(path)))
     with pytest.raises(InputError, match="holds a run with rounds=incv, but this run has rounds"):
-        rounds.run(config(data_dir, rounds="none"), OutputConfig(str(path)))
+        rounds.run(config(data_dir, rounds={"rounds": "none"}), OutputConfig(str(path)))
     assert before == {each: each.stat().st_mtime_ns for each in path.rglob("*") if each.is_file()}
 
 
 def test_rounds_of_another_command_are_refused(finished, data_dir, tmp_path):
     shutil.copytree(finished[0] / "rounds", tmp_path / "rounds")
     with pytest.raises(InputError, match="holds another run's rounds"):
-        rounds.run(config(data_dir, rounds="none"), OutputConfig(str(tmp_path)))
+        rounds.run(config(data_dir, rounds={"rounds": "none"}), OutputConfig(str(tmp_path)))
     with pytest.raises(InputError, match="rounds holds a run with seed=0, but this run has seed=1"):
         rounds.run(config(data_dir, seed=1), OutputConfig(str(tmp_path)))
     assert [each.name for each in tmp_path.iterdir()] == ["rounds"]
@@ -194,21 +202,27 @@ def test_a_run_alone_does_not_leave_out_its_rounds(data_dir, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("training", "change", "message"),
     [
-        ({"incv_iterations": 0}, r"incv_iterations=0 must lie in \[1, 100\]"),
-        ({"incv_steps": -1}, "incv_steps=-1 must be a multiple of steps_per_execution=1"),
-        ({"incv_steps": 3, "steps_per_execution": 2}, "incv_steps=3 must be a multiple of"),
+        ({}, {"incv_iterations": 0}, r"incv_iterations=0 must lie in \[1, 100\]"),
+        ({}, {"round_steps": -1}, r"round_steps=-1 must lie in \[0, 2\*\*31\)"),
+        (
+            {"steps_per_execution": 2},
+            {"round_steps": 3},
+            "round_steps=3 must be a multiple of steps_per_execution=2",
+        ),
     ],
 )
-def test_settings_that_make_no_sense(change, message):
+def test_settings_that_make_no_sense(training, change, message):
     with pytest.raises(InputError, match=message):
-        TrainingConfig(**change)
+        RunConfig(training=TrainingConfig(**training), rounds=RoundsConfig(**change))
 
 
 def test_rounds_take_a_quarter_of_the_steps_by_default():
-    assert TrainingConfig(train_steps=600).steps_of_a_round() == 150
-    assert TrainingConfig(train_steps=602, eval_every=602).steps_of_a_round() == 150
-    settings = dict(train_steps=600, steps_per_execution=20, eval_every=100)
-    assert TrainingConfig(**settings).steps_of_a_round() == 140
-    assert TrainingConfig(train_steps=2, eval_every=1).steps_of_a_round() == 1
+    def steps(**settings):
+        return RunConfig(training=TrainingConfig(**settings)).steps_of_a_round()
+
+    assert steps(train_steps=600) == 150
+    assert steps(train_steps=602, eval_every=602) == 150
+    assert steps(train_steps=600, steps_per_execution=20, eval_every=100) == 140
+    assert steps(train_steps=2, eval_every=1) == 1

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mentormix_tf import InputError
-from mentormix_tf.config import DataConfig, OutputConfig, RunConfig, TrainingConfig
+from mentormix_tf.config import DataConfig, OutputConfig, RoundsConfig, RunConfig, TrainingConfig
 from mentormix_tf.training import dry_run
 from mentormix_tf.training.checkpoints import Checkpoints
 from mentormix_tf.training.run import Setup, resolve
@@ -14,8 +14,9 @@ from mentormix_tf.training.run import Setup, resolve
 def test_what_is_found(tmp_path, data_dir):
     config = RunConfig(
         DataConfig(data_dir=data_dir, validation_fraction=0.2),
-        TrainingConfig(train_steps=20, eval_every=10, ema_decay=0.9, rounds="incv"),
+        TrainingConfig(train_steps=20, eval_every=10, ema_decay=0.9),
         method="vanilla",
+        rounds=RoundsConfig("incv"),
     )
     found = dry_run.dry_run(config, OutputConfig(model_dir=str(tmp_path / "run")))
     assert not (tmp_path / "run").exists()

@@ -1,0 +1,38 @@
+"""The settings of trainings before the run itself."""
+
+import dataclasses
+from typing import Literal
+
+from mentormix_tf.errors import InputError
+
+__all__ = ["RoundsConfig"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RoundsConfig:
+    """The settings of trainings before the run itself.
+
+    Args:
+        rounds: incv to train on halves of the training set first, and then on the examples whose
+            labels the networks of the other half agree with (Chen et al. 2019); or none.
+        round_steps: number of steps of each training before the run itself; 0 for a quarter of
+            train_steps.
+        incv_iterations: number of iterations of incv, each of two trainings.
+        incv_noise: what incv assumes of wrong labels: symmetric if they are any other class, pair
+            if each class turns into one other.
+    """
+
+    rounds: Literal["none", "incv"] = "none"
+    round_steps: int = 0
+    incv_iterations: int = 4
+    incv_noise: Literal["symmetric", "pair"] = "symmetric"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.round_steps < 2**31:
+            raise InputError(f"round_steps={self.round_steps} must lie in [0, 2**31).")
+        if not 1 <= self.incv_iterations <= 100:
+            raise InputError(f"incv_iterations={self.incv_iterations} must lie in [1, 100].")
+
+    def num_rounds(self) -> int:
+        """Number of trainings before the run itself; incv may end earlier."""
+        return 2 * self.incv_iterations if self.rounds == "incv" else 0

@@ -53,6 +53,7 @@ ALONE = tf.distribute.InputContext()  # one host, one replica
 DAMAGE = (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError)
 
 
+@tf.autograph.experimental.do_not_convert
 def stored(data: "NoisySplits", split: str) -> tf.data.Dataset:
     """The examples of a split, once each, in the order of its files.
 
@@ -99,6 +100,7 @@ def encoded(data: "NoisySplits", split: str) -> Iterator[bytes]:
         raise damage(data) from error
 
 
+@tf.autograph.experimental.do_not_convert
 def _in_batches(data, split, names):
     data = dataclasses.replace(data, features=None)
     return Examples(data, split, memory=0, columns=names, context=ALONE).in_batches(names)

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 
+@tf.autograph.experimental.do_not_convert  # which takes seconds, and nothing here needs it
 def train_batches(
     data: "NoisySplits",
     batch_size: int,
@@ -121,6 +122,7 @@ def batch_spec(
     return {**numbers, "image": tf.TensorSpec([batch_size, *image_shape], tf.float32)}
 
 
+@tf.autograph.experimental.do_not_convert
 def eval_batches(
     data: "NoisySplits",
     split: str,

@@ -58,7 +58,7 @@ class ReplicatedModel(keras_internals.BuildableModel):
         self.make_train_function()
         step = self.train_step
         if self.jit_compile and self.distribute_strategy.num_replicas_in_sync == 1:
-            step = tf.function(step, jit_compile=True, reduce_retracing=True)
+            step = tf.function(step, autograph=False, jit_compile=True, reduce_retracing=True)
         steps = self._steps(step, self.get_metrics_result)
 
         def function(iterator):
@@ -94,13 +94,15 @@ class ReplicatedModel(keras_internals.BuildableModel):
         is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
         if not self.jit_compile or strategy.num_replicas_in_sync == 1 or is_tpu:
             return function
-        compiled = tf.function(function, jit_compile=True, reduce_retracing=True)
+        compiled = tf.function(function, autograph=False, jit_compile=True, reduce_retracing=True)
         # Wrapped, since Keras would track a tf.function as part of the model.
         return lambda *inputs: compiled(*inputs)
 
     def _steps(self, step, results):
         """Makes a function of an iterator over global batches: `steps_per_execution` steps."""
         strategy = self.distribute_strategy
+        # AutoGraph takes seconds for what a step calls, and only the loop below needs it.
+        step, results = map(tf.autograph.experimental.do_not_convert, (step, results))
 
         def steps(iterator):
             done, waited = 0, tf.constant(0.0, tf.float64)

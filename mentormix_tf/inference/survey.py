@@ -50,7 +50,9 @@ def survey(
             too many examples and classes.
     """
     model = feature_models.model(network, *layers) if layers else network
-    classify = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    classify = tf.function(
+        lambda images: model(images, training=False), autograph=False, reduce_retracing=True
+    )
     outputs: list[np.ndarray] = []
     features: list[list[np.ndarray]] = [[] for _ in layers]
     with tqdm(desc="Surveying", total=count, unit=" images", disable=None) as bar:

@@ -79,7 +79,7 @@ class Classifier:
 
         def compiled(function, batch_shape, dtype):
             spec = tf.TensorSpec(batch_shape, dtype, name="images")
-            return tf.function(function, input_signature=[spec])
+            return tf.function(function, input_signature=[spec], autograph=False)
 
         self.decode = compiled(decode, [], tf.string)
         self.classify = compiled(classify, [None, *shape], tf.float32)

@@ -179,7 +179,8 @@ def _batches(data, split, chosen, make_views, rows) -> Iterator[np.ndarray]:
     stored = examples.stored(data, split).enumerate()
     is_chosen: Any = lambda i, example: tf.gather(tf.constant(chosen), i)  # noqa: E731
     stored = stored.filter(is_chosen)
-    shown = stored.map(lambda i, example: make_views(example["image"]), examples.AUTOTUNE)
+    show = tf.autograph.experimental.do_not_convert(lambda i, each: make_views(each["image"]))
+    shown = stored.map(show, examples.AUTOTUNE)
     with examples.decoding(data, split):
         yield from shown.batch(rows).prefetch(1).as_numpy_iterator()
 
@@ -221,7 +222,7 @@ class _Backbone:
         self._count = 1 if is_one else len(strategy.extended.worker_devices)  # of this process
         self.rows = self._count * max(1, _BATCH // views)
         step = lambda images: tf.cast(backbone(images, training=False), tf.float32)  # noqa: E731
-        self._run = tf.function(lambda images: strategy.run(step, args=(images,)))
+        self._run = tf.function(lambda images: strategy.run(step, args=(images,)), autograph=False)
 
     def __call__(self, views: np.ndarray) -> np.ndarray:
         """Returns the features `[n, views, size]`, float32, of at most `rows` images."""

@@ -186,8 +186,9 @@ class _MetricSums:
     def __init__(self, model):
         self._strategy = model.distribute_strategy
         self._variables = [v for metric in model.metrics for v in metric.variables]
-        self._read = tf.function(lambda: self._strategy.run(self._read_one))
-        self._write = tf.function(lambda sums: self._strategy.run(self._write_one, args=(sums,)))
+        run = self._strategy.run
+        self._read = tf.function(lambda: run(self._read_one), autograph=False)
+        self._write = tf.function(lambda sums: run(self._write_one, args=(sums,)), autograph=False)
 
     def get(self):
         return self._strategy.experimental_local_results(self._read())[0].numpy()

@@ -60,9 +60,11 @@ class Evaluation:
         self._sample = batches(f"train[:{sample_size}]", size)
         self._to_mix = batches(f"train[:{batch_size}]", batch_size)
         self._predict = tf.function(
-            lambda batch: strategy.run(self._predict_on_replica, args=(batch,))
+            lambda batch: strategy.run(self._predict_on_replica, args=(batch,)), autograph=False
         )
-        self._mixed = tf.function(lambda batch: strategy.run(model.mixed, args=(batch,)))
+        self._mixed = tf.function(
+            lambda batch: strategy.run(model.mixed, args=(batch,)), autograph=False
+        )
 
     def row(self) -> tuple[dict[str, float | None], Predictions]:
         """Evaluates the model on all splits of the run.

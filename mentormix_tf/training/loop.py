@@ -86,7 +86,7 @@ class Loop:
         self.checkpoints = checkpoints
         self.checkpoint_every = checkpoint_every
         self.profile = profile
-        self._metrics = tf.function(model.get_metrics_result)
+        self._metrics = tf.function(model.get_metrics_result, autograph=False)
 
     def run(self, batches: Iterable) -> None:
         """Takes the remaining steps.

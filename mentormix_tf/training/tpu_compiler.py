@@ -102,7 +102,8 @@ def lower(
     batch = {name: tf.TensorSpec([size], tf.int64) for name in names}
     batch["image"] = tf.TensorSpec([size, *image_shape], tf.float32)
     try:
-        return stablehlo(tf.function(lambda **batch: model.train_step(batch)), batch)
+        step = tf.function(lambda **batch: model.train_step(batch), autograph=False)
+        return stablehlo(step, batch)
     except (tf.errors.InvalidArgumentError, ValueError) as error:
         lacking = re.search(r"No registered '(\w+)' OpKernel", str(error))
         if lacking is None:
@@ -124,7 +125,7 @@ def stablehlo(function: Any, arguments: Mapping[str, tf.TensorSpec]) -> str:
         function: a `tf.function`.
         arguments: shape and type of each argument, by name.
     """
-    compiled = tf.function(function, jit_compile=True)
+    compiled = tf.function(function, autograph=False, jit_compile=True)
     text = compiled.experimental_get_compiler_ir(**arguments)(stage="stablehlo")
     # TensorFlow emits one operation of a dialect that only its own parser knows.
     return re.sub(

@@ -29,10 +29,10 @@ def errors(kind, seed):
     network = build_network(config, data.image_shape, 10)
     model = build_model(config, network, len(examples))
     row = {"noise": kind, "seed": seed}
-    row["error_before"] = np.abs(model.transition_matrix() - expected).mean()
+    row["error_before"] = np.abs(model.transition_probabilities() - expected).mean()
     model.fit(train, steps_per_epoch=600, verbose=0)
-    row["error_after"] = np.abs(model.transition_matrix() - expected).mean()
-    row["diagonal_after"] = np.diag(model.transition_matrix()).mean()
+    row["error_after"] = np.abs(model.transition_probabilities() - expected).mean()
+    row["diagonal_after"] = np.diag(model.transition_probabilities()).mean()
     return {name: f"{v:.4f}" if "_" in name else v for name, v in row.items()}
 
 

@@ -14,7 +14,9 @@ class RoundsConfig:
 
     Args:
         rounds: incv to train on halves of the training set first, and then on the examples whose
-            labels the networks of the other half agree with (Chen et al. 2019); or none.
+            labels the networks of the other half agree with (Chen et al. 2019); confusion to
+            estimate the transition matrix of s_model or forward by the confusion matrix of a
+            network that is trained plainly first (Goldberger and Ben-Reuven 2017); or none.
         round_steps: number of steps of each training before the run itself; 0 for a quarter of
             train_steps.
         incv_iterations: number of iterations of incv, each of two trainings.
@@ -22,7 +24,7 @@ class RoundsConfig:
             if each class turns into one other.
     """
 
-    rounds: Literal["none", "incv"] = "none"
+    rounds: Literal["none", "incv", "confusion"] = "none"
     round_steps: int = 0
     incv_iterations: int = 4
     incv_noise: Literal["symmetric", "pair"] = "symmetric"
@@ -35,4 +37,4 @@ class RoundsConfig:
 
     def num_rounds(self) -> int:
         """Number of trainings before the run itself; incv may end earlier."""
-        return 2 * self.incv_iterations if self.rounds == "incv" else 0
+        return {"none": 0, "incv": 2 * self.incv_iterations}.get(self.rounds, 1)

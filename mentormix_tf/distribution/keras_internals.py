@@ -61,6 +61,15 @@ def moving_statistics(network: keras.Model) -> list[keras.Variable]:
     return [v for v in variables if id(v) not in frozen and "float" in v.dtype]
 
 
+def slots(optimizer: keras.Optimizer) -> list[keras.Variable]:
+    """Lists what an optimizer keeps for the variables that it trains, such as momentum.
+
+    Relies on the attribute that has the learning rate, a variable or a schedule.
+    """
+    own = {id(optimizer.iterations), id(optimizer._learning_rate)}
+    return [variable for variable in optimizer.variables if id(variable) not in own]
+
+
 def has_unbuilt_layers(layer: keras.Layer) -> bool:
     """Whether a layer, or one inside it, has yet to create its variables."""
     return not all(each.built for each in flatten_layers(layer))

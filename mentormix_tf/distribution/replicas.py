@@ -15,6 +15,7 @@ __all__ = [
     "CLIPPING",
     "NO_PART",
     "apply_gradients",
+    "assign",
     "average",
     "check_part",
     "count",
@@ -87,6 +88,27 @@ def average(variables: Sequence[keras.Variable]) -> None:
     means = context.all_reduce("MEAN", [tf.identity(variable.value) for variable in variables])
     for variable, mean in zip(variables, means, strict=True):
         variable.assign(mean)
+
+
+def assign(variables: Sequence[keras.Variable], values: Sequence[tf.Tensor]) -> None:
+    """Assigns values that are the same on every replica, to variables of any aggregation.
+
+    Args:
+        variables: Keras variables.
+        values: a value for each.
+    """
+    if count() == 1:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return
+
+    def update(strategy, *values):
+        for variable, value in zip(variables, values, strict=True):
+            strategy.extended.update(
+                variable.value, lambda each, new: each.assign(new), args=(value,), group=False
+            )
+
+    tf.distribute.get_replica_context().merge_call(update, args=tuple(values))
 
 
 def _is_shared_out_evenly(values):

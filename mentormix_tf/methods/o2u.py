@@ -5,11 +5,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mentormix_tf.distribution import replicas
+from mentormix_tf.distribution import keras_internals, replicas
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.batch import Batch
 from mentormix_tf.methods.example_table import ExampleTable
 from mentormix_tf.methods.indexed import IndexedModel
+from mentormix_tf.methods.start_weights import StartWeights
 
 __all__ = ["LOWEST", "O2UNet", "O2USchedule"]
 
@@ -23,15 +24,17 @@ class O2UNet(IndexedModel):
     1. Burn-in: cross-entropy at a constant learning rate, until even wrong labels are learned.
     2. The learning rate decays linearly to a tenth of itself and is reset, `cycles` times. For
        each example, the loss minus the mean loss of its batch is averaged over its occurrences.
-    3. The share `drop_rate` of the examples with the highest averages gets weight 0.
+    3. Training begins again with the weights that it began with in stage 1 and with a new
+       optimizer, without the share `drop_rate` of the examples with the highest averages: these
+       get weight 0, and the others more, so that their mean weight stays 1.
 
     `burn_in` and `cycling` are the fractions of stages 1 and 2. The published stages have 250
     epochs each, with cycles of 10 epochs, and the noise rate as drop rate.
 
-    Differences from the published method: stage 3 starts there with a new optimizer, and from
-    random weights (paper) or those at the end of stage 1 (authors' code); here it continues from
-    the end of stage 2. The mean that is subtracted is that of the batch, not of the epoch. All
-    stages have one batch size, whereas in the authors' code that of stage 2 is 16.
+    Differences from the published method: the authors' code begins stage 3 with the weights at the
+    end of stage 1; its batches are full without the examples that are left out, and those of stage
+    2 have 16 examples; in stages 1 and 3 the learning rate is halved after a quarter and is a tenth
+    after half. The mean that is subtracted is that of the batch, not of the epoch.
 
     The train command uses the learning rates of `shape_schedule`, with cosine decay in stage 3. If
     you call `compile` yourself, pass this schedule to the optimizer.
@@ -78,6 +81,9 @@ class O2UNet(IndexedModel):
         self.drop_rate = drop_rate
         self.loss_sums = ExampleTable(self, "loss_sums", num_examples)
         self.loss_counts = ExampleTable(self, "loss_counts", num_examples)
+        self.start_weights = StartWeights(name="start_weights")
+        if self.built:
+            self.start_weights.create(self._restored())
         self.highest = self.add_weight(  # mean loss of the examples that are kept
             name="highest",
             shape=(),
@@ -100,12 +106,20 @@ class O2UNet(IndexedModel):
         if self.progress() < self.burn_in:  # forget what an earlier training recorded
             self.loss_sums.reset()
             self.loss_counts.reset()
+        if self.step == first_step:
+            self.start_weights.remember(self._restored())
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if not self.start_weights.built:
+            self.start_weights.create(self._restored())
 
     def example_weights(self, batch: Batch, losses: tf.Tensor) -> tf.Tensor:
         index: Any = batch.index  # not None, by `uses_index`
         means = _mean(self.loss_sums.look_up(index), self.loss_counts.look_up(index))
-        kept = (means <= self.highest) | (self.progress() < self._end_of_cycling())
-        return tf.where(tf.math.is_nan(means), means, tf.cast(kept, tf.float32))
+        is_last = self.progress() >= self._end_of_cycling()
+        kept = tf.cast(means <= self.highest, tf.float32) / (1.0 - self.drop_rate)
+        return tf.where(tf.math.is_nan(means), means, tf.where(is_last, kept, 1.0))
 
     def after_step(self, batch: Batch, logits: tf.Tensor) -> None:
         losses = replicas.gather(self.example_losses(batch, logits))
@@ -125,6 +139,23 @@ class O2UNet(IndexedModel):
             lambda: tf.where(burns_in, float("inf"), tf.convert_to_tensor(self.highest)),
         )
         self.highest.assign(highest)
+        self._restart(cycles & is_over)
+
+    def _restart(self, now):
+        """Sets weights, their averages and the optimizer back, if it is time."""
+        self.start_weights.restore(self._restored(), now)
+        slots = keras_internals.slots(self.optimizer)
+        replicas.assign(slots, [tf.where(now, tf.zeros_like(v.value), v.value) for v in slots])
+        if self.ema_decay:
+            averages, weights = self.weight_average.averages, self._averaged_weights()
+            values = [tf.cast(tf.convert_to_tensor(weight), tf.float32) for weight in weights]
+            pairs = zip(averages, values, strict=True)
+            replicas.assign(averages, [tf.where(now, new, old.value) for old, new in pairs])
+
+    def _restored(self):
+        """The network's weights that training changes, BatchNorm's statistics among them."""
+        network = self.network
+        return [*network.trainable_variables, *keras_internals.moving_statistics(network)]
 
     def _highest_kept(self):
         """The mean loss that the share 1 - `drop_rate` of all examples does not exceed."""

@@ -126,13 +126,13 @@ def select(
     return Selection(chosen, rate)
 
 
-def check(labels: np.ndarray, class_names: Sequence[str], batch_size: int) -> None:
+def check(config: RunConfig, labels: np.ndarray, class_names: Sequence[str]) -> None:
     """Checks that each half of the training examples is enough to train on.
 
     Args:
+        config: the run.
         labels: `[n]`, integers, of the examples to choose from.
         class_names: the names of the classes.
-        batch_size: that of the rounds.
 
     Raises:
         InputError: a class has fewer than two examples, or a half fewer than a batch.
@@ -144,6 +144,7 @@ def check(labels: np.ndarray, class_names: Sequence[str], batch_size: int) -> No
             f"{class_names[int(counts.argmin())]} has {counts.min()}: add some, or leave out "
             "--rounds."
         )
+    batch_size = config.training.batch_size
     if len(labels) // 2 < batch_size:
         raise InputError(
             f"batch_size={batch_size} is larger than a half of the {len(labels):,} training "
@@ -163,7 +164,7 @@ def prepare(rounds: RoundsFolder, config: RunConfig) -> Outcome:
     """
     training, settings = config.training, config.rounds
     found = select(
-        rounds.train,
+        lambda name, chosen: rounds.train(name, chosen),
         rounds.labels,
         rounds.num_classes,
         rounds.kept,
@@ -179,7 +180,7 @@ def prepare(rounds: RoundsFolder, config: RunConfig) -> Outcome:
             f"--round_steps={config.steps_of_a_round()}."
         )
     facts = {"estimated_noise_rate": found.noise_rate, "selected_examples": count}
-    return Outcome(found.chosen, facts)
+    return Outcome(keep=found.chosen, facts=facts)
 
 
 def _with(mask, positions):

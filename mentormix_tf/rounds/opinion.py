@@ -24,7 +24,7 @@ class Opinion:
         predicted: `[n]`, integers, the most probable class.
         losses: `[n]`, float, the cross-entropy with the label.
         confusion: `[num_classes, num_classes]`, float64, or None if unknown; [i, j] is the sum of
-            the probabilities of class i of the examples with label j.
+            the probabilities of class i of the examples with label j that are trained on.
         features: `[n, size]`, float32, or None if they were not asked for.
     """
 
@@ -34,17 +34,19 @@ class Opinion:
     features: np.ndarray | None = None
 
 
-def of_survey(found: Survey, labels: np.ndarray) -> Opinion:
+def of_survey(found: Survey, labels: np.ndarray, kept: np.ndarray | None = None) -> Opinion:
     """Makes an opinion of a survey.
 
     Args:
         found: the survey, of the features that are needed.
         labels: `[n]`, integers in [0, num_classes).
+        kept: `[n]`, bool, which examples the confusion matrix counts; None for all.
     """
     probabilities = found.probabilities
     own = probabilities[np.arange(len(labels)), labels]
     confusion = np.zeros([probabilities.shape[1]] * 2)
-    np.add.at(confusion.T, labels, probabilities)
+    counted = slice(None) if kept is None else kept
+    np.add.at(confusion.T, labels[counted], probabilities[counted])
     return Opinion(
         probabilities.argmax(axis=1).astype(np.int32),
         -np.log(own + 1e-8),

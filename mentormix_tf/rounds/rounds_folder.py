@@ -38,11 +38,17 @@ class Outcome:
     """What rounds leave to the run that follows them.
 
     Attributes:
-        keep: `[n]`, bool, which examples to train on; None for all.
+        keep: `[n]`, bool, which examples to train on; None for all that the user keeps.
+        weights: `[n]`, float, what the examples' losses are multiplied by, besides the user's own
+            weights; None for 1.
+        transition_matrix: `[num_classes, num_classes]`, float64, the probability of each label
+            (column) for each true class (row); None if it was not estimated.
         facts: what result.json says of the rounds, besides what true labels tell.
     """
 
     keep: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    transition_matrix: np.ndarray | None = None
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -81,12 +87,14 @@ class RoundsFolder:
         self.labels, self.kept = columns["label"], data.kept
         self.num_classes = len(data.class_names)
 
-    def train(self, name: str, chosen: np.ndarray, layers: Sequence[FeatureLayer] = ()) -> Opinion:
+    def train(
+        self, name: str, keep: np.ndarray | None = None, layers: Sequence[FeatureLayer] = ()
+    ) -> Opinion:
         """Trains a round, unless it is done, and returns its network's opinion.
 
         Args:
             name: the round's name.
-            chosen: `[n]`, bool, which examples to train on.
+            keep: `[n]`, bool, which examples to train on; None for all that the user keeps.
             layers: the layer whose features the opinion has, if any.
 
         Raises:
@@ -102,7 +110,7 @@ class RoundsFolder:
         if not path.exists():
             if strategies.is_chief(self.strategy):
                 _log.info("Round %s, %d of %d: %d steps", name, self._done, self.count, steps)
-            file = self.write(name, chosen)
+            file = self.write(name, Outcome(keep))
             data = dataclasses.replace(self.config.data, examples_file=str(file))
             output = dataclasses.replace(self.output, model_dir=str(self.path / name))
             run(dataclasses.replace(self.config, data=data), output, self.strategy)
@@ -113,12 +121,12 @@ class RoundsFolder:
         self.steps += taken
         return found
 
-    def write(self, name: str, chosen: np.ndarray) -> epath.Path:
-        """Writes NAME.csv, an examples file with the chosen examples.
+    def write(self, name: str, outcome: Outcome) -> epath.Path:
+        """Writes NAME.csv, an examples file with what an outcome says of the examples.
 
         Args:
             name: its name.
-            chosen: `[n]`, bool.
+            outcome: the outcome.
 
         Returns:
             The file's path.
@@ -128,15 +136,22 @@ class RoundsFolder:
         """
         path, weights = self.path / f"{name}.csv", self.data.weights
         if strategies.is_chief(self.strategy):
-            given = np.ones(len(chosen)) if weights is None else weights
-            rows = zip(self._ids, given.tolist(), chosen.astype(int).tolist(), strict=True)
+            count, keep = len(self.labels), self.kept if outcome.keep is None else outcome.keep
+            given = np.ones(count) if weights is None else weights
+            columns = {
+                "weight": given if outcome.weights is None else given * outcome.weights,
+                "keep": np.ones(count, int) if keep is None else keep.astype(int),
+            }
+            rows = zip(self._ids, *(each.tolist() for each in columns.values()), strict=True)
             sha256 = self.data.manifest["split_sha256"]
-            table = files.csv_text([("id", "weight", "keep"), *rows])
+            table = files.csv_text([("id", *columns), *rows])
             files.write(path, f"# split_sha256={sha256}\n{table}")
         strategies.wait_for_all(self.strategy)
         return path
 
     def _write_opinion(self, name, path, layers):
         trained = saved_run.read(self.path / name)
-        found = opinion.of_survey(surveys.of_run(trained, self.data, layers), self.labels)
+        found = opinion.of_survey(
+            surveys.of_run(trained, self.data, layers), self.labels, self.kept
+        )
         opinion.write(path, found, trained.result["steps"], self.data.manifest["split_sha256"])

@@ -13,7 +13,7 @@ from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import examples
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
-from mentormix_tf.rounds import incv
+from mentormix_tf.rounds import confusion, incv
 from mentormix_tf.rounds.rounds_folder import RoundsFolder
 from mentormix_tf.runs import layout
 from mentormix_tf.runs.run_folder import RunFolder
@@ -22,7 +22,7 @@ from mentormix_tf.training.run import BeforeRun
 
 __all__ = ["KINDS", "run"]
 
-KINDS = {"incv": incv}  # modules with `check` and `prepare`
+KINDS = {"incv": incv, "confusion": confusion}  # modules with `check` and `prepare`
 
 
 def run(
@@ -67,7 +67,7 @@ def _before(config, output, strategy, folder):
     data = training_run.Setup(config, strategy).data
     columns = examples.columns(data, "train", ["label", "is_clean"])
     kept = slice(None) if data.kept is None else data.kept
-    kind.check(columns["label"][kept], data.class_names, config.training.batch_size)
+    kind.check(config, columns["label"][kept], data.class_names)
     if is_chief:
         _make(path, config)
     strategies.wait_for_all(strategy)
@@ -77,7 +77,8 @@ def _before(config, output, strategy, folder):
         count = config.rounds.num_rounds()
         rounds = RoundsFolder(path, _round(config), output, strategy, data, count)
         found = kind.prepare(rounds, config)
-        selected = rounds.write("selected", found.keep)
+        weighs = found.keep is not None or found.weights is not None
+        selected = rounds.write("selected", found) if weighs else ""
     knows_truth = data.manifest["realized_noise_rate"] is not None
     facts: Mapping[str, Any] = {
         "rounds": config.rounds.rounds,
@@ -86,12 +87,12 @@ def _before(config, output, strategy, folder):
         **found.facts,
         **(_quality(found.keep, columns["is_clean"] == 1) if knows_truth else {}),
     }
-    return BeforeRun(str(selected), facts)
+    return BeforeRun(str(selected), found.transition_matrix, facts)
 
 
 def _quality(chosen, is_right):
     """What true labels say of a choice of examples, which were chosen without them."""
-    if not chosen.any() or not is_right.any():
+    if chosen is None or not chosen.any() or not is_right.any():
         return {}
     return {
         "selection_precision": float(is_right[chosen].mean()),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mentormix_tf import methods, networks
@@ -12,11 +13,11 @@ from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.methods.co_teaching import CoTeaching
-from mentormix_tf.methods.forward import ORACLE, ForwardCorrection
+from mentormix_tf.methods.transition_model import ORACLE, TransitionModel
 from mentormix_tf.networks import trained_layers
 from mentormix_tf.training import recipe
 
-__all__ = ["build_model", "build_network", "inform_oracle"]
+__all__ = ["build_model", "build_network", "set_transition_matrix"]
 
 
 def build_network(
@@ -93,24 +94,31 @@ def build_model(config: RunConfig, network: keras.Model, num_examples: int) -> N
     return model
 
 
-def inform_oracle(model: NoisyLabelModel, manifest: Mapping[str, Any]) -> None:
-    """Tells a method that asks for the oracle which labels each class got; others are told nothing.
+def set_transition_matrix(
+    model: NoisyLabelModel, manifest: Mapping[str, Any], estimate: np.ndarray | None
+) -> None:
+    """Gives a method with a transition matrix the one that it starts with; others are left alone.
 
     Args:
         model: the model, from `build_model`.
-        manifest: that of the split.
+        manifest: that of the split, which has the true one; only a method that asks for the oracle
+            gets that.
+        estimate: `[num_classes, num_classes]`, that of earlier rounds; None without them.
 
     Raises:
-        InputError: the true labels are unknown.
+        InputError: the oracle is asked for, and the true labels are unknown.
     """
-    if not isinstance(model, ForwardCorrection) or model.transition_matrix != ORACLE:
+    if not isinstance(model, TransitionModel):
         return
-    if manifest["realized_noise_rate"] is None:
-        raise InputError(
-            f"transition_matrix={ORACLE} needs the true labels, which dataset="
-            f"{manifest['dataset']} does not have: name a file instead."
-        )
-    model.set_transition_matrix(manifest["transition_matrix"])
+    if estimate is not None:
+        model.set_transition_matrix(estimate)
+    elif model.transition_matrix == ORACLE:
+        if manifest["realized_noise_rate"] is None:
+            raise InputError(
+                f"transition_matrix={ORACLE} needs the true labels, which dataset="
+                f"{manifest['dataset']} does not have: name a file instead."
+            )
+        model.set_transition_matrix(manifest["transition_matrix"])
 
 
 @contextlib.contextmanager

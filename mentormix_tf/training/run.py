@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mentormix_tf import methods, networks
@@ -25,7 +26,7 @@ from mentormix_tf.training import cached_features, rog
 from mentormix_tf.training.checkpoints import Checkpoints
 from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.loop import Loop, Progress
-from mentormix_tf.training.model import build_model, build_network, inform_oracle
+from mentormix_tf.training.model import build_model, build_network, set_transition_matrix
 from mentormix_tf.training.report import Report
 from mentormix_tf.training.tensorboard import Profile
 
@@ -150,10 +151,13 @@ class BeforeRun:
 
     Attributes:
         examples_file: the examples to train on, made from those of the config; "" for these.
+        transition_matrix: `[num_classes, num_classes]`, an estimate for the methods that start with
+            one; None for the method's own.
         facts: what result.json says of the rounds.
     """
 
     examples_file: str = ""
+    transition_matrix: np.ndarray | None = None
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -218,7 +222,7 @@ class Setup:
             self.shown = dict(augmentation=augment.VIEWS, image_shape=shape)
         with strategy.scope():
             self.model = build_model(config, trained, data.num_examples("train"))
-            inform_oracle(self.model, data.manifest)
+            set_transition_matrix(self.model, data.manifest, before.transition_matrix)
         spec = pipeline.batch_spec(training.batch_size, self.shown["image_shape"], self._columns)
         self.model.build_for(spec)
 

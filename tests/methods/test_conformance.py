@@ -29,7 +29,7 @@ SMALL = {"dynamic_bootstrap": dict(loss_memory=64)}
 OTHER_HYPERPARAMETERS = {
     "weight_decay": dict(l2=0.02),
     "dropout": dict(dropout_rate=0.25),
-    "s_model": dict(expected_noise=0.3),
+    "s_model": dict(expected_noise=0.3, transition_matrix=str(MATRIX)),
     "bootstrap": dict(bootstrap_mode="hard", beta=0.7),
     "mixup": dict(alpha=0.4),
     "mentornet": dict(

@@ -30,6 +30,12 @@ class DataConfig:
             choosing hyperparameters without the test labels.
         train_examples: number of training examples to use, chosen at random by noise_seed;
             validation examples are taken out of these. Default: all.
+        verified_fraction: fraction of the training labels, in (0, 1], that the split says to be
+            verified, as if a person had checked them: a random sample of examples whose true labels
+            are known. Default: none.
+        verified_classes: names of the only classes whose labels to verify, separated by commas.
+            Default: all.
+        verified_seed: seed of the choice of labels to verify.
         data_dir: folder of TensorFlow Datasets, for prepared splits and downloads.
         max_image_pixels: most pixels, height times width, of an image file; larger ones are not
             decoded.
@@ -44,6 +50,9 @@ class DataConfig:
     examples_file: str = ""
     validation_fraction: float = 0.0
     train_examples: int | None = None
+    verified_fraction: float | None = None
+    verified_classes: tuple[str, ...] = ()
+    verified_seed: int = 0
     data_dir: str = "~/tensorflow_datasets"
     max_image_pixels: int = 50_000_000
 
@@ -54,10 +63,17 @@ class DataConfig:
             raise InputError(f"validation_fraction={self.validation_fraction} must lie in [0, 1).")
         if self.train_examples is not None and self.train_examples < 1:
             raise InputError(f"train_examples={self.train_examples} must be at least 1.")
+        if self.verified_fraction is not None and not 0.0 < self.verified_fraction <= 1.0:
+            raise InputError(f"verified_fraction={self.verified_fraction} must lie in (0, 1].")
+        if self.verified_classes and self.verified_fraction is None:
+            raise InputError(
+                f"verified_classes={','.join(self.verified_classes)} needs a --verified_fraction."
+            )
         if not self.data_dir:
             raise InputError("data_dir is empty: name a folder.")
-        if not 0 <= self.noise_seed < 2**32:
-            raise InputError(f"noise_seed={self.noise_seed} must lie in [0, 2**32).")
+        for name in ("noise_seed", "verified_seed"):
+            if not 0 <= getattr(self, name) < 2**32:
+                raise InputError(f"{name}={getattr(self, name)} must lie in [0, 2**32).")
         check_max_image_pixels(self.max_image_pixels)
 
 

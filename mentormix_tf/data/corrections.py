@@ -8,6 +8,8 @@ examples by their ids:
     train_17,relabel,cat
     train_4,keep,
     train_93,drop,
+
+A column `verified` may say of a label that is kept that it is wrong (0), or unchecked (-1).
 """
 
 import collections
@@ -22,14 +24,13 @@ from typing import Any
 import numpy as np
 
 from mentormix_tf import files
-from mentormix_tf.data import spreadsheet
+from mentormix_tf.data import spreadsheet, verified_labels
 from mentormix_tf.data.writer import labels_sha256
 from mentormix_tf.errors import InputError, excerpt
 
 __all__ = [
     "COLUMNS",
     "DECISIONS",
-    "VERIFIED",
     "Corrections",
     "Decision",
     "LabeledSplit",
@@ -42,7 +43,6 @@ __all__ = [
 
 COLUMNS = ("id", "decision", "label")
 DECISIONS = ("relabel", "keep", "drop")
-VERIFIED = 1  # in the column `verified`: a person has confirmed or set the label
 _COUNTED = {"relabel": "relabeled", "drop": "dropped", "keep": "kept"}
 # A spreadsheet may put the line in quotes, and separators after it.
 _HASH_LINE = re.compile(r"""["\s]*#\s*split_sha256\s*=\s*([0-9a-f]{64})[",;\s]*""", re.IGNORECASE)
@@ -58,12 +58,15 @@ class Decision:
         example: id of the example, as the file has it.
         word: one of `DECISIONS`.
         label: name of a class; may be "" unless the word is relabel.
+        verified: what the split says of the label from then on: 1 if it is right, 0 if it is wrong,
+            -1 if nobody has checked it.
     """
 
     line: int
     example: str
     word: str
     label: str
+    verified: int = verified_labels.RIGHT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,8 +95,8 @@ class LabeledSplit:
         ids: n strings, each different.
         labels: `[n]`, int64, the labels to train on.
         parts: for train and validation, which examples are in it: `[n]`, bool.
-        verified: `[n]`, int64, 1 where a person has confirmed or set the label, otherwise -1; None
-            without corrections.
+        verified: `[n]`, int64, 1 where a person has checked or set the label and it is right, 0
+            where it is wrong, -1 where nobody has; None if nobody has checked any.
         applied: what the manifest says of each file of corrections that was applied.
     """
 
@@ -185,7 +188,7 @@ def read(path: str) -> Corrections:
             f"{name} does not begin with a line '# split_sha256=' and 64 hexadecimal digits, which "
             "says for which split it is: save it again from the audit."
         )
-    rows = spreadsheet.rows(table, name, COLUMNS, above=above)
+    rows = spreadsheet.rows(table, name, COLUMNS, ["verified"], above)
     # Spreadsheets write rows of empty cells below a table.
     decisions = [_decision(name, *row) for row in rows if any(map(str.strip, row[1].values()))]
     if not decisions:
@@ -205,7 +208,14 @@ def _decision(name: str, line: int, row: spreadsheet.Row) -> Decision:
         raise InputError(
             f"{name}, line {line}, relabels {excerpt(row['id'])!r} without a label: name its class."
         )
-    return Decision(line, row["id"], word, label)
+    given = verified_labels.parse(row["verified"], f"{name}, line {line}")
+    verified = given if row["verified"].strip() else verified_labels.RIGHT
+    if word == "relabel" and verified != verified_labels.RIGHT:
+        raise InputError(
+            f"{name}, line {line}, relabels {excerpt(row['id'])!r} with verified={given}, but a "
+            "label that a person has set counts as right: leave verified empty, or write keep."
+        )
+    return Decision(line, row["id"], word, label, verified)
 
 
 def apply(corrections: Corrections, split: LabeledSplit) -> LabeledSplit:
@@ -231,14 +241,15 @@ def apply(corrections: Corrections, split: LabeledSplit) -> LabeledSplit:
             "corrections of this one."
         )
     labels, dropped = split.labels.copy(), np.zeros(len(split.labels), bool)
-    verified = np.full(len(labels), -1) if split.verified is None else split.verified.copy()
+    nothing = np.full(len(labels), verified_labels.UNVERIFIED)
+    verified = nothing if split.verified is None else split.verified.copy()
     lines, counts = {}, dict.fromkeys(_COUNTED.values(), 0)
     for position, decision in _located(corrections, split):
         lines[position] = decision.line
         label = _label(name, decision, split, int(labels[position]))
         word = decision.word if label != labels[position] or decision.word == "drop" else "keep"
         counts[_COUNTED[word]] += 1
-        labels[position], verified[position] = label, VERIFIED
+        labels[position], verified[position] = label, decision.verified
         dropped[position] = word == "drop"
     _check_something_is_left(name, split, labels, dropped, lines)
     entry = {"base_sha256": sha256, **counts, "file_sha256": corrections.file_sha256}

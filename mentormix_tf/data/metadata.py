@@ -56,7 +56,7 @@ _CLASSES = {  # feature: (class in tensorflow_datasets.core.features, key of its
     "disagreeing": _INTEGER,
 }
 # Features that only some splits have, by the entry of the manifest that those have.
-_IF = {"corrections": {"verified"}, "mean_disagreement": {"annotators", "disagreeing"}}
+_IF = {"num_verified": {"verified"}, "mean_disagreement": {"annotators", "disagreeing"}}
 _CORRECTION = {"base_sha256", "dropped", "file_sha256", "kept", "relabeled"}
 _MODULE = "tensorflow_datasets.core.features."
 
@@ -69,8 +69,9 @@ def read(path: epath.Path) -> dict[str, Any]:
 
     Returns:
         The contents of manifest.json. Those of older versions have no `label_names` and no
-        `fingerprints`; only those of corrected splits have `corrections` and `num_verified`,
-        and only those of several people's labels `mean_disagreement`.
+        `fingerprints`; only those of splits with verified labels have `num_verified`, only
+        those of corrected splits `corrections`, only those with --verified_fraction the settings
+        of this, and only those of several people's labels `mean_disagreement`.
 
     Raises:
         InputError: a file can't be read, or has something that no split of this package has.
@@ -131,6 +132,9 @@ def _check_manifest(manifest: Any) -> str | None:
         "train_examples": _is_count,
         "corrections": lambda value: isinstance(value, list) and all(map(_is_correction, value)),
         "num_verified": _is_count,
+        "verified_fraction": _is_fraction,
+        "verified_classes": lambda value: all(isinstance(name, str) for name in value),
+        "verified_seed": _is_count,
         "mean_disagreement": _is_fraction,
         "label_names": lambda value: all(isinstance(name, str) for name in value),
         "fingerprints": lambda value: (
@@ -149,8 +153,11 @@ def _check_manifest(manifest: Any) -> str | None:
             right = False
         if not right:
             return f"has {name}={excerpt(json.dumps(manifest[name]), 80)}"
-    if ("corrections" in manifest) != ("num_verified" in manifest):
-        return "has only one of corrections and num_verified"
+    says_why = bool({"corrections", "verified_fraction"} & manifest.keys())
+    if "num_verified" not in manifest and says_why:
+        return "does not have the number of verified labels"
+    if "num_verified" in manifest and not (says_why or manifest["dataset"].startswith("csv:")):
+        return "has verified labels, but does not say why"
     foreign = manifest["num_examples"].keys() - set(_SPLITS)
     if foreign or "train" not in manifest["num_examples"]:
         return f"has num_examples of {', '.join(manifest['num_examples'])}"

@@ -3,10 +3,10 @@
 A batch has image `[batch, height, width, channels]`, float32 in [0, 255], and label, true_label and
 is_clean, `[batch]`, int64. More columns can be requested with `columns=(*COLUMNS, ...)`: index,
 `[batch]`, int64, the example's position in its split; verified, `[batch]`, int64, 1 where a person
-has confirmed or set the label, otherwise -1; annotators and disagreeing, `[batch]`, int64, how many
-people labeled the example and how many of them otherwise, -1 if one did; example_weight, `[batch]`,
-float32, the factor of the example's loss in training; and id, `[batch]`, string, which XLA and TPUs
-don't support.
+has checked or set the label and it is right, 0 where it is wrong, otherwise -1; annotators and
+disagreeing, `[batch]`, int64, how many people labeled the example and how many of them otherwise,
+-1 if one did; example_weight, `[batch]`, float32, the factor of the example's loss in training; and
+id, `[batch]`, string, which XLA and TPUs don't support.
 
 Each of several hosts makes its part of every global batch. A split in memory is held by every host
 as a whole, so global batches have the same examples on any number of hosts. Of a streamed split

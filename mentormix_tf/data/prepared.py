@@ -53,6 +53,11 @@ class NoisySplits:
         features: Any = self.builder.info.features
         return features["image"].shape
 
+    @property
+    def has_verified(self) -> bool:
+        """Whether a person has checked labels, as the column verified says of each example."""
+        return "num_verified" in self.manifest
+
     def __contains__(self, split: str) -> bool:
         return split in self.builder.info.splits
 
@@ -111,11 +116,11 @@ class NoisySplits:
             columns: columns of a batch. The default is image `[batch, height, width, channels]`,
                 float32 in [0, 255], and label, true_label and is_clean, `[batch]`, int64; methods
                 that store values per example also need index, `[batch]`, int64, the example's
-                position in its split. verified, `[batch]`, int64, is 1 where a person has confirmed
-                or set the label, otherwise -1. annotators and disagreeing, `[batch]`, int64, are
-                how many people labeled the example and how many of them otherwise than `label`;
-                -1 if one did. example_weight, `[batch]`, float32, is what the example's loss is
-                multiplied by in training.
+                position in its split. verified, `[batch]`, int64, is 1 where a person has checked
+                or set the label and it is right, 0 where it is wrong, otherwise -1. annotators and
+                disagreeing, `[batch]`, int64, are how many people labeled the example and how many
+                of them otherwise than `label`; -1 if one did. example_weight, `[batch]`, float32,
+                is what the example's loss is multiplied by in training.
 
         Returns:
             Batches as dicts from column to tensor.
@@ -144,6 +149,8 @@ class NoisySplits:
             f"{entry['kept']:,} kept"
             for entry in manifest.get("corrections", [])
         ]
+        count = manifest.get("num_verified")
+        verified = [] if count is None else [f"  verified     {count:,} labels"]
         share = manifest.get("mean_disagreement")
         disagreement = [] if share is None else [f"  disagreement {share:.2%} of people's labels"]
         return "\n".join(
@@ -153,6 +160,7 @@ class NoisySplits:
                 f"  examples     {counts}, {len(self.class_names)} classes",
                 f"  wrong labels {wrong}",
                 *disagreement,
+                *verified,
                 *corrected,
                 f"  sha256       {manifest['split_sha256']}",
                 f"  folder       {self.path}",

@@ -9,7 +9,7 @@ import os
 import pathlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,16 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from mentormix_tf import files
-from mentormix_tf.config import DataConfig
-from mentormix_tf.data import corrections, examples_file, images, instance_noise, noise, sources
+from mentormix_tf.config import DataConfig, codec
+from mentormix_tf.data import (
+    corrections,
+    examples_file,
+    images,
+    instance_noise,
+    noise,
+    sources,
+    verified_labels,
+)
 from mentormix_tf.data.corrections import Corrections, LabeledSplit
 from mentormix_tf.data.prepared import NoisySplits, load
 from mentormix_tf.data.sources import users_csv, users_folder, users_own
@@ -31,7 +39,7 @@ __all__ = ["DEFAULT_LEVEL", "NoisySplits", "folder", "load", "load_split", "prep
 _log = logging.getLogger(__name__)
 
 DEFAULT_LEVEL = 0.4
-# What the manifest has of the settings, besides train_examples.
+# What every manifest has of the settings.
 _SETTINGS = ("dataset", "noise", "noise_level", "noise_seed", "validation_fraction")
 _LONGEST_NAME = 255  # bytes that file systems allow
 _USERS_OWN = {"folder": users_folder.listing, "csv": users_csv.listing}
@@ -118,6 +126,12 @@ def folder(config: DataConfig) -> epath.Path:
         parts.append(f"val{_text(config.validation_fraction)}")
     if config.train_examples:
         parts.append(f"train{config.train_examples}")
+    if config.verified_fraction is not None:
+        parts.append(f"verified{_text(config.verified_fraction)}")
+        if config.verified_classes:
+            names = codec.serialize(config.verified_classes)
+            parts.append(f"classes{hashlib.sha256(names.encode()).hexdigest()[:8]}")
+        parts.append(f"seed{config.verified_seed}")
     if config.corrections:
         hashes = corrections.file_hashes(config.corrections)
         parts.append(f"corrected{hashlib.sha256(','.join(hashes).encode()).hexdigest()[:8]}")
@@ -168,10 +182,23 @@ def prepare(config: DataConfig, skip_bad_images: bool = False) -> NoisySplits:
     return data.with_examples_file(chosen) if chosen else data
 
 
+def _optional_settings(config: DataConfig) -> dict[str, Any]:
+    """What only some manifests have of the settings; None for what this one does not have."""
+    samples = config.verified_fraction is not None
+    return {
+        "train_examples": config.train_examples,
+        "verified_fraction": config.verified_fraction,
+        "verified_classes": list(config.verified_classes) if samples else None,
+        "verified_seed": config.verified_seed if samples else None,
+    }
+
+
 def _check_settings(config: DataConfig, data: NoisySplits) -> None:
     """Checks that a split is the one that its folder's name says."""
-    for name in (*_SETTINGS, "train_examples"):
-        asked, stored = getattr(config, name), data.manifest.get(name)
+    wanted = {name: getattr(config, name) for name in _SETTINGS}
+    wanted |= _optional_settings(config)
+    for name, asked in wanted.items():
+        stored = data.manifest.get(name)
         if name == "dataset":  # a user's own folder may be reached by another path
             asked, stored = (re.sub("^(folder|csv):.*", r"\1", str(t)) for t in (asked, stored))
         if asked != stored:
@@ -229,7 +256,8 @@ def _write(
     labels = _noisy_labels(config, source, train)
     taken, held_out = _cut(config, len(labels))
     parts = {"train": taken} | ({"validation": held_out} if held_out.any() else {})
-    split = LabeledSplit(source.class_names, train.ids, labels, parts)
+    verified = _verified(config, source, train, labels, parts)
+    split = LabeledSplit(source.class_names, train.ids, labels, parts, verified)
     for each in corrected:
         split = corrections.apply(each, split)
     plans = {
@@ -239,7 +267,8 @@ def _write(
     if test is not None:
         plans["test"] = SplitPlan(test, test.labels, np.ones(len(test.labels), bool))
     settings = {name: getattr(config, name) for name in _SETTINGS}
-    settings |= {"train_examples": config.train_examples} if config.train_examples else {}
+    optional = _optional_settings(config).items()
+    settings |= {name: value for name, value in optional if value is not None}
     settings |= {"corrections": list(split.applied)} if split.applied else {}
     builder_config = NoisyLabelsConfig(
         name=path.parent.name,
@@ -298,6 +327,29 @@ def _pictures(train: sources.SourceSplit) -> Iterator[np.ndarray]:
             raise InputError(
                 f"noise=instance looks at the images, and {identifier} can't be decoded: {error}."
             ) from error
+
+
+def _verified(
+    config: DataConfig,
+    source: sources.Source,
+    train: sources.SourceSplit,
+    labels: np.ndarray,
+    parts: Mapping[str, np.ndarray],
+) -> np.ndarray | None:
+    """Which labels of the source were checked; None if none that is in a part was."""
+    if train.verified is None:
+        if config.verified_fraction is None:
+            return None
+        is_clean = SplitPlan(train, labels, parts["train"]).is_clean
+        return verified_labels.sampled(config, source.class_names, labels, is_clean, parts["train"])
+    if config.verified_fraction is not None:
+        raise InputError(
+            f"verified_fraction={config.verified_fraction} can't be set: dataset={config.dataset} "
+            "says itself which labels were verified."
+        )
+    verified = verified_labels.after_noise(train.verified, train.labels, labels)
+    used = np.any(list(parts.values()), axis=0)
+    return verified if (verified[used] >= 0).any() else None
 
 
 def _cut(config: DataConfig, count: int) -> tuple[np.ndarray, np.ndarray]:

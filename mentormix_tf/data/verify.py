@@ -128,8 +128,9 @@ def examine(builder: tfds.core.DatasetBuilder, manifest: dict[str, Any]) -> Veri
     sha256 = labels_sha256(ids, np.concatenate([columns["label"] for columns in train]).tolist())
     problems += _compare(manifest, ids, rate, sha256)
     if "num_verified" in manifest:
-        verified = np.concatenate([columns["verified"] for columns in train])
-        problems += _compare_verified(manifest["num_verified"], verified)
+        named = ("verified", "is_clean")
+        verified, clean = (np.concatenate([each[name] for each in train]) for name in named)
+        problems += _compare_verified(manifest, verified, clean)
     if "mean_disagreement" in manifest:
         counts = [np.concatenate([columns[name] for columns in train]) for name in OF_ANNOTATORS]
         problems += _compare_disagreement(manifest["mean_disagreement"], *counts)
@@ -247,13 +248,22 @@ def _compare(
     return problems
 
 
-def _compare_verified(written: int, verified: np.ndarray) -> list[str]:
-    count, foreign = int((verified == 1).sum()), int((~_in_range(verified, -1, 2)).sum())
+def _compare_verified(
+    manifest: Mapping[str, Any], verified: np.ndarray, is_clean: np.ndarray
+) -> list[str]:
+    written, count = manifest["num_verified"], int((verified >= 0).sum())
+    foreign = int((~_in_range(verified, -1, 2)).sum())
+    known = (verified >= 0) & (is_clean >= 0)
+    differing = int((verified != is_clean)[known].sum())
+    # A person who corrects labels may be mistaken.
+    decided = sum(entry["relabeled"] + entry["kept"] for entry in manifest.get("corrections", []))
     problems = []
     if foreign:
         problems.append(f"{foreign} records have a verified outside [-1, 2).")
     if count != written:
         problems.append(f"{count} labels are verified, but the manifest has {written}.")
+    if differing > decided:
+        problems.append(f"{differing} records have another verified than their is_clean.")
     return problems
 
 

@@ -35,8 +35,8 @@ class SplitPlan:
         source: where the images come from.
         labels: `[n]`, int64, the labels to store: the source's own, or noisy ones.
         kept: `[n]`, bool, which of the source's examples are in this split.
-        verified: `[n]`, int64, 1 where a person has confirmed or set the label, otherwise -1; None
-            if nobody has corrected the data set.
+        verified: `[n]`, int64, 1 where a person has checked or set the label and it is right, 0
+            where it is wrong, -1 where nobody has; None if nobody has checked any.
     """
 
     source: SourceSplit
@@ -92,8 +92,8 @@ class NoisyLabelsConfig(tfds.core.BuilderConfig):
     plans: dict[str, SplitPlan] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
-    def is_corrected(self) -> bool:
-        """Whether a person has corrected labels."""
+    def has_verified(self) -> bool:
+        """Whether a person has checked or corrected labels."""
         return any(plan.verified is not None for plan in self.plans.values())
 
     @property
@@ -107,9 +107,10 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
 
     An example has id, image (in its original encoding), label (the one to train on), true_label
     (-1 where unknown) and is_clean (1 for right, 0 for wrong, -1 for unknown). In splits with
-    corrections it also has verified (1 if a person has confirmed or set the label, otherwise -1),
-    and in those of several people's labels annotators (how many labeled it) and disagreeing (how
-    many of them gave another label than the one to train on).
+    verified labels it also has verified (1 if a person has checked or set the label and it is
+    right, 0 if it is wrong, -1 if nobody has), and in those of several people's labels annotators
+    (how many labeled it) and disagreeing (how many of them gave another label than the one to train
+    on).
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -126,7 +127,7 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
             "true_label": np.int64,
             "is_clean": np.int64,
         }
-        if config.is_corrected:
+        if config.has_verified:
             features["verified"] = np.int64
         if config.has_annotators:
             features |= {"annotators": np.int64, "disagreeing": np.int64}
@@ -147,7 +148,7 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
             "true_label": plan.source.true_labels,
             "is_clean": plan.is_clean,
         }
-        if cast(NoisyLabelsConfig, self.builder_config).is_corrected:
+        if cast(NoisyLabelsConfig, self.builder_config).has_verified:
             unverified = np.full(len(plan.labels), UNKNOWN)
             numbers["verified"] = unverified if plan.verified is None else plan.verified
         if cast(NoisyLabelsConfig, self.builder_config).has_annotators:
@@ -219,7 +220,7 @@ def _manifest(config: NoisyLabelsConfig) -> dict[str, Any]:
     true_labels = plan.source.true_labels[used]
     matrix = noise.transition_matrix(labels, true_labels, len(config.class_names))
     verified = (
-        {} if plan.verified is None else {"num_verified": int((plan.verified[used] == 1).sum())}
+        {} if plan.verified is None else {"num_verified": int((plan.verified[used] >= 0).sum())}
     )
     disagreement = {}
     if config.has_annotators:

@@ -297,6 +297,9 @@ def _place(point):
     parts += [] if data.noise_level is None else [f"{data.noise_level:g}"]
     parts += [f"noise_seed{data.noise_seed}"] if data.noise_seed else []
     parts += [f"train{data.train_examples}"] if data.train_examples else []
+    if data.verified_fraction is not None:
+        parts += [f"verified{data.verified_fraction:g}", *data.verified_classes]
+        parts += [f"verified_seed{data.verified_seed}"] if data.verified_seed else []
     parts += [pathlib.Path(data.noise_file).stem] if data.noise_file else []
     parts += [pathlib.Path(name).stem for name in data.corrections.split(",") if name]
     parts += [pathlib.Path(data.examples_file).stem] if data.examples_file else []

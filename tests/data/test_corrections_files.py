@@ -56,7 +56,7 @@ def test_ids_that_look_like_formulas(guarded):
     written = files.csv_text(rows) if guarded else text("", rows).partition("label\n")[2]
     body = f"# split_sha256={split.sha256}\nid,decision,label\n{written}"
     parts = corrections.split_named_above(body)
-    table = spreadsheet.rows(parts[1], "x", corrections.COLUMNS, above=1)
+    table = spreadsheet.rows(parts[1], "x", corrections.COLUMNS, ["verified"], above=1)
     found = [corrections._decision("x", *row) for row in table]
     made = corrections.apply(corrections.Corrections("x", split.sha256, "f", found), split)
     assert made.labels.tolist() == [0, 1, 1, 1, 1, 1, 1]

@@ -28,7 +28,7 @@ FLAGS = [
     *("decay_rate", "momentum", "weight_decay", "label_smoothing", "ema_decay", "image_size"),
     *("seed", "steps_per_execution", "checkpoint_every", "keep_checkpoints", "profile_steps"),
     *("logit_clip", "gamma_p", "alpha", "burn_in", "sam_rho", "worker_timeout"),
-    "num_virtual_devices",
+    *("num_virtual_devices", "verified_fraction", "verified_seed"),
 ]
 TRAINED = [
     "--learning_rate=1e308",

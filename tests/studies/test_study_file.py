@@ -51,6 +51,17 @@ def test_a_grid_is_methods_by_labels_by_seeds(tmp_path):
     assert human.config.hyperparameters["gamma_p"] == 0.9  # of the nearest level
 
 
+def test_verified_labels_tell_folders_apart(tmp_path):
+    text = (
+        "data: {dataset: digits, verified_fraction: [0.05, 0.1], verified_seed: [0, 1],\n"
+        "  verified_classes: [[], [3, 4]]}\nmethods: {vanilla: }\n"
+    )
+    runs = read(tmp_path, text).runs(nothing_chosen)
+    assert len({run.name for run in runs}) == len(runs) == 8
+    assert {run.config.data.verified_classes for run in runs} == {(), ("3", "4")}
+    assert runs[0].name.startswith("runs/digits-symmetric-0.4-verified0.05/")
+
+
 def test_trials_hold_out_noisy_examples_and_keep_what_is_fixed(tmp_path):
     trials = read(tmp_path, GRID).trial_runs()
     assert [settings for settings, _ in trials[:2]] == [

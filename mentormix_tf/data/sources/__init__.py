@@ -209,8 +209,8 @@ FAMILIES = {
     "csv": Entry(
         "users_csv:load",
         "your images, listed in a CSV file",
-        needs="columns `path` and `label`, optionally `true_label` and `split` (train, validation "
-        "or test)",
+        needs="columns `path` and `label`, optionally `true_label`, `split` (train, validation or "
+        "test) and `verified`",
         own_noises=_ANNOTATORS,
         default_noise="none",
         argument="PATH",

@@ -30,6 +30,8 @@ class SourceSplit:
             Default: the result of comparing `labels` with `true_labels`.
         votes: n sequences of integers, the labels that several people gave to each example; None
             if there is one label for each.
+        verified: `[n]`, int64, 1 where a person has checked the label and it is right, 0 where it
+            is wrong, -1 where nobody has; None if nobody has checked any.
     """
 
     ids: Sequence[str]
@@ -38,6 +40,7 @@ class SourceSplit:
     true_labels: np.ndarray | Any = None  # `Any` stands for None, which __post_init__ replaces
     is_clean: np.ndarray | Any = None
     votes: Votes | None = None
+    verified: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         labels = np.asarray(self.labels, np.int64)
@@ -65,6 +68,7 @@ class SourceSplit:
             self.true_labels[kept],
             self.is_clean[kept],
             None if self.votes is None else list(itertools.compress(self.votes, kept)),
+            None if self.verified is None else self.verified[kept],
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from mentormix_tf.data import annotators
+from mentormix_tf.data import annotators, verified_labels
 from mentormix_tf.data.sources import cut
 from mentormix_tf.data.sources.base import UNKNOWN, Source, SourceSplit
 from mentormix_tf.errors import InputError
@@ -46,12 +46,15 @@ class Item:
         label: its class.
         true_label: its true class; -1 if unknown.
         votes: the classes that several people gave to it; empty if there is one label.
+        verified: 1 if a person has checked the label and it is right, 0 if it is wrong, otherwise
+            -1.
     """
 
     path: pathlib.Path
     label: int
     true_label: int = UNKNOWN
     votes: tuple[int, ...] = ()
+    verified: int = verified_labels.UNVERIFIED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +86,8 @@ def load(listing: Listing) -> Source:
 
     Test images are those of the test split, or else of the validation split, or else a fifth of the
     images of each class, drawn with a fixed seed. Labels of test images are assumed to be right
-    where no true label is given, although they may not be.
+    where no true label is given, although they may not be; those that a person has found wrong are
+    left out.
 
     Args:
         listing: the images.
@@ -169,6 +173,8 @@ def fingerprint(listing: Listing) -> str:
         for item in items:
             path = os.path.relpath(item.path, listing.root)
             row = name, path, item.label, item.true_label, version[item.path]
+            if item.verified != verified_labels.UNVERIFIED:
+                row = (*row, item.verified)
             digest.update(f"{row}\n".encode())
     return digest.hexdigest()[:8]
 
@@ -191,7 +197,13 @@ def _train_and_test(listing: Listing) -> tuple[list[Item], list[Item], list[str]
         for group, is_held_out in zip(groups, held_out, strict=True):
             parts[int(is_held_out)] += group
         train, test = parts
-    return train, test, left_out
+    known = [item for item in test if item.verified != verified_labels.WRONG or _is_known(item)]
+    if len(known) < len(test):
+        left_out.append(
+            f"{len(test) - len(known):,} images to test on whose label is wrong (verified=0) and "
+            "whose true label is not given"
+        )
+    return train, known, left_out
 
 
 def _groups(items: Sequence[Item]) -> list[list[Item]]:
@@ -209,7 +221,11 @@ def _class_of(group: Sequence[Item]) -> int:
 
 
 def _truth(item: Item) -> int:
-    return item.label if item.true_label == UNKNOWN else item.true_label
+    return item.true_label if _is_known(item) else item.label
+
+
+def _is_known(item: Item) -> bool:
+    return item.true_label != UNKNOWN
 
 
 def _check_apart(root: pathlib.Path, train: Sequence[Item], test: Sequence[Item]) -> None:
@@ -249,7 +265,11 @@ def _split(items: Sequence[Item], ids: Sequence[str], true_labels: Sequence[int]
     labels = np.array([item.label for item in items], np.int64)
     truth = np.array(true_labels, np.int64)
     votes = [item.votes for item in items] if items[0].votes else None
-    return SourceSplit(ids, labels, _reader(paths), truth, votes=votes)
+    verified = np.array([item.verified for item in items], np.int64)
+    has_any = (verified != verified_labels.UNVERIFIED).any()
+    return SourceSplit(
+        ids, labels, _reader(paths), truth, votes=votes, verified=verified if has_any else None
+    )
 
 
 def _reader(paths: Sequence[pathlib.Path]) -> Callable[[], Iterator[bytes]]:

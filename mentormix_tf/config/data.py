@@ -24,8 +24,9 @@ class DataConfig:
         corrections: CSV file of a person's corrections of the split that the other flags name, as
             the audit saves it. Several files, separated by commas, are applied in turn, each to the
             split that those before it made.
-        examples_file: file (.csv or .npz) with an id and a weight, or keep=0 to leave the example
-            out, for training examples; the split stays as it is.
+        examples_file: file (.csv or .npz) with an id and a weight, keep=0 to leave the example out,
+            or the share of all steps from which on it takes part (start), for training examples;
+            the split stays as it is.
         validation_fraction: fraction of the noisy training examples to hold out, in [0, 1), for
             choosing hyperparameters without the test labels.
         train_examples: number of training examples to use, chosen at random by noise_seed;

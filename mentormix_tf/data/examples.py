@@ -165,6 +165,7 @@ class Examples:
         memory: int,
         columns: Sequence[str],
         context: tf.distribute.InputContext,
+        begins: np.ndarray | None = None,
     ):
         self.data, self.split, self.names, self.context = data, split, columns, context
         info = data.builder.info.splits[split]
@@ -182,11 +183,12 @@ class Examples:
         self.files = info.file_instructions
         self.features = self._features() if has_features else None
         of_train = split.partition("[")[0] == "train"
-        self.weights, self.kept = (data.weights, data.kept) if of_train else (None, None)
-        if self.kept is not None and not self.in_memory and context.num_input_pipelines > 1:
+        self.weights = data.weights if of_train else None
+        self.begins = begins  # see `stages.Stages`
+        if begins is not None and not self.in_memory and context.num_input_pipelines > 1:
             raise InputError(
-                "examples_file must not leave out examples where several hosts stream a split that "
-                "is too large for their memory: give these examples weight=0 instead."
+                f"{data.examples_name} must not have keep=0 or start where several hosts stream a "
+                "split that is too large for their memory: have only weights there, such as 0."
             )
         if self.in_memory:
             with tf.device("CPU"):
@@ -208,18 +210,18 @@ class Examples:
             return tf.data.Dataset.range(self.data.num_examples(self.split))
         return self._records(tf.range(len(self.files)))
 
-    def shuffled(self, seed: tf.Tensor) -> tf.data.Dataset:
-        """In a random order, without those that are not to be trained on."""
-        if self.in_memory and self.kept is not None:
-            positions = tf.constant(np.flatnonzero(self.kept), tf.int64)
-            order = tf.gather(positions, _order(len(positions), seed))
+    def shuffled(self, seed: tf.Tensor, step: tf.Tensor | int) -> tf.data.Dataset:
+        """In a random order, those that have begun by a step."""
+        if self.in_memory and self.begins is not None:
+            positions = tf.where(tf.constant(self.begins) <= step)[:, 0]
+            order = tf.gather(positions, _order(tf.shape(positions)[0], seed))
             return tf.data.Dataset.from_tensor_slices(order)
         if self.in_memory:
             return tf.data.Dataset.from_tensor_slices(
                 _order(self.data.num_examples(self.split), seed)
             )
         # Dataset.shuffle can't take a seed that depends on the epoch, so windows are shuffled here.
-        examples = self._kept_records(_order(len(self.files), seed))
+        examples = self._begun_records(_order(len(self.files), seed), step)
 
         def shuffle(i, window):
             order = _order(tf.shape(window["label"])[0], randomness.fold_in(seed, i))
@@ -264,12 +266,12 @@ class Examples:
         count = self.data.num_examples(self.split)
         return self.data.features[self.split.partition("[")[0]][first + skip :][:count]
 
-    def _kept_records(self, order: tf.Tensor) -> tf.data.Dataset:
-        if self.kept is None:
+    def _begun_records(self, order: tf.Tensor, step: tf.Tensor | int) -> tf.data.Dataset:
+        if self.begins is None:
             return self._records(order, cycle_length=16)
-        kept = tf.constant(self.kept)
+        begins = tf.constant(self.begins)
         examples = self._records(order, cycle_length=16, names=(*self.names, "index"))
-        examples = examples.filter(lambda example: tf.gather(kept, example["index"]))
+        examples = examples.filter(lambda each: tf.gather(begins, each["index"]) <= step)
         return examples.map(lambda example: {name: example[name] for name in self.names})
 
     def _records(

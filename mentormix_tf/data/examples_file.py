@@ -1,4 +1,4 @@
-"""Weights of training examples, and which to leave out, from a person's file: `--examples_file`."""
+"""Which training examples count, how much and from when: the file of `--examples_file`."""
 
 import contextlib
 import dataclasses
@@ -16,7 +16,8 @@ from mentormix_tf.errors import InputError, excerpt
 
 __all__ = ["COLUMNS", "ExampleRow", "ExamplesFile", "checked_path", "located", "read"]
 
-COLUMNS = ("id", "weight", "keep")  # one of the last two may be missing
+COLUMNS = ("id", "weight", "keep", "start")  # all but the id may be missing
+_MOST_STARTS = 100
 _MOST_BYTES = 2**31  # of a .npz, uncompressed
 
 
@@ -29,12 +30,14 @@ class ExampleRow:
         example: id of the example, as the file has it.
         weight: what the example's loss is multiplied by, at least 0.
         keep: whether to train on it.
+        start: the share of all steps, in [0, 1), from which on to train on it.
     """
 
     place: str
     example: str
     weight: float
     keep: bool
+    start: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +96,7 @@ def read(path: str) -> ExamplesFile:
 
 def located(
     found: ExamplesFile, split_sha256: str, ids: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Finds the examples that a file is about.
 
     Args:
@@ -102,11 +105,12 @@ def located(
         ids: n ids of the training examples.
 
     Returns:
-        `[n]`, float32, the weight of each, and `[n]`, bool, whether to train on it.
+        `[n]`, float32, the weight of each; `[n]`, bool, whether to train on it; and `[n]`, float64,
+        in [0, 1), the share of all steps from which on.
 
     Raises:
-        InputError: the file is for another split, has an unknown id or one twice, or leaves nothing
-            to train on.
+        InputError: the file is for another split, has an unknown id or one twice, has too many
+            different starts, or leaves nothing to train on, or nothing at first.
     """
     if found.split_sha256 not in ("", split_sha256):
         raise InputError(
@@ -114,6 +118,7 @@ def located(
             f"split {split_sha256[:8]}: give the flags of that split, or a file for this one."
         )
     weights, kept = np.ones(len(ids), np.float32), np.ones(len(ids), bool)
+    starts = np.zeros(len(ids))
     cells = {row.example for row in found.rows}
     wanted = cells | {files.unguarded(cell) for cell in cells}
     positions = {each: i for i, each in enumerate(ids) if each in wanted}
@@ -126,19 +131,29 @@ def located(
         if position in places:
             raise InputError(f"{shown}, as {places[position]} has: remove one of them.")
         places[position] = row.place
-        weights[position], kept[position] = row.weight, row.keep
+        weights[position], kept[position], starts[position] = row.weight, row.keep, row.start
     if not weights[kept].any():
         raise InputError(f"{found.name} leaves nothing to train on: keep some examples.")
-    return weights, kept
+    if not weights[kept & (starts == 0)].any():
+        raise InputError(
+            f"{found.name} leaves nothing to train on at first: give some examples start=0."
+        )
+    different = len(np.unique(starts[kept]))
+    if different > _MOST_STARTS:
+        raise InputError(
+            f"{found.name} has {different:,} different values of start: round them, so that there "
+            f"are at most {_MOST_STARTS}."
+        )
+    return weights, kept, starts
 
 
-def _table(table: str, above: int, name: str) -> Iterator[tuple[str, str, str, str]]:
+def _table(table: str, above: int, name: str) -> Iterator[tuple[str, ...]]:
     for line, row in spreadsheet.rows(table, name, COLUMNS[:1], COLUMNS[1:], above):
         if any(map(str.strip, row.values())):
-            yield f"line {line}", row["id"], row["weight"], row["keep"]
+            yield f"line {line}", *(row[column] for column in COLUMNS)
 
 
-def _arrays(encoded: bytes, name: str) -> tuple[str, Iterator[tuple[str, str, str, str]]]:
+def _arrays(encoded: bytes, name: str) -> tuple[str, Iterator[tuple[str, ...]]]:
     try:
         stored = npz.arrays(encoded, _MOST_BYTES)
     except npz.UNREADABLE as error:
@@ -155,22 +170,18 @@ def _arrays(encoded: bytes, name: str) -> tuple[str, Iterator[tuple[str, str, st
                 f"{name} has the array {column} of the shape {values.shape} and the type "
                 f"{values.dtype}: it needs {count} {'texts' if column == 'id' else 'numbers'}."
             )
-    texts = {column: values.tolist() for column, values in arrays.items()}
-    blank = [""] * count
-    columns = [texts.get(c, blank) for c in COLUMNS]
-    rows = (
-        (f"position {i}", example, str(float(weight)) if weight != "" else "", str(keep))
-        for i, (example, weight, keep) in enumerate(zip(*columns, strict=True))
-    )
+    for column in arrays.keys() - {"id", "keep"}:  # which may be bool
+        arrays[column] = arrays[column].astype(np.float64)
+    texts = {column: map(str, values.tolist()) for column, values in arrays.items()}
+    columns = [texts.get(column, [""] * count) for column in COLUMNS]
+    rows = ((f"position {i}", *row) for i, row in enumerate(zip(*columns, strict=True)))
     return split_sha256, rows
 
 
-def _row(name: str, place: str, example: str, weight: str, keep: str) -> ExampleRow:
-    number = math.nan
-    with contextlib.suppress(ValueError):
-        number = float(weight.strip() or 1)
+def _row(name: str, place: str, example: str, weight: str, keep: str, start: str) -> ExampleRow:
+    factor, share = _number(weight, 1.0), _number(start, 0.0)
     # As training will see it: a larger number is infinite there.
-    if not 0 <= number <= float(np.finfo(np.float32).max):
+    if not 0 <= factor <= float(np.finfo(np.float32).max):
         raise InputError(
             f"{name}, {place}, has weight={excerpt(weight)!r}: write a finite number that is at "
             "least 0, such as 0.5."
@@ -180,4 +191,16 @@ def _row(name: str, place: str, example: str, weight: str, keep: str) -> Example
     word = keep.strip().casefold()
     if word not in words:
         raise InputError(f"{name}, {place}, has keep={excerpt(keep)!r}: write 0 or 1.")
-    return ExampleRow(place, example, number, words[word])
+    if not 0 <= share < 1:
+        raise InputError(
+            f"{name}, {place}, has start={excerpt(start)!r}: write a share of training that is at "
+            "least 0 and below 1, such as 0.5."
+        )
+    return ExampleRow(place, example, factor, words[word], share)
+
+
+def _number(cell: str, empty: float) -> float:
+    """The number in a cell; NaN if there is none."""
+    with contextlib.suppress(ValueError):
+        return float(cell.strip() or empty)
+    return math.nan

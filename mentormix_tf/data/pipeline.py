@@ -21,9 +21,8 @@ import numpy as np
 import tensorflow as tf
 
 from mentormix_tf import randomness
-from mentormix_tf.data import augment
+from mentormix_tf.data import augment, stages
 from mentormix_tf.data.examples import ALONE, AUTOTUNE, COLUMNS, MEMORY, Examples
-from mentormix_tf.errors import InputError
 
 if TYPE_CHECKING:
     from mentormix_tf.data.prepared import NoisySplits
@@ -32,7 +31,6 @@ __all__ = [
     "batch_spec",
     "eval_batches",
     "num_eval_batches",
-    "steps_per_epoch",
     "train_batches",
 ]
 
@@ -48,11 +46,12 @@ def train_batches(
     memory: int = MEMORY,
     columns: Sequence[str] = COLUMNS,
     context: tf.distribute.InputContext = ALONE,
+    train_steps: int | None = None,
 ) -> tf.data.Dataset:
     """Makes endless training batches, reshuffled each epoch.
 
-    The batch of a step is a function of (seed, step) alone: a stream that starts at step k is the
-    tail of the one that starts at 0.
+    The batch of a step is a function of (seed, step) alone, and of train_steps if examples begin
+    later: a stream that starts at step k is the tail of the one that starts at 0.
 
     Args:
         data: the prepared split.
@@ -64,24 +63,26 @@ def train_batches(
         memory: most bytes of images to hold in memory.
         columns: names of the columns of a batch.
         context: which host this is, and how many hosts and replicas there are.
+        train_steps: number of steps of the training, if examples begin later, see `stages.of`.
 
     Returns:
         Batches as dicts from column to tensor, one for each replica of this host in turn.
 
     Raises:
-        InputError: there are fewer examples than batch_size, or a file is damaged.
+        InputError: there are fewer examples than batch_size, at first or at all, train_steps is
+            missing, or a file is damaged.
     """
-    epoch_steps = steps_per_epoch(data, batch_size)
+    plan = stages.of(data, batch_size, train_steps)
     stream_seed = tf.constant([seed, 0])
-    first_epoch, first_step = divmod(start_step, epoch_steps)
+    first_epoch, first_step = plan.located(start_step)
 
-    examples = Examples(data, "train", memory, columns, context)
+    examples = Examples(data, "train", memory, columns, context, plan.begins)
     part = batch_size // context.num_input_pipelines
     host = context.input_pipeline_id
 
     def epoch_batches(epoch):
-        epoch_seed = randomness.fold_in(stream_seed, epoch)
-        rows = examples.batches(examples.shuffled(epoch_seed), batch_size).take(epoch_steps)
+        order = examples.shuffled(randomness.fold_in(stream_seed, epoch), plan.first_step(epoch))
+        rows = examples.batches(order, batch_size).take(plan.num_steps(epoch))
         return rows.skip(tf.where(epoch == first_epoch, tf.cast(first_step, tf.int64), 0))
 
     batches = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(epoch_batches)
@@ -96,20 +97,6 @@ def train_batches(
     numbered = batches.map(examples.gathered, AUTOTUNE).enumerate(start_step)
     batches = numbered.map(augmented, num_parallel_calls=AUTOTUNE)
     return _for_replicas(batches, batch_size, context).prefetch(AUTOTUNE)
-
-
-def steps_per_epoch(data: "NoisySplits", batch_size: int) -> int:
-    """Returns the number of complete batches in an epoch of `train_batches`.
-
-    Raises:
-        InputError: there are fewer examples than batch_size.
-    """
-    size = data.num_examples("train") if data.kept is None else int(data.kept.sum())
-    if batch_size > size:
-        raise InputError(
-            f"batch_size={batch_size} is larger than the training data, which has {size} examples."
-        )
-    return size // batch_size
 
 
 def batch_spec(

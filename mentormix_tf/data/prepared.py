@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from mentormix_tf import files
-from mentormix_tf.data import augment, examples, examples_file, metadata, pipeline
+from mentormix_tf.data import augment, examples, examples_file, metadata, pipeline, stages
 from mentormix_tf.errors import InputError
 
 __all__ = ["NoisySplits", "load", "read"]
@@ -28,7 +28,10 @@ class NoisySplits:
         weights: `[n]`, float32, what the losses of the training examples are multiplied by, in the
             order of the files; None for 1 each.
         kept: `[n]`, bool, which of them to train on; None for all.
-        examples_sha256: SHA-256 of the file that says so; "" without one.
+        starts: `[n]`, float64, in [0, 1), the share of all steps from which on to train on them;
+            None for all from the first step on.
+        examples_name: the flag and the file that says so, for errors; "" without one.
+        examples_sha256: SHA-256 of that file; "" without one.
         features: by split, `[n, views, size]`, float32, in the order of the files: what batches
             have instead of images; None for images.
     """
@@ -38,6 +41,8 @@ class NoisySplits:
     manifest: dict[str, Any]
     weights: np.ndarray | None = None
     kept: np.ndarray | None = None
+    starts: np.ndarray | None = None
+    examples_name: str = ""
     examples_sha256: str = ""
     features: Mapping[str, np.ndarray] | None = None
 
@@ -75,21 +80,23 @@ class NoisySplits:
             InputError: the file does not fit the split, or a file of the split is damaged.
         """
         ids = [each.decode() for each in examples.columns(self, "train", ["id"])["id"]]
-        weights, kept = examples_file.located(found, self.manifest["split_sha256"], ids)
+        weights, kept, starts = examples_file.located(found, self.manifest["split_sha256"], ids)
         return dataclasses.replace(
             self,
             weights=None if (weights == 1).all() else weights,
             kept=None if kept.all() else kept,
+            starts=None if (starts[kept] == 0).all() else starts,
+            examples_name=found.name,
             examples_sha256=found.sha256,
         )
 
     def steps_per_epoch(self, batch_size: int) -> int:
-        """Returns the number of complete training batches in an epoch.
+        """Returns the number of complete batches in an epoch of all training examples.
 
         Raises:
             InputError: there are fewer examples than `batch_size`.
         """
-        return pipeline.steps_per_epoch(self, batch_size)
+        return stages.steps_per_epoch(self, batch_size)
 
     def batches(
         self,
@@ -99,6 +106,7 @@ class NoisySplits:
         augmentation: str = "auto",
         image_size: int = 0,
         columns: Sequence[str] = examples.COLUMNS,
+        train_steps: int | None = None,
     ) -> tf.data.Dataset:
         """Makes the batches that the train command uses, for `fit` and `evaluate`.
 
@@ -121,12 +129,15 @@ class NoisySplits:
                 disagreeing, `[batch]`, int64, are how many people labeled the example and how many
                 of them otherwise than `label`; -1 if one did. example_weight, `[batch]`, float32,
                 is what the example's loss is multiplied by in training.
+            train_steps: number of steps of the training, of which the `start` of examples is a
+                share; only needed if the examples file has such a column.
 
         Returns:
             Batches as dicts from column to tensor.
 
         Raises:
-            InputError: there is no such split, or train has fewer examples than `batch_size`.
+            InputError: there is no such split, train has fewer examples than `batch_size`, at first
+                or at all, or `train_steps` is missing.
         """
         if split not in self:
             choices = ", ".join(self.builder.info.splits)
@@ -134,7 +145,9 @@ class NoisySplits:
         how = augment.get(augmentation, self.image_shape)
         shape = augment.shown_shape(self.image_shape, image_size)
         if split == "train":
-            return pipeline.train_batches(self, batch_size, seed, how, shape, columns=columns)
+            return pipeline.train_batches(
+                self, batch_size, seed, how, shape, columns=columns, train_steps=train_steps
+            )
         return pipeline.eval_batches(self, split, batch_size, how, shape, columns=columns)
 
     def text(self) -> str:

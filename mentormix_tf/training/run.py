@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from mentormix_tf import methods, networks
 from mentormix_tf.config import OutputConfig, RunConfig
-from mentormix_tf.data import augment, examples, pipeline, splits
+from mentormix_tf.data import augment, examples, pipeline, splits, stages
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
 from mentormix_tf.inference import rog as rog_heads
@@ -252,6 +252,7 @@ class Setup:
                 start_step=step,
                 columns=self._columns,
                 context=context,
+                train_steps=training.train_steps,
                 **self.shown,
             )
         )
@@ -273,7 +274,7 @@ def _prepare(config, training, strategy):
             f"dataset={config.dataset} has one class, {data.class_names[0]}: training needs at "
             "least two."
         )
-    pipeline.steps_per_epoch(data, training.batch_size)
+    stages.of(data, training.batch_size, training.train_steps)
     if "test" not in data:
         raise InputError(
             f"dataset={config.dataset} has no test split: choose a data set with one, to measure "

@@ -82,8 +82,9 @@ def test_left_out_and_weighted_by_id(digits, weighted, tier):
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_all_one_is_as_without_the_file(digits, weighted, tier):
-    data = weighted("id,weight,keep\n" + "".join(f"{each},1,1\n" for each in ids_of(digits)))
-    assert data.weights is None and data.kept is None
+    rows = "".join(f"{each},1,1,0\n" for each in ids_of(digits))
+    data = weighted(f"id,weight,keep,start\n{rows}")
+    assert data.weights is None and data.kept is None and data.starts is None
     for one, other in zip(batches(data, tier), batches(digits, tier), strict=True):
         for name in one:
             np.testing.assert_array_equal(one[name], other[name])
@@ -93,18 +94,21 @@ def test_forms_of_files(digits, weighted, tmp_path):
     first, second, *_ = ids_of(digits)
     sha256 = digits.manifest["split_sha256"]
     forms = [
-        f"# split_sha256={sha256}\nid,weight,keep\n{first},0.5,\n{second},,0\n",
-        f'\ufeff"# split_sha256={sha256}";;\r\nID;keep;weight\r\n{first};;0.5\r\n{second};0;\r\n',
-        f"id\tweight\tkeep\tcomment\n{second}\t1\tFALSE\tx\n{first}\t.5\tTRUE\t\n",
+        f"# split_sha256={sha256}\nid,weight,keep,start\n{first},0.5,,0.25\n{second},,0,\n",
+        f'\ufeff"# split_sha256={sha256}";;;\r\nStart;ID;keep;weight\r\n'
+        f"2.5e-1;{first};;0.5\r\n;{second};0;\r\n",
+        f"id\tweight\tkeep\tcomment\tstart\n{second}\t1\tFALSE\tx\t0.0\n{first}\t.5\tTRUE\t\t.25\n",
     ]
     made = [weighted(form) for form in forms]
     arrays = {"id": np.array([first, second]), "weight": [0.5, 1.0], "keep": [True, False]}
-    np.savez(tmp_path / "w.npz", **arrays)
+    np.savez(tmp_path / "w.npz", start=np.array([0.25, 0], np.float32), **arrays)
     made.append(weighted((tmp_path / "w.npz").read_bytes(), "w.npz"))
     for data in made:
         np.testing.assert_array_equal(data.weights, made[0].weights)
         np.testing.assert_array_equal(data.kept, made[0].kept)
+        np.testing.assert_array_equal(data.starts, made[0].starts)
     assert (made[0].weights != 1).sum() == 1 and (~made[0].kept).sum() == 1
+    np.testing.assert_array_equal(made[0].starts, np.where(made[0].weights != 1, 0.25, 0))
 
 
 @pytest.mark.parametrize(
@@ -120,6 +124,10 @@ def test_forms_of_files(digits, weighted, tmp_path):
         ("id,weight\nFIRST,1e39\n", "has weight='1e39'"),
         ("id,weight\nFIRST,much\n", "has weight='much'"),
         ("id,keep\nFIRST,2\n", "has keep='2': write 0 or 1"),
+        ("id,start\nFIRST,1\n", "line 2, has start='1': write a share of training"),
+        ("id,start\nFIRST,-0.1\n", "has start='-0.1'"),
+        ("id,start\nFIRST,nan\n", "has start='nan'"),
+        ("id,start\nFIRST,late\n", "has start='late'"),
         (f"# split_sha256={'0' * 64}\nid,keep\nFIRST,0\n", "is for the split 00000000, but"),
     ],
 )
@@ -137,6 +145,8 @@ def test_bad_archives(digits, weighted, tmp_path):
         (dict(id=[1, 2]), "it needs 2 texts"),
         (dict(id=np.array(ids, object)), "can't be read: Object arrays cannot be loaded"),
         (dict(id=ids, weight=[1.0, np.nan]), "position 1, has weight='nan'"),
+        (dict(id=ids, start=[0.5, 1.0]), "position 1, has start='1.0'"),
+        (dict(id=ids, start=["0", "0"]), "has the array start of the shape .* it needs 2 numbers"),
     ]
     for arrays, message in cases:
         np.savez(tmp_path / "w.npz", **arrays)
@@ -150,6 +160,27 @@ def test_nothing_left(digits, weighted):
     for column in ("keep", "weight"):
         with pytest.raises(InputError, match="leaves nothing to train on"):
             weighted(f"id,{column}\n" + "".join(f"{each},0\n" for each in ids_of(digits)))
+
+
+def test_nothing_to_begin_with(digits, weighted):
+    ids = ids_of(digits)
+    rows = [f"{each},0.5,1\n" for each in ids]
+    with pytest.raises(
+        InputError, match=r"w.csv leaves nothing to train on at first: .*start=0\.$"
+    ):
+        weighted("id,start,keep\n" + "".join(rows))
+    rows[0] = f"{ids[0]},0,0\n"  # it is left out
+    with pytest.raises(InputError, match="leaves nothing to train on at first"):
+        weighted("id,start,keep\n" + "".join(rows))
+    rows[0] = f"{ids[0]},0,1\n"
+    assert (weighted("id,start,keep\n" + "".join(rows)).starts == 0).sum() == 1
+
+
+def test_too_many_starts(digits, weighted):
+    rows = [f"{each},{i / 1000}\n" for i, each in enumerate(ids_of(digits)[:101])]
+    assert len(np.unique(weighted("id,start\n" + "".join(rows[:100])).starts)) == 100
+    with pytest.raises(InputError, match=r"w.csv has 101 different values of start: round them"):
+        weighted("id,start\n" + "".join(rows))
 
 
 def test_what_is_no_file(tmp_path):

@@ -48,6 +48,9 @@ def normalized_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def reverse_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Computes -Σ p·log y with log 0 = -9.21 (Wang et al., ICCV 2019, section 3).
 
+    That is the constant of the authors' code. An author names -4 elsewhere: for that, multiply the
+    weight of this term by 0.43.
+
     Args:
         labels: `[batch, num_classes]`, float32, probabilities.
         logits: `[batch, num_classes]`, float32.

@@ -23,8 +23,8 @@ class CoTeaching(NoisyLabelModel):
     Two networks with other initial weights see the same batches. Each names the share R of the
     batch with its lowest losses, and the other one learns from these, so that they filter each
     other's mistakes. R = 1 - forget_rate · min(1, progress / forget_ramp). The published forget
-    rate is the noise rate, or half of it for labels of which each class turns into one other; the
-    published ramp is 10 of 200 epochs. The loss is the sum of both networks'.
+    rate is the noise rate, the published ramp 10 of 200 epochs. The loss is the sum of both
+    networks'.
 
     `model.network` is the first of the two, which is evaluated, saved and exported; `model.peer` is
     the other. A step costs twice as much as plain training.

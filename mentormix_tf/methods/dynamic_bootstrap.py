@@ -33,8 +33,10 @@ class DynamicBootstrap(NoisyLabelModel):
     Differences from the published method: there, the mixture is fitted once per epoch to the
     losses of the whole training set, evaluated for that purpose. Here it is fitted at each step to
     the last `loss_memory` losses, as computed in earlier steps. The losses and z come from a pass
-    with the batch's own statistics (see `first_pass_logits`), there from the network in inference
-    mode. Partners and λ are drawn as in `Mixup`.
+    with the batch's own statistics (see `first_pass_logits`); there, the losses come from the
+    network in inference mode, and the pass that z comes from also updates BatchNorm's moving
+    statistics. The published learning rate drops to a tenth at epoch 100, just before labels are
+    corrected. Partners and λ are drawn as in `Mixup`.
 
     Args:
         network: Keras network that returns logits `[batch, num_classes]`.

@@ -21,7 +21,8 @@ class MentorNet(NoisyLabelModel):
     v is the mentor's weight for each example's loss, see `mentormix_tf.mentors`. The default of
     `gamma_p` is published for 20 and 40 % noise (0.5 for 80 %). The burn-in is that of MentorMix's
     released code, so that the two can be compared. MentorNet itself has no burn-in but drops
-    examples at random, half of them in the first 17 % of training, which is not done here.
+    examples at random, half of them in the first 17 % of training and 5 % later, and scales weight
+    decay by the mean of v, which is not done here.
 
     Args:
         network: Keras network that returns logits `[batch, num_classes]`.

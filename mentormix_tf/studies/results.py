@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from etils import epath
 
-from mentormix_tf import files
+from mentormix_tf import files, methods
 from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.runs.run_folder import RunFolder
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CURVES",
+    "DEFAULTS",
     "INTEGERS",
     "OLD_COLUMNS",
     "RUNS",
@@ -36,6 +37,7 @@ Rows = list[dict[str, Any]]
 RUNS, CURVES = "runs.csv", "curves.csv"
 # Where data is, and how steps run, as far as results don't depend on it.
 _HARMLESS = ("data_dir", "jit_compile", "steps_per_execution", "max_image_pixels")
+DEFAULTS = "1"  # to be changed when a default is
 INTEGERS = ("seed", "steps", "step", "image_size", "train_examples")
 OLD_COLUMNS = {"memorised": "memorized"}  # of tables written by earlier versions
 TEXTS = (
@@ -95,8 +97,18 @@ def collect(folder: epath.PathLike, runs: Iterable["StudyRun"]) -> tuple[Rows, R
 
 
 def identity(config: RunConfig) -> str:
-    """A hash of the settings of a run, but for those that change neither labels nor training."""
-    flags = {name: text for name, text in config.flags().items() if name not in _HARMLESS}
+    """A hash of the settings of a run, but for those that change neither labels nor training.
+
+    Settings with their default values are left out, so that a new setting does not change it.
+    """
+    defaults = RunConfig(method=config.method, hyperparameters=methods.resolve(config.method, {}))
+    usual = {name: text for name, text in defaults.flags().items() if name != "method"}
+    flags = {
+        name: text
+        for name, text in config.flags().items()
+        if name not in _HARMLESS and text != usual.get(name)
+    }
+    flags["defaults"] = DEFAULTS
     return hashlib.sha256(json.dumps(flags, sort_keys=True).encode()).hexdigest()[:16]
 
 

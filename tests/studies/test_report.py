@@ -4,15 +4,19 @@ import csv
 import dataclasses
 import io
 import json
+import pathlib
 import shutil
 
 import pytest
 from PIL import Image
 
+from mentormix_tf import methods
+from mentormix_tf.config import RunConfig
 from mentormix_tf.errors import InputError
 from mentormix_tf.studies import figures, published, report, results, study_file, summaries
 from mentormix_tf.studies.settings import Settings
 
+SUPPORT = pathlib.Path(__file__).parents[1] / "support"
 METHODS, SEEDS = ("mixup", "mentormix"), (0, 1)
 STUDY = """
 training: {train_steps: 20, eval_every: 10, image_size: 16}
@@ -105,6 +109,28 @@ def test_a_run_with_another_setting_is_another_run(planned, change):
     elsewhere = dataclasses.replace(config.data, data_dir="/elsewhere")
     moved = dataclasses.replace(config, data=elsewhere)
     assert results.identity(moved) == results.identity(config)
+
+
+def test_a_new_setting_leaves_kept_results_valid(planned, monkeypatch):
+    config, flags = planned[0].config, RunConfig.flags
+    before = results.identity(config)
+    monkeypatch.setattr(RunConfig, "flags", lambda self: {**flags(self), "new": "default"})
+    assert results.identity(config) == before
+
+
+def test_no_default_has_changed_without_notice():
+    """If this fails, results that were kept would count as done though they have the old default.
+
+    Then raise `results.DEFAULTS`, and write the new defaults to defaults.json.
+    """
+    known = json.loads((SUPPORT / "defaults.json").read_text())
+    assert known.pop("version") == results.DEFAULTS
+    now = {
+        method: RunConfig(method=method, hyperparameters=methods.resolve(method, {})).flags()
+        for method in methods.METHODS
+    }
+    for method, flags in known.items():
+        assert {name: now[method].get(name) for name in flags} == flags
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,22 @@ class RoundsConfig:
         rounds: incv to train on halves of the training set first, and then on the examples whose
             labels the networks of the other half agree with (Chen et al. 2019); confusion to
             estimate the transition matrix of s_model or forward by the confusion matrix of a
-            network that is trained plainly first (Goldberger and Ben-Reuven 2017); or none.
+            network that is trained plainly first (Goldberger and Ben-Reuven 2017); curriculum_net
+            to begin with the examples that lie close together in the features of such a network
+            (Guo et al. 2018); or none.
         round_steps: number of steps of each training before the run itself; 0 for a quarter of
             train_steps.
+        round_features: features of the network of the first round that curriculum_net looks at:
+            penultimate, the input of the last layer; or convolution, the last feature maps, which
+            have learned less of the wrong labels.
         incv_iterations: number of iterations of incv, each of two trainings.
         incv_noise: what incv assumes of wrong labels: symmetric if they are any other class, pair
             if each class turns into one other.
     """
 
-    rounds: Literal["none", "incv", "confusion"] = "none"
+    rounds: Literal["none", "incv", "confusion", "curriculum_net"] = "none"
     round_steps: int = 0
+    round_features: Literal["penultimate", "convolution"] = "penultimate"
     incv_iterations: int = 4
     incv_noise: Literal["symmetric", "pair"] = "symmetric"
 

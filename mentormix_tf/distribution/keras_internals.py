@@ -19,6 +19,7 @@ __all__ = [
     "moving_statistics",
     "optimizer_argument",
     "seed_states",
+    "slots",
 ]
 
 

@@ -12,8 +12,7 @@ class has many examples; each subset begins at a third of training; batches are 
 classes.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -21,7 +20,19 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.metrics.pairwise import euclidean_distances
 
-__all__ = ["SUBSETS", "curriculum", "cutoff", "densities", "design", "facts"]
+from mentormix_tf.config import RunConfig
+from mentormix_tf.errors import InputError
+from mentormix_tf.rounds.rounds_folder import Outcome, RoundsFolder
+
+__all__ = [
+    "SUBSETS",
+    "check",
+    "curriculum",
+    "cutoff",
+    "densities",
+    "design",
+    "prepare",
+]
 
 SUBSETS = ("clean", "noisy", "highly noisy")
 _MOST_PAIRS = 2**24  # of a class, whose distances are held at once: 128 MiB
@@ -127,25 +138,49 @@ def curriculum(
     return np.array(weights, np.float32)[subsets], np.array(starts, np.float64)[subsets]
 
 
-def facts(subsets: np.ndarray, is_clean: np.ndarray | None) -> Mapping[str, Any]:
-    """What result.json says of a curriculum.
+def check(config: RunConfig, labels: np.ndarray, class_names: Sequence[str]) -> None:
+    """Checks that the first subset can fill a batch, which a third of the examples must be able to.
 
     Args:
-        subsets: `[n]`, from `design`.
-        is_clean: `[n]`, 1 for a right label, 0 for a wrong one; None if unknown.
+        config: the run.
+        labels: `[n]`, integers, of the examples to train on.
+        class_names: the names of the classes.
 
-    Returns:
-        `subset_examples`, how many each subset has, and if it is known `subset_noise_rates`, the
-        share of wrong labels in each, None in one without examples.
+    Raises:
+        InputError: there are too few examples, or the network has no such features.
     """
-    counts = np.bincount(subsets, minlength=len(SUBSETS)).tolist()
-    known: dict[str, Any] = {"subset_examples": counts}
-    if is_clean is not None:
-        wrong = np.bincount(subsets, weights=is_clean == 0, minlength=len(SUBSETS)).tolist()
-        known["subset_noise_rates"] = [
-            number / count if count else None for number, count in zip(wrong, counts, strict=True)
-        ]
-    return known
+    least = len(SUBSETS) * config.training.batch_size
+    if len(labels) < least:
+        raise InputError(
+            f"batch_size={config.training.batch_size} is too large for rounds=curriculum_net, "
+            f"which begins with a part of the {len(labels):,} training examples: at least "
+            f"{least:,} are needed, or a smaller batch_size."
+        )
+
+
+def prepare(rounds: RoundsFolder, config: RunConfig) -> Outcome:
+    """Designs the curriculum of a run by the features of one round's network.
+
+    Args:
+        rounds: trains the round.
+        config: the run.
+
+    Raises:
+        InputError: see `RoundsFolder.train`.
+    """
+    found = rounds.train("plain", layers=[config.rounds.round_features])
+    assert found.features is not None
+    kept = slice(None) if rounds.kept is None else rounds.kept
+    subsets = np.zeros(len(rounds.labels), np.int64)
+    subsets[kept] = design(
+        found.features[kept],
+        rounds.labels[kept],
+        rounds.num_classes,
+        seed=config.training.seed,
+    )
+    weights, starts = curriculum(subsets)
+    counts = np.bincount(subsets[kept], minlength=len(SUBSETS)).tolist()
+    return Outcome(weights=weights, starts=starts, facts={"subset_examples": counts})
 
 
 def _projected(features, most, seed):

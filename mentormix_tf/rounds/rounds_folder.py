@@ -41,6 +41,8 @@ class Outcome:
         keep: `[n]`, bool, which examples to train on; None for all that the user keeps.
         weights: `[n]`, float, what the examples' losses are multiplied by, besides the user's own
             weights; None for 1.
+        starts: `[n]`, float, the share of training, in [0, 1), from which on each example takes
+            part; None for the user's own, or 0.
         transition_matrix: `[num_classes, num_classes]`, float64, the probability of each label
             (column) for each true class (row); None if it was not estimated.
         facts: what result.json says of the rounds, besides what true labels tell.
@@ -48,6 +50,7 @@ class Outcome:
 
     keep: np.ndarray | None = None
     weights: np.ndarray | None = None
+    starts: np.ndarray | None = None
     transition_matrix: np.ndarray | None = None
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -118,6 +121,8 @@ class RoundsFolder:
                 self._write_opinion(name, path, layers)
             strategies.wait_for_all(self.strategy)
         found, taken = opinion.read(path, len(self.labels), self.data.manifest["split_sha256"])
+        if layers and found.features is None:
+            raise InputError(f"{path} has no features: delete it, and it is made again.")
         self.steps += taken
         return found
 
@@ -142,6 +147,8 @@ class RoundsFolder:
                 "weight": given if outcome.weights is None else given * outcome.weights,
                 "keep": np.ones(count, int) if keep is None else keep.astype(int),
             }
+            starts = self.data.starts if outcome.starts is None else outcome.starts
+            columns |= {} if starts is None else {"start": starts}
             rows = zip(self._ids, *(each.tolist() for each in columns.values()), strict=True)
             sha256 = self.data.manifest["split_sha256"]
             table = files.csv_text([("id", *columns), *rows])

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from etils import epath
 
@@ -13,7 +14,7 @@ from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import examples
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
-from mentormix_tf.rounds import confusion, incv
+from mentormix_tf.rounds import confusion, curriculum_net, incv
 from mentormix_tf.rounds.rounds_folder import RoundsFolder
 from mentormix_tf.runs import layout
 from mentormix_tf.runs.run_folder import RunFolder
@@ -22,7 +23,8 @@ from mentormix_tf.training.run import BeforeRun
 
 __all__ = ["KINDS", "run"]
 
-KINDS = {"incv": incv, "confusion": confusion}  # modules with `check` and `prepare`
+# Modules with `check` and `prepare`.
+KINDS = {"incv": incv, "confusion": confusion, "curriculum_net": curriculum_net}
 
 
 def run(
@@ -77,27 +79,32 @@ def _before(config, output, strategy, folder):
         count = config.rounds.num_rounds()
         rounds = RoundsFolder(path, _round(config), output, strategy, data, count)
         found = kind.prepare(rounds, config)
-        weighs = found.keep is not None or found.weights is not None
-        selected = rounds.write("selected", found) if weighs else ""
+        chooses = found.keep is not None or found.weights is not None
+        selected = rounds.write("selected", found) if chooses else ""
     knows_truth = data.manifest["realized_noise_rate"] is not None
     facts: Mapping[str, Any] = {
         "rounds": config.rounds.rounds,
         "selection_steps": rounds.steps,
         "selection_share": rounds.steps / (rounds.steps + config.training.train_steps),
         **found.facts,
-        **(_quality(found.keep, columns["is_clean"] == 1) if knows_truth else {}),
+        **(_quality(found, columns["is_clean"] == 1) if knows_truth else {}),
     }
     return BeforeRun(str(selected), found.transition_matrix, facts)
 
 
-def _quality(chosen, is_right):
-    """What true labels say of a choice of examples, which were chosen without them."""
-    if chosen is None or not chosen.any() or not is_right.any():
-        return {}
-    return {
-        "selection_precision": float(is_right[chosen].mean()),
-        "selection_recall": float(chosen[is_right].mean()),
-    }
+def _quality(found, is_right):
+    """What true labels say of a choice of examples, which was made without them."""
+    facts = {}
+    if found.keep is not None and found.keep.any() and is_right.any():
+        facts["selection_precision"] = float(is_right[found.keep].mean())
+        facts["selection_recall"] = float(found.keep[is_right].mean())
+    if found.weights is not None and 0 < is_right.sum() < len(is_right):
+        facts["mean_weight_of_right_labels"] = float(found.weights[is_right].mean())
+        facts["mean_weight_of_wrong_labels"] = float(found.weights[~is_right].mean())
+    if found.starts is not None:
+        stages = [is_right[found.starts == start] for start in np.unique(found.starts)]
+        facts["stage_noise_rates"] = [float(1.0 - each.mean()) for each in stages]
+    return facts
 
 
 @contextlib.contextmanager

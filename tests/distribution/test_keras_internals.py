@@ -179,3 +179,14 @@ def test_fit_on_replicas_builds_from_the_batch_of_one_replica():
     command = [sys.executable, "-c", TWO_REPLICAS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("rate", [0.1, keras.optimizers.schedules.CosineDecay(0.1, 10)])
+def test_slots_are_what_an_optimizer_keeps_for_its_variables(rate):
+    weights = [keras.Variable(np.zeros([2, 3])), keras.Variable(np.zeros(4))]
+    optimizer = keras.optimizers.SGD(rate, momentum=0.9)
+    optimizer.build(weights)
+    assert [tuple(slot.shape) for slot in keras_internals.slots(optimizer)] == [(2, 3), (4,)]
+    plain = keras.optimizers.SGD(rate)
+    plain.build(weights)
+    assert keras_internals.slots(plain) == []

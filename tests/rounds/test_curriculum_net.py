@@ -1,10 +1,15 @@
 """CurriculumNet's subsets against densities counted one by one, and on planted outliers."""
 
+import csv
+
 import numpy as np
 import pytest
 
+from mentormix_tf import InputError
+from mentormix_tf.config import DataConfig, OutputConfig, RoundsConfig, RunConfig, TrainingConfig
 from mentormix_tf.data import examples_file
 from mentormix_tf.rounds import curriculum_net
+from mentormix_tf.rounds import run as rounds
 
 CORE, MIDDLE, FAR = 0, 1, 2
 
@@ -151,9 +156,39 @@ def test_what_training_gets(tmp_path):
     np.testing.assert_array_equal(located[2], starts)
 
 
-def test_facts():
-    subsets, is_clean = np.array([0, 0, 0, 1, 1]), np.array([1, 1, 0, 0, 1])
-    assert curriculum_net.facts(subsets, None) == {"subset_examples": [3, 2, 0]}
-    found = curriculum_net.facts(subsets, is_clean)
-    assert found["subset_examples"] == [3, 2, 0]
-    assert found["subset_noise_rates"] == [pytest.approx(1 / 3), 0.5, None]
+def test_a_run_begins_with_the_clean_subset(data_dir, tmp_path):
+    config = RunConfig(
+        DataConfig(data_dir=data_dir, train_examples=300),
+        TrainingConfig(train_steps=9, eval_every=9, batch_size=16),
+        "vanilla",
+        rounds=RoundsConfig("curriculum_net", round_steps=6),
+    )
+    path = tmp_path / "run"
+    result = rounds.run(config, OutputConfig(str(path)))
+    assert result is not None and result["selection_steps"] == 6
+    lines = (path / "rounds" / "selected.csv").read_text().splitlines()[1:]
+    rows = list(csv.DictReader(lines))
+    starts = np.array([float(row["start"]) for row in rows])
+    weights = np.array([float(row["weight"]) for row in rows])
+    assert set(starts) == {0.0, 1 / 3, 2 / 3}
+    np.testing.assert_array_equal(weights, np.where(starts > 0.0, 0.5, 1.0))
+    counts = [int((starts == start).sum()) for start in (0.0, 1 / 3, 2 / 3)]
+    assert result["subset_examples"] == counts
+    rates, rate = np.array(result["stage_noise_rates"]), result["realized_noise_rate"]
+    assert rates @ counts / 300 == pytest.approx(rate)
+    right, wrong = (result[f"mean_weight_of_{kind}_labels"] for kind in ("right", "wrong"))
+    assert right * (1 - rate) + wrong * rate == pytest.approx(weights.mean())
+    again = rounds.run(config, OutputConfig(str(path)))
+    assert again == result
+
+
+def test_too_few_examples_for_a_first_subset(data_dir, tmp_path):
+    config = RunConfig(
+        DataConfig(data_dir=data_dir, train_examples=300),
+        TrainingConfig(train_steps=9, eval_every=9, batch_size=101),
+        "vanilla",
+        rounds=RoundsConfig("curriculum_net", round_steps=6),
+    )
+    with pytest.raises(InputError, match="batch_size=101 is too large for rounds=curriculum_net"):
+        rounds.run(config, OutputConfig(str(tmp_path / "run")))
+    assert not (tmp_path / "run").exists()

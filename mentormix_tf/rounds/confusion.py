@@ -5,11 +5,12 @@ Using a Noise Adaptation Layer", ICLR 2017, section 3). The network must not hav
 labels yet, or it confuses nothing: keep the round short.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from mentormix_tf.config import RunConfig
+from mentormix_tf.data.prepared import NoisySplits
 from mentormix_tf.errors import InputError
 from mentormix_tf.rounds.rounds_folder import Outcome, RoundsFolder
 
@@ -32,13 +33,13 @@ def transition_matrix(confusion: np.ndarray) -> np.ndarray:
     return np.where(sums > 0.0, known, np.eye(len(confusion)))
 
 
-def check(config: RunConfig, labels: np.ndarray, class_names: Sequence[str]) -> None:
+def check(config: RunConfig, data: NoisySplits, columns: Mapping[str, np.ndarray]) -> None:
     """Checks that the method starts with a transition matrix, and has no other.
 
     Args:
         config: the run.
-        labels: `[n]`, integers, of the examples to train on.
-        class_names: the names of the classes.
+        data: its split.
+        columns: those of the examples to train on.
 
     Raises:
         InputError: it does not, or it is given one.

@@ -12,7 +12,7 @@ class has many examples; each subset begins at a third of training; batches are 
 classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -21,6 +21,7 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.metrics.pairwise import euclidean_distances
 
 from mentormix_tf.config import RunConfig
+from mentormix_tf.data.prepared import NoisySplits
 from mentormix_tf.errors import InputError
 from mentormix_tf.rounds.rounds_folder import Outcome, RoundsFolder
 
@@ -138,17 +139,18 @@ def curriculum(
     return np.array(weights, np.float32)[subsets], np.array(starts, np.float64)[subsets]
 
 
-def check(config: RunConfig, labels: np.ndarray, class_names: Sequence[str]) -> None:
+def check(config: RunConfig, data: NoisySplits, columns: Mapping[str, np.ndarray]) -> None:
     """Checks that the first subset can fill a batch, which a third of the examples must be able to.
 
     Args:
         config: the run.
-        labels: `[n]`, integers, of the examples to train on.
-        class_names: the names of the classes.
+        data: its split.
+        columns: `label` of the examples to train on, `[n]`.
 
     Raises:
-        InputError: there are too few examples, or the network has no such features.
+        InputError: there are too few examples.
     """
+    labels = columns["label"]
     least = len(SUBSETS) * config.training.batch_size
     if len(labels) < least:
         raise InputError(
@@ -169,15 +171,16 @@ def prepare(rounds: RoundsFolder, config: RunConfig) -> Outcome:
         InputError: see `RoundsFolder.train`.
     """
     found = rounds.train("plain", layers=[config.rounds.round_features])
-    assert found.features is not None
     kept = slice(None) if rounds.kept is None else rounds.kept
-    subsets = np.zeros(len(rounds.labels), np.int64)
-    subsets[kept] = design(
-        found.features[kept],
-        rounds.labels[kept],
-        rounds.num_classes,
-        seed=config.training.seed,
-    )
+
+    def compute():
+        assert found.features is not None
+        subsets, own = np.zeros(len(rounds.labels), np.int64), found.features[kept]
+        labels, seed = rounds.labels[kept], config.training.seed
+        subsets[kept] = design(own, labels, rounds.num_classes, seed=seed)
+        return subsets
+
+    subsets = rounds.computed("subsets", compute)
     weights, starts = curriculum(subsets)
     counts = np.bincount(subsets[kept], minlength=len(SUBSETS)).tolist()
     return Outcome(weights=weights, starts=starts, facts={"subset_examples": counts})

@@ -12,12 +12,13 @@ optimizer; and only examples that were not chosen can be removed.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
 
 from mentormix_tf.config import RunConfig
+from mentormix_tf.data.prepared import NoisySplits
 from mentormix_tf.errors import InputError
 from mentormix_tf.rounds.opinion import Opinion
 from mentormix_tf.rounds.rounds_folder import Outcome, RoundsFolder
@@ -126,17 +127,18 @@ def select(
     return Selection(chosen, rate)
 
 
-def check(config: RunConfig, labels: np.ndarray, class_names: Sequence[str]) -> None:
+def check(config: RunConfig, data: NoisySplits, columns: Mapping[str, np.ndarray]) -> None:
     """Checks that each half of the training examples is enough to train on.
 
     Args:
         config: the run.
-        labels: `[n]`, integers, of the examples to choose from.
-        class_names: the names of the classes.
+        data: its split.
+        columns: `label` of the examples to choose from, `[n]`.
 
     Raises:
         InputError: a class has fewer than two examples, or a half fewer than a batch.
     """
+    labels, class_names = columns["label"], data.class_names
     counts = np.bincount(labels, minlength=len(class_names))
     if counts.min() < 2:
         raise InputError(

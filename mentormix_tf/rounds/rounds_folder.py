@@ -7,15 +7,16 @@ where it was.
 """
 
 import dataclasses
+import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from etils import epath
 
-from mentormix_tf import files
+from mentormix_tf import files, npz
 from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import examples
 from mentormix_tf.data.prepared import NoisySplits
@@ -70,6 +71,7 @@ class RoundsFolder:
         steps: how many steps the rounds so far took.
         labels: `[n]`, int64, of all training examples.
         kept: `[n]`, bool, those that the user's examples file keeps; None for all.
+        verified: `[n]`, int64: 1 where a person found the label right, 0 where wrong, else -1.
         num_classes: number of classes.
     """
 
@@ -85,9 +87,9 @@ class RoundsFolder:
         self.path, self.config, self.output, self.strategy = path, config, output, strategy
         self.data, self.count = data, count
         self.steps, self._done = 0, 0
-        columns = examples.columns(data, "train", ["id", "label"])
+        columns = examples.columns(data, "train", ["id", "label", "verified"])
         self._ids = [each.decode() for each in columns["id"]]
-        self.labels, self.kept = columns["label"], data.kept
+        self.labels, self.verified, self.kept = columns["label"], columns["verified"], data.kept
         self.num_classes = len(data.class_names)
 
     def train(
@@ -125,6 +127,35 @@ class RoundsFolder:
             raise InputError(f"{path} has no features: delete it, and it is made again.")
         self.steps += taken
         return found
+
+    def computed(self, name: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
+        """A value for each example, which is computed once and kept in NAME.npz.
+
+        So a command that is repeated gets the same one, whatever the machine. With several workers,
+        the first computes it.
+
+        Args:
+            name: its name.
+            compute: returns it, `[n, ...]`.
+
+        Raises:
+            InputError: the file can't be written or read.
+        """
+        path = self.path / f"{name}.npz"
+        if strategies.is_chief(self.strategy) and not path.exists():
+            buffer = io.BytesIO()
+            np.savez(buffer, values=compute())
+            files.write(path, buffer.getvalue())
+        strategies.wait_for_all(self.strategy)
+        try:
+            values = npz.arrays(files.contents(path), 2**36)["values"]
+            if len(values) != len(self.labels):
+                raise ValueError(f"it has {len(values):,} values for {len(self.labels):,} examples")
+        except (*npz.UNREADABLE, TypeError) as error:
+            raise InputError(
+                f"{path} can't be read ({files.reason(error)}): delete it, and it is made again."
+            ) from error
+        return values
 
     def write(self, name: str, outcome: Outcome) -> epath.Path:
         """Writes NAME.csv, an examples file with what an outcome says of the examples.

@@ -14,7 +14,7 @@ from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import examples
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
-from mentormix_tf.rounds import confusion, curriculum_net, incv
+from mentormix_tf.rounds import clean_net, confusion, curriculum_net, incv
 from mentormix_tf.rounds.rounds_folder import RoundsFolder
 from mentormix_tf.runs import layout
 from mentormix_tf.runs.run_folder import RunFolder
@@ -24,7 +24,12 @@ from mentormix_tf.training.run import BeforeRun
 __all__ = ["KINDS", "run"]
 
 # Modules with `check` and `prepare`.
-KINDS = {"incv": incv, "confusion": confusion, "curriculum_net": curriculum_net}
+KINDS = {
+    "incv": incv,
+    "confusion": confusion,
+    "curriculum_net": curriculum_net,
+    "clean_net": clean_net,
+}
 
 
 def run(
@@ -67,9 +72,10 @@ def _before(config, output, strategy, folder):
     kind = KINDS[config.rounds.rounds]
     # Built once before the rounds, so that what is wrong with it does not show after hours.
     data = training_run.Setup(config, strategy).data
-    columns = examples.columns(data, "train", ["label", "is_clean"])
+    columns = examples.columns(data, "train", ["label", "is_clean", "verified"])
     kept = slice(None) if data.kept is None else data.kept
-    kind.check(config, columns["label"][kept], data.class_names)
+    shown = {name: columns[name][kept] for name in ("label", "verified")}
+    kind.check(config, data, shown)
     if is_chief:
         _make(path, config)
     strategies.wait_for_all(strategy)

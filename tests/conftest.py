@@ -38,6 +38,7 @@ LONG = (  # folders and files that train, build large networks, write many split
     "methods/test_mentormix.py",
     "methods/test_network_checks.py",
     "networks",
+    "rounds/test_clean_net.py",
     "rounds/test_run.py",
     "runs",
     "serving",

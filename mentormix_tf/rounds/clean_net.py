@@ -1,0 +1,335 @@
+"""CleanNet: learns from a few verified labels which of the others are right.
+
+Lee, He, Zhang and Yang, "CleanNet: Transfer Learning for Scalable Image Classifier Training with
+Label Noise", CVPR 2018. One encoder embeds an image's features, another embeds its label's class as
+a set of references, the centers of k-means of the class's features. Their cosine similarity s says
+how well image and label fit. It is learned from verified labels; what is learned carries over to
+classes that have none, if there are many others.
+
+Differences from the authors' code: features are standardized after the logarithm and before
+k-means, without which layers whose features vary little can't be used; x may be negative, where
+-log(1 - x) stands for log(1 + x); there are far fewer steps by default, for data sets of a few
+thousand examples; and a class is embedded once in a batch, with the same dropout for all of its
+examples.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import sklearn.cluster
+import tensorflow as tf
+from tqdm import tqdm
+
+from mentormix_tf.errors import InputError
+
+__all__ = [
+    "Encoders",
+    "class_references",
+    "example_losses",
+    "scores",
+    "soft_weights",
+    "transformed",
+]
+
+_MARGIN = 0.1  # rho: a wrong label costs nothing below this similarity
+_RIGHT_FROM = 0.1  # similarity from which on an unverified label is taken for right
+_WRONG_WEIGHT = 5.0  # omega
+_RECONSTRUCTION_WEIGHT = 0.1  # beta
+_UNVERIFIED_WEIGHT = 0.1  # gamma
+_L2, _DROPOUT = 1e-4, 0.2
+_LEARNING_RATE, _MOMENTUM, _DECAY, _DECAY_EVERY = 0.01, 0.9, 0.1, 30_000
+_EACH = 32  # verified examples in a batch, and as many that are not
+_CHUNK = 100  # steps between updates of the progress bar
+_BLOCK = 10_000  # examples that are scored at once
+
+
+def soft_weights(similarity: np.ndarray) -> np.ndarray:
+    """Weights of examples for training a classifier: w_soft = max(0, s).
+
+    Args:
+        similarity: `[n]`, s as `scores` returns it.
+
+    Returns:
+        `[n]`, float32, in [0, 1].
+    """
+    return np.clip(similarity, 0.0, 1.0).astype(np.float32)
+
+
+def scores(
+    features: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    verified: npt.ArrayLike,
+    num_classes: int,
+    *,
+    references: int = 32,
+    steps: int = 1000,
+    seed: int = 0,
+) -> np.ndarray:
+    """Trains a CleanNet, and computes how well each example fits its label.
+
+    Args:
+        features: `[n, size]`, float, of a network that was trained on these labels.
+        labels: `[n]`, integers in [0, num_classes), of which some are wrong.
+        verified: `[n]`, integers: 1 for a label that was checked and is right, 0 for one that is
+            wrong, -1 for one that was not checked.
+        num_classes: number of classes.
+        references: number of references of a class; fewer for one with fewer different examples.
+        steps: number of training steps, of 32 verified and 32 other examples each.
+        seed: seed of the references, the initial weights, the batches and the dropout.
+
+    Returns:
+        `[n]`, float32, the similarity s in [-1, 1].
+
+    Raises:
+        InputError: a class has no examples, no label was found right or none wrong, or a feature
+            is not finite.
+    """
+    x, y, known = np.asarray(features), np.asarray(labels), np.asarray(verified)
+    _check(x, y, known, num_classes)
+    x = transformed(x)
+    sets, present = class_references(x, y, num_classes, references, seed)
+    encoders = Encoders(x.shape[1], seed)
+    _train(encoders, x, y, known, (sets, present), steps, seed)
+    of_classes = encoders.embed_classes(sets, present).numpy()
+    found = []
+    for start in range(0, len(x), _BLOCK):
+        embedded, _ = encoders.embed_queries(x[start : start + _BLOCK])
+        found.append(np.sum(embedded.numpy() * of_classes[y[start : start + _BLOCK]], axis=1))
+    return np.clip(np.concatenate(found), -1.0, 1.0)
+
+
+def transformed(features: np.ndarray) -> np.ndarray:
+    """Computes what a CleanNet sees of features: logarithms that have mean 0 and deviation 1.
+
+    Args:
+        features: `[n, size]`, finite.
+
+    Returns:
+        `[n, size]`, float32; 0 for a feature that is the same everywhere.
+    """
+    logs = (np.sign(features) * np.log1p(np.abs(features))).astype(np.float32)
+    mean, deviation = (f(logs, axis=0, dtype=np.float64) for f in (np.mean, np.std))
+    scale = np.where(deviation > 1e-6, deviation, np.inf)
+    return (logs - mean.astype(np.float32)) / scale.astype(np.float32)
+
+
+def class_references(
+    features: np.ndarray, labels: np.ndarray, num_classes: int, count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the references of each class: the centers of k-means of its features.
+
+    Args:
+        features: `[n, size]`, transformed.
+        labels: `[n]`, integers in [0, num_classes), each class at least once.
+        num_classes: number of classes.
+        count: number of references of a class.
+        seed: seed of k-means.
+
+    Returns:
+        `[num_classes, count, size]`, float32, and `[num_classes, count]`, bool, which of them are
+        there: all, unless the class has fewer different examples. Those that are not are 0.
+    """
+    sets = np.zeros([num_classes, count, features.shape[1]], np.float32)
+    present = np.zeros([num_classes, count], bool)
+    for label in range(num_classes):
+        # In float64, so that the order in which threads add up does not show.
+        own = features[labels == label].astype(np.float64)
+        clusters = min(count, len(np.unique(own, axis=0)))
+        tries: Any = 10  # of which the best counts
+        means = sklearn.cluster.KMeans(clusters, n_init=tries, max_iter=50, random_state=seed)
+        sets[label, :clusters] = means.fit(own).cluster_centers_
+        present[label, :clusters] = True
+    return sets, present
+
+
+class Encoders:
+    """The two networks of a CleanNet, with fresh weights.
+
+    Args:
+        size: size of the features.
+        seed: seed of the weights and the dropout.
+
+    Attributes:
+        query: Keras model from transformed features `[batch, size]` to an embedding
+            `[batch, 128]` and its reconstruction of the features, `[batch, size]`.
+        sets: Keras model from transformed references `[classes, references, size]` and which of
+            them are there, `[classes, references]`, bool, to embeddings `[classes, 128]`.
+    """
+
+    def __init__(self, size: int, seed: int):
+        self._seeds = iter(np.random.RandomState([seed, 1]).randint(2**31, size=20).tolist())
+        x = keras.Input([size])
+        embedding = self._dense(128)(self._dense(256)(x))
+        reconstruction = self._dense(size)(self._dense(256)(embedding))
+        self.query = keras.Model(x, [embedding, reconstruction])
+
+        references, present = keras.Input([None, size]), keras.Input([None], dtype="bool")
+        dropout = keras.layers.Dropout(_DROPOUT, seed=next(self._seeds), dtype="float32")
+        encoded = self._dense(256)(dropout(self._dense(512)(references)))
+        context = keras.layers.Dense(
+            1, use_bias=False, kernel_initializer=self._initializer(), dtype="float32"
+        )
+        relevance = context(self._dense(256)(encoded))
+        softmax = keras.layers.Softmax(axis=1, dtype="float32")
+        attention = softmax(relevance, mask=keras.ops.expand_dims(present, -1))
+        pooled = keras.ops.sum(attention * encoded, axis=1)
+        self.sets = keras.Model([references, present], self._dense(128)(pooled))
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The weights to train."""
+        return [*self.query.trainable_variables, *self.sets.trainable_variables]
+
+    def embed_queries(self, features: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Embeds features.
+
+        Args:
+            features: `[batch, size]`, float32, transformed.
+
+        Returns:
+            Embeddings of length 1, `[batch, 128]`, and `[batch]`, the squared distance between
+            the features and their reconstruction.
+        """
+        x = tf.convert_to_tensor(features)
+        embedding, reconstruction = self.query(x)
+        error = tf.reduce_sum(tf.square(x - reconstruction), axis=1)
+        return tf.math.l2_normalize(embedding, axis=1), error
+
+    def embed_classes(self, references: Any, present: Any, training: bool = False) -> tf.Tensor:
+        """Embeds classes.
+
+        Args:
+            references: `[classes, references, size]`, float32.
+            present: `[classes, references]`, bool, which of them are there.
+            training: whether to drop out units.
+
+        Returns:
+            Embeddings of length 1, `[classes, 128]`.
+        """
+        inputs = [tf.convert_to_tensor(references), tf.convert_to_tensor(present)]
+        embedding = self.sets(inputs, training=training)
+        return tf.math.l2_normalize(embedding, axis=1)
+
+    def regularization(self) -> tf.Tensor:
+        """What is added to the loss of a batch: 1e-4 times the sum of all squared kernels."""
+        return tf.add_n([*self.query.losses, *self.sets.losses])
+
+    def _dense(self, units):
+        return keras.layers.Dense(
+            units,
+            activation="tanh",
+            kernel_initializer=self._initializer(),
+            kernel_regularizer=keras.regularizers.L2(_L2),
+            dtype="float32",
+        )
+
+    def _initializer(self) -> Any:
+        return keras.initializers.GlorotUniform(seed=next(self._seeds))
+
+
+def example_losses(similarity: tf.Tensor, error: tf.Tensor, verified: tf.Tensor) -> tf.Tensor:
+    """Computes the loss of each example.
+
+    With l = 1 for a right label and 0 for a wrong one, the fit of label and similarity costs
+    l · (1 - s) + ω · (1 - l) · max(0, s - ρ). Unverified labels are taken for right where s is at
+    least 0.1, and their cost is multiplied by γ. Added to it is β times the error.
+
+    Args:
+        similarity: `[batch]`, s.
+        error: `[batch]`, the squared error of the reconstruction.
+        verified: `[batch]`, integers: 1 for right, 0 for wrong, -1 for unverified.
+
+    Returns:
+        `[batch]`.
+    """
+    is_right = tf.where(verified < 0, similarity >= _RIGHT_FROM, tf.equal(verified, 1))
+    excess = tf.maximum(similarity - _MARGIN, 0.0)
+    fit = tf.where(is_right, 1.0 - similarity, _WRONG_WEIGHT * excess)
+    fit = tf.where(verified < 0, _UNVERIFIED_WEIGHT * fit, fit)
+    return fit + _RECONSTRUCTION_WEIGHT * error
+
+
+def _check(
+    features: np.ndarray, labels: np.ndarray, verified: np.ndarray, num_classes: int
+) -> None:
+    """Raises an InputError if there is nothing to learn from."""
+    counts = np.bincount(labels, minlength=num_classes)
+    if not counts.all():
+        raise InputError(
+            f"CleanNet needs examples of each class, but class number {int(counts.argmin())} has "
+            "none: add some, or leave out the class."
+        )
+    right, wrong = int((verified == 1).sum()), int((verified == 0).sum())
+    if not right or not wrong:
+        raise InputError(
+            "CleanNet learns from labels that were found right and others that were found wrong, "
+            f"but of the training labels {right:,} are verified as right and {wrong:,} as wrong: "
+            "verify more of them."
+        )
+    if not np.isfinite(features).all():
+        raise InputError(
+            "CleanNet can't use features that are infinite or not a number: train the network that "
+            "computes them with a smaller learning rate."
+        )
+
+
+def _train(
+    encoders: Encoders,
+    features: np.ndarray,
+    labels: np.ndarray,
+    verified: np.ndarray,
+    references: Sequence[np.ndarray],
+    steps: int,
+    seed: int,
+) -> None:
+    """Trains both encoders by gradient descent with momentum."""
+    rate: Any = keras.optimizers.schedules.ExponentialDecay(
+        _LEARNING_RATE, _DECAY_EVERY, _DECAY, staircase=True
+    )
+    optimizer = keras.optimizers.SGD(rate, momentum=_MOMENTUM)
+    variables = encoders.variables
+    optimizer.build(variables)
+    sets, present = map(tf.constant, references)
+
+    @tf.function(reduce_retracing=True)
+    def learn(x, y, known):
+        for step in tf.range(tf.shape(y)[0]):
+            classes, places = tf.unique(y[step])
+            with tf.GradientTape() as tape:
+                own, error = encoders.embed_queries(x[step])
+                chosen = tf.gather(sets, classes), tf.gather(present, classes)
+                of_classes = encoders.embed_classes(*chosen, training=True)
+                # A product with one-hot rows, whose gradient is the same each time.
+                rows = tf.one_hot(places, tf.size(classes)) @ of_classes
+                similarity = tf.reduce_sum(own * rows, axis=1)
+                loss = tf.reduce_mean(example_losses(similarity, error, known[step]))
+                loss += encoders.regularization()
+            gradients = tape.gradient(loss, [variable.value for variable in variables])
+            optimizer.apply([tf.convert_to_tensor(g) for g in gradients], variables)
+
+    batches = _batches(labels, verified, steps, seed)
+    with tqdm(total=steps, desc="Training CleanNet", unit="step", disable=None) as bar:
+        for start in range(0, steps, _CHUNK):
+            chunk = batches[start : start + _CHUNK]
+            learn(*(tf.constant(values[chunk]) for values in (features, labels, verified)))
+            bar.update(len(chunk))
+
+
+def _batches(labels: np.ndarray, verified: np.ndarray, steps: int, seed: int) -> np.ndarray:
+    """Draws the examples of each step, `[steps, batch]`: half of them are verified.
+
+    The others are a random one of a random class, so that rare classes have as many.
+    """
+    random = np.random.RandomState([seed, 2])
+    known, others = np.flatnonzero(verified >= 0), np.flatnonzero(verified < 0)
+    first = known[random.randint(len(known), size=(steps, _EACH))]
+    if not len(others):
+        return first
+    others = others[np.argsort(labels[others], kind="stable")]
+    _, begins, counts = np.unique(labels[others], return_index=True, return_counts=True)
+    classes = random.randint(len(begins), size=(steps, _EACH))
+    places = (random.random_sample((steps, _EACH)) * counts[classes]).astype(np.int64)
+    return np.concatenate([first, others[begins[classes] + places]], axis=1)

@@ -165,7 +165,6 @@ class NoisyLabelModel(NetworkPasses):
             batch: the batch that `mix` returned.
             logits: `[batch, num_classes]`, float32, from the step's forward pass.
         """
-        return None  # AutoGraph can't convert a function without a body
 
     def begin_training(self, train_steps: int, first_step: int = 0) -> None:
         """Prepares for training; called outside the replicas before it starts or is resumed.

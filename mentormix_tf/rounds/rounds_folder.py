@@ -7,6 +7,7 @@ where it was.
 """
 
 import dataclasses
+import hashlib
 import io
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -136,25 +137,32 @@ class RoundsFolder:
 
         Args:
             name: its name.
-            compute: returns it, `[n, ...]`.
+            compute: returns it, `[n, ...]`, from the opinions of rounds, labels and `verified`.
 
         Raises:
-            InputError: the file can't be written or read.
+            InputError: the file can't be written or read, or is of other verified labels.
         """
         path = self.path / f"{name}.npz"
+        verified = hashlib.sha256(self.verified.astype("<i8").tobytes()).hexdigest()
         if strategies.is_chief(self.strategy) and not path.exists():
             buffer = io.BytesIO()
-            np.savez(buffer, values=compute())
+            np.savez(buffer, values=compute(), verified_sha256=verified)
             files.write(path, buffer.getvalue())
         strategies.wait_for_all(self.strategy)
         try:
-            values = npz.arrays(files.contents(path), 2**36)["values"]
+            stored = npz.arrays(files.contents(path), 2**36)
+            values, known = stored["values"], str(stored["verified_sha256"])
             if len(values) != len(self.labels):
                 raise ValueError(f"it has {len(values):,} values for {len(self.labels):,} examples")
         except (*npz.UNREADABLE, TypeError) as error:
             raise InputError(
                 f"{path} can't be read ({files.reason(error)}): delete it, and it is made again."
             ) from error
+        if known != verified:
+            raise InputError(
+                f"{path} is of other verified labels: restore these, or name a new folder for "
+                f"--model_dir instead of {self.path.parent}."
+            )
         return values
 
     def write(self, name: str, outcome: Outcome) -> epath.Path:

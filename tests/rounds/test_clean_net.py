@@ -187,7 +187,12 @@ def test_scores_that_can_not_be_read(data_dir, tmp_path):
     rounds.run(given, OutputConfig(str(path)))
     (path / "result.json").unlink()
     scores = path / "rounds" / "scores.npz"
-    np.savez(scores, values=np.zeros(3))
+    with np.load(scores) as stored:
+        known = dict(stored)
+    np.savez(scores, **{**known, "verified_sha256": "other"})
+    with pytest.raises(InputError, match=r"scores.npz is of other verified labels: restore"):
+        rounds.run(given, OutputConfig(str(path)))
+    np.savez(scores, **{**known, "values": np.zeros(3)})
     with pytest.raises(InputError, match=r"scores.npz can't be read .*it has 3 values for 300"):
         rounds.run(given, OutputConfig(str(path)))
     scores.write_bytes(b"PK")

@@ -82,6 +82,32 @@ def test_two_workers_write_one_set_of_results(tmp_path, digits, data_dir):
     assert result["final_accuracy"] > 0.85 and result["device"].startswith("2 hosts, 2 replicas")
 
 
+@pytest.mark.slow
+def test_two_workers_share_features_and_rounds(tmp_path, digits, data_dir):
+    layers = [
+        keras.Input((8, 8, 1)),
+        keras.layers.Conv2D(16, 3, activation="relu"),
+        keras.layers.GlobalAveragePooling2D(),
+    ]
+    keras.Sequential(layers).save(tmp_path / "net.keras")
+    flags = (
+        *(f"--data_dir={data_dir}", f"--model_dir={tmp_path}/run", *SHORT),
+        *(f"--network={tmp_path}/net.keras", "--train_layers=head", "--method=vanilla"),
+        *("--rounds=incv", "--incv_iterations=1", "--round_steps=30"),
+    )
+    workers = start_workers(*flags)
+    outputs = [worker.communicate(timeout=400) for worker in workers]
+    for worker, (_, errors) in zip(workers, outputs, strict=True):
+        assert worker.returncode == 0, errors
+        assert "Traceback" not in errors
+    assert "Round 1b, 2 of 2: 30 steps" in outputs[0][0] and "Round" not in outputs[1][0]
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["device"].startswith("2 hosts, 2 replicas") and result["selection_steps"] == 60
+    # A single process reads the same files.
+    alone = start(*flags).communicate(timeout=200)
+    assert "2 hosts" in (tmp_path / "run" / "result.json").read_text() and not alone[1]
+
+
 @contextlib.contextmanager
 def endless_workers(tmp_path, data_dir):
     """Two workers in the middle of a run, and the flags that both were started with."""

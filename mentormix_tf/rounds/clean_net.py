@@ -209,7 +209,7 @@ def check_labels(labels: np.ndarray, verified: np.ndarray, class_names: Sequence
     counts = np.bincount(labels, minlength=len(class_names))
     if not counts.all():
         raise InputError(
-            f"CleanNet needs examples of each class, but class {class_names[counts.argmin()]} has "
+            f"CleanNet needs examples of each class, but class {class_names[int(counts.argmin())]} has "
             "none: add some, or leave out the class."
         )
     right, wrong = int((verified == 1).sum()), int((verified == 0).sum())

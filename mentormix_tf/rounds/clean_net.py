@@ -208,9 +208,10 @@ def check_labels(labels: np.ndarray, verified: np.ndarray, class_names: Sequence
     """
     counts = np.bincount(labels, minlength=len(class_names))
     if not counts.all():
+        lacking = class_names[int(counts.argmin())]
         raise InputError(
-            f"CleanNet needs examples of each class, but class {class_names[int(counts.argmin())]} has "
-            "none: add some, or leave out the class."
+            f"CleanNet needs examples of each class, but class {lacking} has none: add some, or "
+            "leave out the class."
         )
     right, wrong = int((verified == 1).sum()), int((verified == 0).sum())
     if not right or not wrong:

@@ -1,6 +1,7 @@
 """Runs with rounds before them, stopped at every border between two of them."""
 
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -22,6 +23,7 @@ from mentormix_tf.rounds import run as rounds
 from mentormix_tf.rounds.rounds_folder import RoundsFolder
 from mentormix_tf.training import run as training
 
+METHODS = {"confusion": "s_model"}
 NOT_COMPARED = ("images_per_second", "git_revision")
 
 
@@ -128,6 +130,44 @@ def test_a_command_that_is_stopped_at_any_border_goes_on(finished, data_dir, tmp
     for name in ("1a.csv", "1b.csv", "selected.csv"):
         ours = (tmp_path / "run" / "rounds" / name).read_bytes()
         assert ours == (path / "rounds" / name).read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["confusion", "curriculum_net", "clean_net"])
+def test_each_kind_of_rounds_goes_on_where_it_was_stopped(data_dir, tmp_path, monkeypatch, kind):
+    settings = {"rounds": kind, "clean_net_references": 2, "clean_net_steps": 10}
+    labels = {"verified_fraction": 0.3} if kind == "clean_net" else {}
+    given = dataclasses.replace(
+        config(data_dir, labels, rounds=settings), method=METHODS.get(kind, "vanilla")
+    )
+    at_once, output = OutputConfig(str(tmp_path / "at_once")), OutputConfig(str(tmp_path / "run"))
+    result = rounds.run(given, at_once)
+
+    class Stop(Exception):
+        pass
+
+    def stop(*arguments, **named):
+        raise Stop
+
+    borders = [
+        (rounds_folder, "run"),  # before the round
+        (RoundsFolder, "_write_opinion"),  # after its training
+        (RoundsFolder, "computed"),  # before what is made of its opinion
+        (RoundsFolder, "write"),  # before the run's examples are written
+        (training, "_train"),  # before the run itself
+    ]
+    for module, name in borders:
+        if kind == "confusion" and name in ("computed", "write"):
+            continue  # it only needs the opinion
+        with monkeypatch.context() as patched, pytest.raises(Stop):
+            patched.setattr(module, name, stop)
+            rounds.run(given, output)
+    again = rounds.run(given, output)
+    assert again is not None and result is not None
+    assert {k: v for k, v in again.items() if k not in NOT_COMPARED} == {
+        k: v for k, v in result.items() if k not in NOT_COMPARED
+    }
+    for path in (tmp_path / "at_once" / "rounds").glob("*.csv"):
+        assert path.read_bytes() == (tmp_path / "run" / "rounds" / path.name).read_bytes()
 
 
 def test_more_steps_go_on_with_the_same_selection(finished, data_dir, tmp_path):

@@ -210,15 +210,15 @@ def check_labels(labels: np.ndarray, verified: np.ndarray, class_names: Sequence
     if not counts.all():
         lacking = class_names[int(counts.argmin())]
         raise InputError(
-            f"CleanNet needs examples of each class, but class {lacking} has none: add some, or "
-            "leave out the class."
+            f"rounds=clean_net needs examples of each class, but class {lacking} has none: add "
+            "some, or leave out the class."
         )
     right, wrong = int((verified == 1).sum()), int((verified == 0).sum())
     if not right or not wrong:
         raise InputError(
-            "CleanNet learns from labels that were found right and others that were found wrong, "
-            f"but of the training labels {right:,} are verified as right and {wrong:,} as wrong: "
-            "verify more of them."
+            "rounds=clean_net learns from labels that were found right and others that were found "
+            f"wrong, but of the training labels {right:,} are verified as right and {wrong:,} as "
+            "wrong: verify more, in a column verified of a csv file or of corrections."
         )
 
 

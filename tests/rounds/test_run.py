@@ -132,7 +132,14 @@ def test_a_command_that_is_stopped_at_any_border_goes_on(finished, data_dir, tmp
         assert ours == (path / "rounds" / name).read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["confusion", "curriculum_net", "clean_net"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "confusion",
+        pytest.param("curriculum_net", marks=pytest.mark.slow),
+        pytest.param("clean_net", marks=pytest.mark.slow),
+    ],
+)
 def test_each_kind_of_rounds_goes_on_where_it_was_stopped(data_dir, tmp_path, monkeypatch, kind):
     settings = {"rounds": kind, "clean_net_references": 2, "clean_net_steps": 10}
     labels = {"verified_fraction": 0.3} if kind == "clean_net" else {}

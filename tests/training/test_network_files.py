@@ -16,6 +16,9 @@ FLAGS = (
 )
 
 
+pytestmark = pytest.mark.slow  # fifteen commands
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with a file, and what commands printed that trained from it and then without it."""

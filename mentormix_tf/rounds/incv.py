@@ -166,7 +166,7 @@ def prepare(rounds: RoundsFolder, config: RunConfig) -> Outcome:
     """
     training, settings = config.training, config.rounds
     found = select(
-        lambda name, chosen: rounds.train(name, chosen),
+        rounds.train,
         rounds.labels,
         rounds.num_classes,
         rounds.kept,

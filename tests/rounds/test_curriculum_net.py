@@ -156,15 +156,19 @@ def test_what_training_gets(tmp_path):
     np.testing.assert_array_equal(located[2], starts)
 
 
-def test_a_run_begins_with_the_clean_subset(data_dir, tmp_path):
-    config = RunConfig(
+def config(data_dir, batch_size):
+    return RunConfig(
         DataConfig(data_dir=data_dir, train_examples=300),
-        TrainingConfig(train_steps=9, eval_every=9, batch_size=16),
+        TrainingConfig(train_steps=9, eval_every=9, batch_size=batch_size),
         "vanilla",
         rounds=RoundsConfig("curriculum_net", round_steps=6),
     )
+
+
+def test_a_run_begins_with_the_clean_subset(data_dir, tmp_path):
+    given = config(data_dir, batch_size=16)
     path = tmp_path / "run"
-    result = rounds.run(config, OutputConfig(str(path)))
+    result = rounds.run(given, OutputConfig(str(path)))
     assert result is not None and result["selection_steps"] == 6
     lines = (path / "rounds" / "selected.csv").read_text().splitlines()[1:]
     rows = list(csv.DictReader(lines))
@@ -178,17 +182,12 @@ def test_a_run_begins_with_the_clean_subset(data_dir, tmp_path):
     assert rates @ counts / 300 == pytest.approx(rate)
     right, wrong = (result[f"mean_weight_of_{kind}_labels"] for kind in ("right", "wrong"))
     assert right * (1 - rate) + wrong * rate == pytest.approx(weights.mean())
-    again = rounds.run(config, OutputConfig(str(path)))
+    again = rounds.run(given, OutputConfig(str(path)))
     assert again == result
 
 
 def test_too_few_examples_for_a_first_subset(data_dir, tmp_path):
-    config = RunConfig(
-        DataConfig(data_dir=data_dir, train_examples=300),
-        TrainingConfig(train_steps=9, eval_every=9, batch_size=101),
-        "vanilla",
-        rounds=RoundsConfig("curriculum_net", round_steps=6),
-    )
+    given = config(data_dir, batch_size=101)
     with pytest.raises(InputError, match="batch_size=101 is too large for rounds=curriculum_net"):
-        rounds.run(config, OutputConfig(str(tmp_path / "run")))
+        rounds.run(given, OutputConfig(str(tmp_path / "run")))
     assert not (tmp_path / "run").exists()

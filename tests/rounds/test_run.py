@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import shutil
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from mentormix_tf.config import (
     RoundsConfig,
     RunConfig,
     TrainingConfig,
+    codec,
 )
 from mentormix_tf.data import examples
 from mentormix_tf.rounds import rounds_folder
@@ -240,6 +242,11 @@ def test_a_selection_that_is_too_small_says_so(finished, data_dir, tmp_path):
             np.savez(path, **{**opinion, "predicted": np.full(300, 99)})
     with pytest.raises(InputError, match="rounds=incv chose 0 examples, less than batch_size=16"):
         rounds.run(config(data_dir), OutputConfig(str(tmp_path)))
+
+
+def test_each_kind_of_rounds_can_be_named():
+    kinds = {field.name: field.kind for field in codec.fields(RoundsConfig)}["rounds"]
+    assert set(get_args(kinds)) == {"none", *rounds.KINDS}
 
 
 def test_a_run_alone_does_not_leave_out_its_rounds(data_dir, tmp_path):

@@ -94,8 +94,12 @@ def read(model_dir: epath.PathLike) -> SavedRun:
         raise InputError(f"model_dir={model_dir} is not a folder: name a run's folder.")
     for name in (layout.FLAGS, layout.MODEL):
         if not (path / name).exists():
-            inside = sorted(child.name for child in path.iterdir() if (child / name).exists())
+            inside = sorted(each.name for each in path.iterdir() if (each / name).exists())
             hint = f": name one of its runs, {', '.join(inside)}" if inside else ""
+            if layout.ROUNDS in inside:
+                begun = path / layout.ROUNDS / layout.FLAGS
+                again = f"--flagfile={begun} --model_dir={model_dir}"
+                hint = f": it has only rounds so far, go on with train {again}"
             raise InputError(f"model_dir={model_dir} is not a run's folder: no {name}{hint}.")
     result = path / layout.RESULT
     return SavedRun(

@@ -244,6 +244,13 @@ def test_a_selection_that_is_too_small_says_so(finished, data_dir, tmp_path):
         rounds.run(config(data_dir), OutputConfig(str(tmp_path)))
 
 
+def test_rounds_alone_are_no_run_yet(finished, tmp_path):
+    shutil.copytree(finished[0] / "rounds", tmp_path / "rounds")
+    with pytest.raises(InputError, match="only rounds so far, go on with train --flagfile="):
+        mm.open_run(tmp_path)
+    assert mm.open_run(tmp_path / "rounds" / "1a").result["steps"] == 6
+
+
 def test_each_kind_of_rounds_can_be_named():
     kinds = {field.name: field.kind for field in codec.fields(RoundsConfig)}["rounds"]
     assert set(get_args(kinds)) == {"none", *rounds.KINDS}

@@ -76,6 +76,13 @@ NETWORKS = {
         parameters=464_154,
         giga_macs=0.07,
     ),
+    "resnet9_thin": Network(
+        "resnet:resnet9_thin",
+        "Page, [How to Train Your ResNet](https://github.com/davidcpage/cifar10-fast), 2018, made "
+        "thinner and with fewer positions, for CPUs",
+        parameters=927_010,
+        giga_macs=0.01,
+    ),
     "preact_resnet18": Network(
         "resnet:preact_resnet18",
         "He et al., [Identity Mappings](https://arxiv.org/abs/1603.05027), 2016, with a stem for "

@@ -1,7 +1,7 @@
-"""ResNets for small images such as CIFAR's: their stem is one 3x3 convolution of stride 1.
+"""ResNets for small images such as CIFAR's: their stem is one 3x3 convolution.
 
 All have convolutions without biases, BatchNorm with momentum 0.9 and epsilon 1e-3 (as in the
-released code; the other papers do not give these), and global average pooling before the logits.
+released code; the other papers do not give these), and global pooling before the logits.
 Images may have any size; half of an odd size is rounded up.
 """
 
@@ -11,7 +11,14 @@ from typing import Any
 import keras
 from keras import initializers, layers, models, ops
 
-__all__ = ["Tensor", "preact_resnet18", "resnet32", "resnet32_thin", "wide_resnet_28_10"]
+__all__ = [
+    "Tensor",
+    "preact_resnet18",
+    "resnet32",
+    "resnet32_thin",
+    "resnet9_thin",
+    "wide_resnet_28_10",
+]
 
 Tensor = Any  # a symbolic tensor, whose operators Keras annotates imprecisely
 
@@ -67,6 +74,32 @@ def resnet32_thin(image_shape: tuple[int, int, int], num_classes: int) -> keras.
         shortcut = _pad_channels(x[:, ::stride, ::stride], filters)
         x = _relu(shortcut + _batch_norm(_two_convolutions(x, filters, stride, _relu)))
     return _with_logits("resnet32_thin", images, x, num_classes)
+
+
+def resnet9_thin(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    """Builds a thin ResNet-9, for training on CPUs.
+
+    Three stages of 48, 96 and 192 channels, each of a convolution and a max pooling, the first and
+    the last followed by a residual unit. Source: Page, "How to Train Your ResNet", 2018, whose
+    network is 2.7 times as wide. To save time on a CPU, the stem has a stride of 2, and pooling
+    comes before BatchNorm, as in Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024.
+
+    Args:
+        image_shape: `(height, width, channels)`, of any size.
+        num_classes: number of logits.
+
+    Returns:
+        A model from images `[batch, height, width, channels]` in [0, 255] to logits `[batch,
+        num_classes]`; 0.93 M parameters.
+    """
+    images, x = _stem(image_shape, 24, stride=2)
+    x = _relu(_batch_norm(x))
+    for filters, has_unit in ((48, True), (96, False), (192, True)):
+        x = layers.MaxPooling2D(padding="same")(_convolution(x, filters))
+        x = _relu(_batch_norm(x))
+        if has_unit:
+            x = x + _relu(_batch_norm(_two_convolutions(x, filters, 1, _relu)))
+    return _with_logits("resnet9_thin", images, x, num_classes, layers.GlobalMaxPooling2D())
 
 
 def preact_resnet18(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
@@ -130,9 +163,11 @@ def _units(widths: Sequence[int], repeats: int) -> Iterator[tuple[int, int]]:
             yield filters, 2 if stage > 0 and unit == 0 else 1
 
 
-def _stem(image_shape: tuple[int, int, int], filters: int) -> tuple[Tensor, Tensor]:
+def _stem(
+    image_shape: tuple[int, int, int], filters: int, stride: int = 1
+) -> tuple[Tensor, Tensor]:
     images = layers.Input(image_shape)
-    return images, _convolution(layers.Rescaling(1 / 127.5, offset=-1.0)(images), filters)
+    return images, _convolution(layers.Rescaling(1 / 127.5, offset=-1.0)(images), filters, stride)
 
 
 def _two_convolutions(
@@ -165,6 +200,8 @@ def _pad_channels(x: Tensor, filters: int) -> Tensor:
     return ops.pad(x, [[0, 0], [0, 0], [0, 0], [missing, missing]]) if missing else x
 
 
-def _with_logits(name: str, images: Tensor, x: Tensor, num_classes: int) -> keras.Model:
-    x = layers.GlobalAveragePooling2D()(x)
+def _with_logits(
+    name: str, images: Tensor, x: Tensor, num_classes: int, pooling: Any = None
+) -> keras.Model:
+    x = (pooling or layers.GlobalAveragePooling2D())(x)
     return models.Model(images, layers.Dense(num_classes)(x), name=name)

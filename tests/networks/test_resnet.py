@@ -12,7 +12,7 @@ from mentormix_tf import networks
 
 @pytest.fixture(scope="module")
 def resnets():
-    names = ("resnet32", "resnet32_thin", "preact_resnet18", "wide_resnet_28_10")
+    names = ("resnet32", "resnet32_thin", "resnet9_thin", "preact_resnet18", "wide_resnet_28_10")
     keras.utils.set_random_seed(0)
     return {name: networks.build(name, (32, 32, 3), 10) for name in names}
 
@@ -22,6 +22,7 @@ def resnets():
     [
         ("resnet32", 29.4, 4.3, 31),
         ("resnet32_thin", 0.46, 0.07, 31),
+        ("resnet9_thin", 0.93, 0.01, 8),
         ("preact_resnet18", 11.2, 0.56, 17 + 3),
         ("wide_resnet_28_10", 36.5, 5.2, 25 + 3),
     ],
@@ -82,7 +83,7 @@ def test_batch_norms_are_those_of_the_released_code(resnets):
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet32", "resnet32_thin", "preact_resnet18", "wide_resnet_28_10"]
+    "name", ["resnet32", "resnet32_thin", "resnet9_thin", "preact_resnet18", "wide_resnet_28_10"]
 )
 def test_network_computes_what_its_source_says(name, resnets):
     """An independent forward pass in plain operations, with the network's own weights."""
@@ -96,6 +97,7 @@ def test_network_computes_what_its_source_says(name, resnets):
     forward_pass = {
         "resnet32": _released_resnet32,
         "resnet32_thin": _he_resnet32,
+        "resnet9_thin": _thin_resnet9,
         "preact_resnet18": functools.partial(_preactivation, widths=(64, 128, 256, 512), units=2),
         "wide_resnet_28_10": functools.partial(_preactivation, widths=(160, 320, 640), units=4),
     }[name]
@@ -170,6 +172,20 @@ def _he_resnet32(weights, x):
                 x = keras.ops.concatenate([empty, x, empty], axis=-1)
             x = keras.ops.relu(x + branch)
     return weights.logits(x)
+
+
+def _thin_resnet9(weights, x):
+    def activated(x):
+        return keras.ops.relu(weights.normalize(x))
+
+    x = activated(weights.convolve(x, stride=2))
+    for unit in (True, False, True):
+        batch, height, width, channels = (x := weights.convolve(x)).shape
+        squares = keras.ops.reshape(x, (batch, height // 2, 2, width // 2, 2, channels))
+        x = activated(keras.ops.max(squares, axis=(2, 4)))
+        if unit:
+            x = x + activated(weights.convolve(activated(weights.convolve(x))))
+    return keras.ops.max(x, axis=(1, 2)) @ weights.dense.kernel + weights.dense.bias
 
 
 def _preactivation(weights, x, widths, units):

@@ -9,7 +9,14 @@ import pytest
 
 from mentormix_tf import InputError, networks
 
-OWN = ("small_cnn", "resnet32", "resnet32_thin", "resnet9_thin", "preact_resnet18", "wide_resnet_28_10")
+OWN = (
+    "small_cnn",
+    "resnet32",
+    "resnet32_thin",
+    "resnet9_thin",
+    "preact_resnet18",
+    "wide_resnet_28_10",
+)
 # One for each way of preprocessing.
 APPLICATIONS = (
     "vgg16",

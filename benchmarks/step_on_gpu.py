@@ -66,7 +66,7 @@ def _digits(method):
 
 def _config(method):
     from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
-    from mentormix_tf.training.run import resolve
+    from mentormix_tf.runs.defaults import resolve
 
     data = DataConfig(noise="symmetric", noise_level=0.4)
     return resolve(RunConfig(data, TrainingConfig(audit=True), method))

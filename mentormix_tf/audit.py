@@ -6,7 +6,7 @@ import types
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from mentormix_tf import command, console
+from mentormix_tf import backend, command, console
 from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
 
@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _audit(given: Given) -> None:
+    backend.load()
     from mentormix_tf.serving import run
 
     config = given.config(AuditConfig)

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from mentormix_tf import command, console
+from mentormix_tf import backend, command, console
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data.noise import LEVELS
@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare(given: Given) -> None:
+    backend.load()
     from mentormix_tf.data import splits
 
     how = given.config(PrepareConfig)

@@ -3,9 +3,9 @@
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from mentormix_tf import command
+from mentormix_tf import backend, command, files, methods
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config import (
     DataConfig,
@@ -15,6 +15,8 @@ from mentormix_tf.config import (
     StrategyConfig,
     TrainingConfig,
 )
+from mentormix_tf.data import settings
+from mentormix_tf.runs import contents, defaults, layout
 
 __all__ = ["SECTIONS", "InsteadConfig", "MethodConfig", "main"]
 
@@ -73,20 +75,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(given: Given) -> None:
-    # Imported here because TensorFlow takes seconds to import, and --help does not need it.
+    instead, runs, output = given.config(InsteadConfig), _runs(given), given.config(OutputConfig)
+    if instead.print_config:
+        runs = {name: defaults.resolve(run) for name, run in runs.items()}
+        print("\n".join(f"# {name}\n{run.flagfile()}" for name, run in runs.items()), end="")
+        return
+    if output.model_dir:
+        _keep_kernels(output.model_dir, runs)
+    backend.load()
+    # Imported here because TensorFlow takes seconds to import, and most mistakes are found before.
     from mentormix_tf.distribution import strategies
     from mentormix_tf.rounds import comparison
 
-    instead = given.config(InsteadConfig)
-    if instead.print_config:
-        runs = _runs(given)
-        print("\n".join(f"# {name}\n{run.flagfile()}" for name, run in runs.items()), end="")
-        return
     # First, because TensorFlow's devices can't be changed once they are used.
     strategy = strategies.get(given.config(StrategyConfig))
     is_chief = strategies.is_chief(strategy)
-    runs = _runs(given)
-    outputs = comparison.folders(runs, given.config(OutputConfig))
+    runs = {name: defaults.resolve(run) for name, run in runs.items()}
+    outputs = comparison.folders(runs, output)
     print(f"On {strategies.describe(strategy)}{'' if is_chief else '; the first worker reports'}")
     if instead.dry_run:
         text = comparison.try_out(runs, outputs, strategy)
@@ -102,23 +107,27 @@ def _train(given: Given) -> None:
 
 
 def _runs(given: Given) -> dict[str, RunConfig]:
-    """The runs to train, by method; those to compare with come first."""
-    from mentormix_tf.training.run import resolve
+    """The runs to train, by method; those to compare with come first.
 
+    Their data sets are completed; hyperparameters can be checked with Keras alone.
+    """
     chosen, runs = given.config(MethodConfig), {}
+    data = settings.resolve(given.config(DataConfig))
     for method in dict.fromkeys([*filter(None, chosen.compare), chosen.method]):
         # Hyperparameters on the command line belong to --method, not to those of --compare.
         hyperparameters = given.hyperparameters() if method == chosen.method else {}
-        runs[method] = resolve(
-            RunConfig(
-                given.config(DataConfig),
-                given.config(TrainingConfig),
-                method,
-                hyperparameters,
-                given.config(RoundsConfig),
-            )
-        )
+        methods.hyperparameters_of(method)  # which raises an error if there is no such method
+        training, rounds = given.config(TrainingConfig), given.config(RoundsConfig)
+        runs[method] = RunConfig(data, training, method, hyperparameters, rounds)
     return runs
+
+
+def _keep_kernels(model_dir: str, runs: Mapping[str, RunConfig]) -> None:
+    """Has a run go on with the kernels that it began with; see `backend.keep_kernels`."""
+    folder = files.expanded(model_dir, "model_dir")
+    for path in (folder, *(folder / name for name in runs)):
+        if files.exists(path / layout.MODEL, "model_dir"):
+            backend.keep_kernels(contents.model(path / layout.MODEL).get("onednn"))
 
 
 if __name__ == "__main__":

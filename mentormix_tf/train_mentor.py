@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Sequence
 
-from mentormix_tf import command
+from mentormix_tf import backend, command
 from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
 
@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(given: Given) -> None:
+    backend.load()
     from mentormix_tf.mentors import mentor_run
 
     config = given.config(TrainMentorConfig)

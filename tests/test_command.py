@@ -6,7 +6,7 @@ import pytest
 
 from mentormix_tf import command, methods
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
-from mentormix_tf.training.run import resolve
+from mentormix_tf.runs.defaults import resolve
 from tests.support import commands
 
 S_MODEL = resolve(

@@ -13,8 +13,8 @@ from mentormix_tf.auditing import gallery, judgment
 from mentormix_tf.auditing.result import Audit
 from mentormix_tf.data import examples as stored_examples
 from mentormix_tf.data import splits
+from mentormix_tf.data.manifest_facts import labels_sha256
 from mentormix_tf.data.prepared import NoisySplits
-from mentormix_tf.data.writer import labels_sha256
 from mentormix_tf.errors import InputError
 from mentormix_tf.inference import features as feature_models
 from mentormix_tf.inference.survey import survey

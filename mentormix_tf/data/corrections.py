@@ -25,7 +25,7 @@ import numpy as np
 
 from mentormix_tf import files
 from mentormix_tf.data import spreadsheet, verified_labels
-from mentormix_tf.data.writer import labels_sha256
+from mentormix_tf.data.manifest_facts import labels_sha256
 from mentormix_tf.errors import InputError, excerpt
 
 __all__ = [

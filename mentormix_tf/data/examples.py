@@ -19,7 +19,7 @@ from etils import epath
 
 from mentormix_tf import randomness
 from mentormix_tf.data import augment, headers, records
-from mentormix_tf.data.writer import labels_sha256
+from mentormix_tf.data.manifest_facts import labels_sha256
 from mentormix_tf.errors import InputError
 
 if TYPE_CHECKING:

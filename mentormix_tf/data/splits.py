@@ -1,7 +1,6 @@
 """Noisy splits by name: opens those that are prepared, and prepares those that are missing."""
 
 import contextlib
-import dataclasses
 import errno
 import hashlib
 import logging
@@ -30,15 +29,15 @@ from mentormix_tf.data import (
 )
 from mentormix_tf.data.corrections import Corrections, LabeledSplit
 from mentormix_tf.data.prepared import NoisySplits, load
+from mentormix_tf.data.settings import resolve
 from mentormix_tf.data.sources import users_csv, users_folder, users_own
 from mentormix_tf.data.writer import NoisyLabels, NoisyLabelsConfig, SplitPlan
 from mentormix_tf.errors import InputError
 
-__all__ = ["DEFAULT_LEVEL", "NoisySplits", "folder", "load", "load_split", "prepare", "resolve"]
+__all__ = ["NoisySplits", "folder", "load", "load_split", "prepare", "resolve"]
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_LEVEL = 0.4
 # What every manifest has of the settings.
 _SETTINGS = ("dataset", "noise", "noise_level", "noise_seed", "validation_fraction")
 _LONGEST_NAME = 255  # bytes that file systems allow
@@ -63,44 +62,6 @@ def load_split(dataset: str = "digits", **settings: Any) -> NoisySplits:
         TypeError: `DataConfig` does not have one of the settings.
     """
     return prepare(DataConfig(dataset=dataset, **settings))
-
-
-def resolve(config: DataConfig) -> DataConfig:
-    """Fills in the default noise and level of a data set, and checks that the settings fit.
-
-    Args:
-        config: the settings, whose noise may be "" and whose noise_level may be None.
-
-    Returns:
-        The settings with noise and noise_level set; noise_level is None for noise without levels.
-
-    Raises:
-        InputError: the data set or the noise is unknown, or a setting does not apply to this noise.
-    """
-    entry, _ = sources.get(config.dataset)
-    chosen = entry.choose_noise(config.dataset, config.noise)
-    kind, level = entry.noise_kinds[chosen], config.noise_level
-    if kind.takes_level:
-        level = DEFAULT_LEVEL if level is None else level
-    elif level is not None:
-        raise InputError(f"noise_level={level} can't be set: noise={chosen} has no levels.")
-    if bool(config.noise_file) != kind.takes_file:
-        raise InputError(
-            f"noise={chosen} needs a --noise_file."
-            if kind.takes_file
-            else f"noise_file={config.noise_file} can't be set: noise={chosen} reads no file."
-        )
-    noise_file = config.noise_file and str(files.expanded(config.noise_file, "noise_file"))
-    if noise_file and not os.path.isfile(noise_file):
-        raise InputError(f"noise_file={config.noise_file} does not exist.")
-    return dataclasses.replace(
-        config,
-        noise=chosen,
-        noise_level=level,
-        noise_file=noise_file,
-        corrections=",".join(corrections.paths(config.corrections)),
-        examples_file=examples_file.checked_path(config.examples_file),
-    )
 
 
 def folder(config: DataConfig) -> epath.Path:

@@ -16,7 +16,7 @@ from mentormix_tf import files
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import prepared, records, splits
 from mentormix_tf.data.examples import OF_ANNOTATORS
-from mentormix_tf.data.writer import labels_sha256, mean_disagreement, realized_noise_rate
+from mentormix_tf.data.manifest_facts import labels_sha256, mean_disagreement, realized_noise_rate
 from mentormix_tf.errors import InputError
 
 __all__ = ["COLUMNS", "MOST_CLASSES", "SHOWN", "Verification", "examine", "verify"]

@@ -4,9 +4,7 @@ A split can be read without this package, with `tfds.builder_from_directory`.
 """
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +12,11 @@ import tensorflow_datasets as tfds
 
 from mentormix_tf import files, version
 from mentormix_tf.data import annotators, noise, records
+from mentormix_tf.data.manifest_facts import (
+    labels_sha256,
+    mean_disagreement,
+    realized_noise_rate,
+)
 from mentormix_tf.data.metadata import MANIFEST
 from mentormix_tf.data.sources.base import UNKNOWN, SourceSplit
 
@@ -21,9 +24,6 @@ __all__ = [
     "NoisyLabels",
     "NoisyLabelsConfig",
     "SplitPlan",
-    "labels_sha256",
-    "mean_disagreement",
-    "realized_noise_rate",
 ]
 
 
@@ -168,48 +168,6 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
         manifest["files"] = {path.name: files.size(path) for path in paths}
         manifest["fingerprints"] = {path.name: records.fingerprint(path) for path in paths}
         (self.data_path / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-
-
-def labels_sha256(ids: Sequence[str], labels: Sequence[int] | np.ndarray) -> str:
-    """Computes the SHA-256 over the lines "id label", sorted by id.
-
-    Args:
-        ids: n strings, each different.
-        labels: `[n]`, integers.
-
-    Returns:
-        The digest as hexadecimal digits.
-    """
-    digest = hashlib.sha256()
-    for identifier, label in sorted(zip(ids, labels, strict=True)):
-        digest.update(f"{identifier} {label}\n".encode())
-    return digest.hexdigest()
-
-
-def realized_noise_rate(is_clean: np.ndarray) -> float | None:
-    """Measures the fraction of labels that are wrong, among those known to be right or wrong.
-
-    Args:
-        is_clean: `[n]`, integers: 1 for right, 0 for wrong, -1 for unknown.
-
-    Returns:
-        A fraction in [0, 1], or None if all are unknown.
-    """
-    known = np.asarray(is_clean) >= 0
-    return float(np.mean(is_clean[known] == 0)) if known.any() else None
-
-
-def mean_disagreement(annotators: np.ndarray, disagreeing: np.ndarray) -> float:
-    """Measures the share of people's labels that are not the one to train on.
-
-    Args:
-        annotators: `[n]`, integers, at least 1, the number of people for each example.
-        disagreeing: `[n]`, integers, how many of them gave another label.
-
-    Returns:
-        The mean over the examples, in [0, 1].
-    """
-    return float(np.mean(disagreeing / annotators))
 
 
 def _manifest(config: NoisyLabelsConfig) -> dict[str, Any]:

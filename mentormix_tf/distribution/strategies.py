@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mentormix_tf import version
+from mentormix_tf import backend, version
 from mentormix_tf.config.devices import StrategyConfig
 from mentormix_tf.distribution import agreement, cluster, rendezvous
 from mentormix_tf.distribution.time_limit import time_limit
@@ -106,7 +106,8 @@ def describe(strategy: tf.distribute.Strategy) -> str:
         details = tf.config.experimental.get_device_details(gpus[0])
         device = f"{len(gpus)} x {details.get('device_name', 'GPU')}"
     else:
-        device = f"CPU, {os.cpu_count()} cores"
+        kernels = " with oneDNN" if backend.uses_onednn() else ""
+        device = f"CPU, {os.cpu_count()} cores{kernels}"
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         hosts = len(strategy.cluster_resolver.cluster_spec().as_dict()["worker"])
         return f"{hosts} hosts, {replicas} replicas, here on {device}"

@@ -204,6 +204,8 @@ def resolve(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
             + (f"the hyperparameters {', '.join(known)}." if known else "no hyperparameters.")
         )
     values = {**known, **chosen}
+    if not chosen:
+        return values
     import keras
 
     num_classes = get(name).classes_of(values)

@@ -14,9 +14,9 @@ from keras import initializers, layers, models, ops
 __all__ = [
     "Tensor",
     "preact_resnet18",
+    "resnet9_thin",
     "resnet32",
     "resnet32_thin",
-    "resnet9_thin",
     "wide_resnet_28_10",
 ]
 

@@ -25,7 +25,7 @@ def folders(runs: Mapping[str, RunConfig], output: OutputConfig) -> dict[str, Ou
     """Chooses the folder of each run, and checks that the run may write to it.
 
     Args:
-        runs: the configs by method, completed by `run.resolve`.
+        runs: the configs by method, completed by `defaults.resolve`.
         output: where the runs go. A single run uses its `model_dir` itself; each of several uses a
             folder in it.
 
@@ -51,7 +51,7 @@ def train(
     """Trains each run. With several workers, each calls it, and the first logs.
 
     Args:
-        runs: the configs by method, completed by `run.resolve`.
+        runs: the configs by method, completed by `defaults.resolve`.
         outputs: the outputs by method, from `folders`.
         strategy: the devices to train on.
 
@@ -83,7 +83,7 @@ def try_out(
     """Tries a few steps of each run, see `dry_run.dry_run`.
 
     Args:
-        runs: the configs by method, completed by `run.resolve`.
+        runs: the configs by method, completed by `defaults.resolve`.
         outputs: the outputs by method, from `folders`.
         strategy: the devices to train on.
 

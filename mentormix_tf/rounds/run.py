@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,22 +15,16 @@ from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import examples
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
-from mentormix_tf.rounds import clean_net, confusion, curriculum_net, incv
 from mentormix_tf.rounds.rounds_folder import RoundsFolder
-from mentormix_tf.runs import layout
+from mentormix_tf.runs import defaults, layout
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import run as training_run
 from mentormix_tf.training.run import BeforeRun
 
 __all__ = ["KINDS", "run"]
 
-# Modules with `check` and `prepare`.
-KINDS = {
-    "incv": incv,
-    "confusion": confusion,
-    "curriculum_net": curriculum_net,
-    "clean_net": clean_net,
-}
+# Modules of this folder with `check` and `prepare`, imported when they are used.
+KINDS = ("incv", "confusion", "curriculum_net", "clean_net")
 
 
 def run(
@@ -50,7 +45,7 @@ def run(
         InputError: see `training.run.run`; or a half of the examples is too small to train on.
         Preempted: the process received SIGTERM, and a checkpoint was saved.
     """
-    config = training_run.resolve(config)
+    config = defaults.resolve(config)
     strategy = strategy or tf.distribute.get_strategy()
     if config.rounds.rounds == "none":
         return training_run.run(config, output, strategy)
@@ -69,7 +64,7 @@ def _before(config, output, strategy, folder):
     """Trains the rounds, unless they are done, and returns what the run gets of them."""
     path, is_chief = folder.path / layout.ROUNDS, strategies.is_chief(strategy)
     RunFolder(path, config).check()
-    kind = KINDS[config.rounds.rounds]
+    kind = importlib.import_module(f"mentormix_tf.rounds.{config.rounds.rounds}")
     # Built once before the rounds, so that what is wrong with it does not show after hours.
     data = training_run.Setup(config, strategy).data
     columns = examples.columns(data, "train", ["label", "is_clean", "verified"])

@@ -20,6 +20,10 @@ def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
 
 
+def _is_bool_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
+
+
 def _is_number(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and math.isfinite(value)
@@ -59,7 +63,11 @@ _MODEL = {
     "augmentation": _is_text,
     "split_sha256": _is_text,
 }
-_LATER = {"examples_sha256": _is_text, "backbone_sha256": _is_text}  # which older runs do not have
+_LATER = {  # which older runs do not have
+    "examples_sha256": _is_text,
+    "backbone_sha256": _is_text,
+    "onednn": _is_bool_or_none,
+}
 _RESULT = {
     "method": _is_text,
     "steps": _is_size,

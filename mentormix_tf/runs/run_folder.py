@@ -141,7 +141,7 @@ class RunFolder:
             **facts: its contents, including `split_sha256`.
 
         Raises:
-            InputError: the run started with other labels.
+            InputError: the run started with other labels or kernels.
         """
         path = self.path / layout.MODEL
         try:
@@ -162,6 +162,13 @@ class RunFolder:
             raise InputError(
                 f"model_dir={self.path} holds a run on features of other weights of network="
                 f"{self.config.training.network}: restore it, or name a new folder."
+            )
+        kernels = begun.get("onednn"), facts.get("onednn")
+        if None not in kernels and kernels[0] != kernels[1]:
+            raise InputError(
+                f"model_dir={self.path} holds a run that began with{'' if kernels[0] else 'out'} "
+                "oneDNN's kernels, and would end with other numbers: set TF_ENABLE_ONEDNN_OPTS="
+                f"{1 if kernels[0] else 0} before TensorFlow is imported, or name a new folder."
             )
         files.write(path, json.dumps(facts, indent=2) + "\n")
 

@@ -95,7 +95,7 @@ def train(
             _tidy(folder, run, keeps_checkpoints)
     # Not forked from this process: the copy would have its threads' locks without the threads.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mentormix_tf.rounds.comparison"])
+    context.set_forkserver_preload(["mentormix_tf.studies.child"])
     waiting, failed = todo[::-1], {}
     slots: list[tuple[StudyRun, Any] | None] = [None] * jobs
     done, steps = len(runs) - len(todo), 0

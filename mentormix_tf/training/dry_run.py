@@ -10,8 +10,9 @@ import tensorflow as tf
 from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
+from mentormix_tf.runs import defaults
 from mentormix_tf.training import checkpoints
-from mentormix_tf.training.run import Setup, check, resolve, short_errors
+from mentormix_tf.training.run import Setup, check, short_errors
 
 __all__ = ["TIMED", "describe", "dry_run", "human_time"]
 
@@ -42,7 +43,7 @@ def dry_run(
     Raises:
         InputError: see `run.run`.
     """
-    config = resolve(config)
+    config = defaults.resolve(config)
     strategy = strategy or tf.distribute.get_strategy()
     with short_errors(config, strategy):
         strategies.check_same(strategy, agreement.facts(config, output, dry_run="true"))

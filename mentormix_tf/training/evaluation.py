@@ -1,5 +1,6 @@
 """Evaluates a network on clean test labels, noisy validation labels and training examples."""
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,27 +45,38 @@ class Evaluation:
         self.model = model
         self._has_images = data.features is None
         self._knows_truth = data.manifest["realized_noise_rate"] is not None
+        self._data, self._shown, self._batch_size = data, shown, batch_size
         strategy = model.distribute_strategy
         count = strategy.num_replicas_in_sync
-        size = count * -(-BATCH_SIZE // count)  # a multiple, so that replicas get equal parts
-
-        def batches(split, size):
-            made = strategy.distribute_datasets_from_function(
-                lambda context: pipeline.eval_batches(data, split, size, context=context, **shown)
-            )
-            return made, pipeline.num_eval_batches(data, split, size)
-
-        self._test = batches("test", size)
-        self._validation = batches("validation", size) if "validation" in data else None
-        sample_size = min(MEMORIZATION_EXAMPLES, data.num_examples("train"))
-        self._sample = batches(f"train[:{sample_size}]", size)
-        self._to_mix = batches(f"train[:{batch_size}]", batch_size)
+        self._size = count * -(-BATCH_SIZE // count)  # a multiple: replicas get equal parts
+        self._test = self._batches("test", self._size)
+        self._validation = self._batches("validation", self._size) if "validation" in data else None
         self._predict = tf.function(
             lambda batch: strategy.run(self._predict_on_replica, args=(batch,)), autograph=False
         )
         self._mixed = tf.function(
             lambda batch: strategy.run(model.mixed, args=(batch,)), autograph=False
         )
+
+    def _batches(self, split, size):
+        """The batches of a split, and how many there are."""
+        made = self.model.distribute_strategy.distribute_datasets_from_function(
+            lambda context: pipeline.eval_batches(
+                self._data, split, size, context=context, **self._shown
+            )
+        )
+        return made, pipeline.num_eval_batches(self._data, split, size)
+
+    # Made when they are first used, so that the first step need not wait for them.
+
+    @functools.cached_property
+    def _sample(self):
+        size = min(MEMORIZATION_EXAMPLES, self._data.num_examples("train"))
+        return self._batches(f"train[:{size}]", self._size)
+
+    @functools.cached_property
+    def _to_mix(self):
+        return self._batches(f"train[:{self._batch_size}]", self._batch_size)
 
     def row(self) -> tuple[dict[str, float | None], Predictions]:
         """Evaluates the model on all splits of the run.

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mentormix_tf import methods, networks
+from mentormix_tf import backend, methods, networks
 from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import augment, examples, pipeline, splits, stages
 from mentormix_tf.distribution import agreement, strategies
@@ -20,7 +20,7 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.inference import rog as rog_heads
 from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.networks import trained_layers
-from mentormix_tf.runs import contents, layout
+from mentormix_tf.runs import contents, defaults, layout
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training import cached_features, rog
 from mentormix_tf.training.checkpoints import Checkpoints
@@ -30,7 +30,7 @@ from mentormix_tf.training.model import build_model, build_network, set_transiti
 from mentormix_tf.training.report import Report
 from mentormix_tf.training.tensorboard import Profile
 
-__all__ = ["LOST_WORKER", "BeforeRun", "Setup", "check", "resolve", "run", "short_errors"]
+__all__ = ["LOST_WORKER", "BeforeRun", "Setup", "check", "run", "short_errors"]
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def run(
             worker is lost.
         Preempted: the process received SIGTERM, and a checkpoint was saved.
     """
-    config = resolve(config)
+    config = defaults.resolve(config)
     strategy = strategy or tf.distribute.get_strategy()
     with short_errors(config, strategy):
         strategies.check_same(strategy, agreement.facts(config, output, dry_run="false"))
@@ -89,24 +89,11 @@ def run(
     return result
 
 
-def resolve(config: RunConfig) -> RunConfig:
-    """Completes a config with the defaults of its data set and its method.
-
-    Raises:
-        InputError: the data set, the noise, the method or a hyperparameter is invalid.
-    """
-    return dataclasses.replace(
-        config,
-        data=splits.resolve(config.data),
-        hyperparameters=methods.resolve(config.method, config.hyperparameters),
-    )
-
-
 def check(config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strategy) -> RunFolder:
     """Checks what can be checked before the data is prepared.
 
     Args:
-        config: the run, resolved.
+        config: the run, completed by `defaults.resolve`.
         output: where results go.
         strategy: the devices to train on.
 
@@ -165,7 +152,7 @@ class Setup:
     """The data and the model of a run, ready for its first step.
 
     Args:
-        config: the run, resolved.
+        config: the run, completed by `defaults.resolve`.
         strategy: the devices to train on.
         before: what earlier rounds leave to the run.
 
@@ -300,6 +287,7 @@ def _train(setup, output, folder, facts):
                 augmentation=training.augmentation,
                 split_sha256=data.manifest["split_sha256"],
                 examples_sha256=data.examples_sha256,
+                onednn=backend.uses_onednn(),
                 realized_noise_rate=data.manifest["realized_noise_rate"],
                 backbone_sha256=""
                 if setup.backbone is None

@@ -95,6 +95,17 @@ def test_other_labels_or_a_damaged_model_are_refused(folder, before):
     assert (folder.path / "model.json").read_text() == before
 
 
+@pytest.mark.parametrize("began", [True, False])
+def test_other_kernels_are_refused(folder, began):
+    folder.path.mkdir()
+    folder.write_model(**MODEL, onednn=began)
+    wanted = f"began with{'' if began else 'out'} oneDNN.*TF_ENABLE_ONEDNN_OPTS={int(began)}"
+    with pytest.raises(InputError, match=wanted):
+        folder.write_model(**MODEL, onednn=not began)
+    for same in (began, None):  # None: another kind of processor, or an older run
+        folder.write_model(**MODEL, onednn=same)
+
+
 def test_a_result_of_fewer_steps_does_not_count(folder):
     folder.path.mkdir()
     folder.write_result(ROWS[:1])

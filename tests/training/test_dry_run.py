@@ -6,9 +6,10 @@ import tensorflow as tf
 
 from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig, OutputConfig, RoundsConfig, RunConfig, TrainingConfig
+from mentormix_tf.runs.defaults import resolve
 from mentormix_tf.training import dry_run
 from mentormix_tf.training.checkpoints import Checkpoints
-from mentormix_tf.training.run import Setup, resolve
+from mentormix_tf.training.run import Setup
 
 
 def test_what_is_found(tmp_path, data_dir):

@@ -10,7 +10,7 @@ import pathlib
 import sys
 
 from benchmarks import harness, subjects
-from mentormix_tf import command
+from mentormix_tf import backend, command
 from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
 
@@ -52,6 +52,7 @@ def main(given: Given) -> None:
             raise InputError(f"{name} is not a subject: choose some of {known}, or compare.")
     repetitions = 1 if config.quick else config.repetitions
     size = harness.Size(repetitions, config.quick, config.torch_python)
+    backend.load()
     about = harness.facts()
     print(f"{about['device']}, {'with' if about['onednn'] else 'without'} oneDNN")
     for name in given.arguments or subjects.SUBJECTS:

@@ -58,6 +58,8 @@ def crop_and_flip(padding: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     def distort(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         batch, height, width = tf.unstack(tf.shape(images)[:3])
         draws = randomness.uniform([3, batch], seed)
+        if padding == 0:
+            return _flipped(images, draws[2] >= 0.5)
         padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
         offsets = tf.cast(draws[:2] * (2 * padding + 1), tf.int32)[:, :, None]
         columns = tf.range(width)[None]
@@ -67,6 +69,15 @@ def crop_and_flip(padding: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         return tf.ensure_shape(cropped, images.shape)
 
     return distort
+
+
+def _flipped(images, where):
+    """Flips some images horizontally; in this form, TensorFlow copies whole rows."""
+    shape, channels = tf.shape(images), images.shape[-1]
+    rows = tf.reshape(images, [shape[0] * shape[1], shape[2], channels])
+    flipped = tf.reshape(tf.reverse(rows, [1]), [shape[0], -1])
+    chosen = tf.where(where[:, None], flipped, tf.reshape(images, [shape[0], -1]))
+    return tf.ensure_shape(tf.reshape(chosen, shape), images.shape)
 
 
 def distort_color(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -167,7 +178,7 @@ def resize_whole(
     image = tf.cond(
         tf.reduce_all(tf.equal(tf.shape(image)[:2], sides)),
         lambda: tf.cast(image, tf.float32),
-        lambda: tf.image.resize(image, sides, antialias=True),
+        lambda: _resized(image, sides),
     )
     return tf.ensure_shape(decoding.turn(image, orientation), image_shape)
 
@@ -256,8 +267,16 @@ def _resize_window(window, orientation, image_shape):
     *sides, channels = image_shape
     window = tf.ensure_shape(window, [None, None, channels])
     sides = decoding.upright_sides(sides, orientation)
-    resized = tf.clip_by_value(tf.image.resize(window, sides, antialias=True), 0.0, 255.0)
-    return tf.ensure_shape(decoding.turn(resized, orientation), image_shape)
+    return tf.ensure_shape(decoding.turn(_resized(window, sides), orientation), image_shape)
+
+
+def _resized(image, sides):
+    """Resizes bilinearly, with antialiasing where it changes something, as that takes longer."""
+    return tf.cond(
+        tf.reduce_any(tf.shape(image)[:2] > sides),
+        lambda: tf.image.resize(image, sides, antialias=True),
+        lambda: tf.image.resize(image, sides),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ are shuffled in windows.
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -237,27 +237,36 @@ class Examples:
 
     def decoded(
         self,
-        batch: Mapping[str, tf.Tensor],
+        batches: tf.data.Dataset,
         decode: Callable[..., tf.Tensor],
         image_shape: Sequence[int],
-        seed: tf.Tensor,
-    ) -> dict[str, tf.Tensor]:
-        if self.features is not None:
-            return {**batch, "image": decode(batch["image"], image_shape, seed)}
-        if self.is_decoded:
+        size: int,
+    ) -> tf.data.Dataset:
+        """Decodes the images of pairs of a seed and a batch, of which the last may be smaller.
+
+        Encoded images are decoded one by one, so that the work is spread over all cores.
+        """
+
+        def whole(seed, batch):
+            if self.features is not None:
+                return seed, {**batch, "image": decode(batch["image"], image_shape, seed)}
             images = tf.cast(batch["image"], tf.float32)
             if tuple(self.data.image_shape[:2]) != tuple(image_shape[:2]):
                 images = tf.image.resize(images, image_shape[:2], antialias=True)
-            return {**batch, "image": images}
-        seeds = tf.map_fn(
-            lambda i: randomness.fold_in(seed, i), tf.range(tf.shape(batch["label"])[0])
-        )
-        images = tf.map_fn(
-            lambda pair: decode(pair[0], image_shape, pair[1]),
-            (batch["image"], seeds),
-            fn_output_signature=tf.TensorSpec(image_shape, tf.float32),
-        )
-        return {**batch, "image": images}
+            return seed, {**batch, "image": images}
+
+        def numbered(seed, batch):
+            count = tf.shape(batch["label"])[0]
+            return tf.tile(seed[None], [count, 1]), tf.range(count), batch
+
+        def one(seed, i, example):
+            image = decode(example["image"], image_shape, randomness.fold_in(seed, i))
+            return seed, {**example, "image": tf.ensure_shape(image, image_shape)}
+
+        if self.is_decoded or self.features is not None:
+            return batches.map(whole, AUTOTUNE)
+        examples = batches.map(numbered, AUTOTUNE).unbatch().map(one, AUTOTUNE)
+        return examples.batch(size).map(lambda seeds, batch: (seeds[0], batch))
 
     def _features(self) -> np.ndarray:
         """The features of the examples: `[n, views, size]`, float32."""

@@ -87,15 +87,19 @@ def train_batches(
 
     batches = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(epoch_batches)
 
-    def augmented(step, batch):
-        step_seed = randomness.fold_in(randomness.fold_in(stream_seed, step), 1 + host)
-        batch = examples.decoded(batch, augmentation.decode_train, image_shape, step_seed)
+    def seeded(step, batch):
+        return randomness.fold_in(randomness.fold_in(stream_seed, step), 1 + host), batch
+
+    def distorted(step_seed, batch):
         distorted = augmentation.distort(batch["image"], randomness.fold_in(step_seed, 1))
         batch = {**batch, "image": distorted}
         return {k: tf.ensure_shape(v, [part, *v.shape[1:]]) for k, v in batch.items()}
 
     numbered = batches.map(examples.gathered, AUTOTUNE).enumerate(start_step)
-    batches = numbered.map(augmented, num_parallel_calls=AUTOTUNE)
+    batches = examples.decoded(
+        numbered.map(seeded, AUTOTUNE), augmentation.decode_train, image_shape, part
+    )
+    batches = batches.map(distorted, num_parallel_calls=AUTOTUNE)
     return _for_replicas(batches, batch_size, context).prefetch(AUTOTUNE)
 
 
@@ -145,8 +149,10 @@ def eval_batches(
     part = batch_size // context.num_input_pipelines
     decode = augment.for_evaluation(augmentation, data.image_shape).decode_eval
 
-    def decoded(batch):
-        batch = examples.decoded(examples.gathered(batch), decode, image_shape, tf.constant([0, 0]))
+    def gathered(batch):
+        return tf.constant([0, 0]), examples.gathered(batch)
+
+    def weighted(_, batch):
         return padded({**batch, "weight": tf.ones(tf.shape(batch["image"])[:1])})
 
     def padded(batch):
@@ -154,7 +160,8 @@ def eval_batches(
         return {k: _padded(v, missing, [part, *v.shape[1:]]) for k, v in batch.items()}
 
     batches = examples.batches(examples.in_order(), batch_size, drop_remainder=False)
-    batches = batches.map(decoded, num_parallel_calls=AUTOTUNE)
+    batches = examples.decoded(batches.map(gathered, AUTOTUNE), decode, image_shape, part)
+    batches = batches.map(weighted, num_parallel_calls=AUTOTUNE)
     # Every host needs as many batches as the one with the most examples.
     spec: Any = batches.element_spec  # a dict of `tf.TensorSpec`
     empty: Any = {k: tf.zeros([1, *v.shape], v.dtype) for k, v in spec.items()}

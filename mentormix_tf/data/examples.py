@@ -257,7 +257,7 @@ class Examples:
 
         def numbered(seed, batch):
             count = tf.shape(batch["label"])[0]
-            return tf.tile(seed[None], [count, 1]), tf.range(count), batch
+            return tf.repeat(seed[None], count, axis=0), tf.range(count), batch
 
         def one(seed, i, example):
             image = decode(example["image"], image_shape, randomness.fold_in(seed, i))

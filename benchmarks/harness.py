@@ -92,11 +92,12 @@ class Child:
 
     Args:
         command: the process.
+        environment: its environment; None for this process's.
     """
 
-    def __init__(self, command: Sequence[str]):
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
         self.ready = self._line()
         self.processor = 0.0  # seconds, over all turns

@@ -59,6 +59,7 @@ WHOLE = (
     "training/test_old_runs.py",
     "training/test_restarts.py",
     "test_annotations.py",
+    "test_benchmarks.py",
     "test_docs.py",
     "test_flags.py",
     "test_floors.py",

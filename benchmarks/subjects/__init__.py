@@ -4,6 +4,7 @@ __all__ = ["SUBJECTS"]
 
 SUBJECTS = {
     "step": "training steps of methods, with and without XLA",
+    "kernels": "a step with TensorFlow's own kernels and with oneDNN's",
     "loop": "fit and the train command's loop against a hand-written loop",
     "replicas": "a step on one and on two virtual CPU devices",
     "examples": "a step with few and with many training examples",

@@ -56,6 +56,27 @@ METHODS: dict[str, str] = {
     "forward": "forward.ForwardCorrection",
     "co_teaching": "co_teaching.CoTeaching",
 }
+# How papers write the name of a method; as its name in this package otherwise.
+_TITLES = {
+    "vanilla": "Vanilla",
+    "weight_decay": "WeightDecay",
+    "dropout": "Dropout",
+    "s_model": "S-Model",
+    "bootstrap": "Bootstrap",
+    "mixup": "Mixup",
+    "mentornet": "MentorNet",
+    "mentormix": "MentorMix",
+    "gce": "GCE",
+    "dynamic_bootstrap": "Dynamic bootstrap",
+    "data_parameters": "Data parameters",
+    "o2u": "O2U-Net",
+    "elr": "ELR",
+    "sce": "SCE",
+    "nce_rce": "NCE + RCE",
+    "nce_mae": "NCE + MAE",
+    "forward": "Forward correction",
+    "co_teaching": "Co-teaching",
+}
 
 __all__ = [
     "ELR",
@@ -86,6 +107,7 @@ __all__ = [
     "load_model",
     "names",
     "resolve",
+    "title",
 ]
 
 
@@ -212,6 +234,11 @@ def resolve(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     smallest = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(num_classes)])
     build(name, smallest, num_classes, 1, **values)  # the constructor checks the ranges
     return values
+
+
+def title(name: str) -> str:
+    """How papers write the name of a method, for figures, as in S-Model for s_model."""
+    return _TITLES.get(name, name)
 
 
 def _place(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from mentormix_tf import methods
 from mentormix_tf.studies import published
 
 __all__ = [
@@ -24,12 +25,15 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#99
 MARKERS = "osD^v<>Pd*"
 
 
-def accuracy_by_level(level_rows: Sequence[Mapping[str, Any]], paper: bool = False) -> Figure:
+def accuracy_by_level(
+    level_rows: Sequence[Mapping[str, Any]], paper: bool = False, about: str = ""
+) -> Figure:
     """Peak and final accuracy by noise level: a line per method, a row of panels per kind.
 
     Args:
         level_rows: the rows of `summaries.by_level`.
         paper: whether to draw published accuracies, too, as broken lines with hollow markers.
+        about: the figure's title: what was trained.
     """
     kinds, names = _ordered(level_rows, "kind"), _ordered(level_rows, "method")
     figure = Figure(figsize=(10, 0.6 + 3.9 * len(kinds)), layout="constrained")
@@ -38,20 +42,21 @@ def accuracy_by_level(level_rows: Sequence[Mapping[str, Any]], paper: bool = Fal
         for panel, name in zip(panels, ("peak", "final"), strict=True):
             for method in names:
                 found = [r for r in level_rows if (r["kind"], r["method"]) == (kind, method)]
-                _line(panel, found, name, **_style(method, names))
+                _line(panel, found, name, **_style(method))
             if paper and name == "peak":
                 _published(panel, kind, names)
             panel.set_title(f"{kind}: {name} accuracy", fontsize=10)
             _label(panel, "wrong labels (%)", "accuracy on clean test labels (%)")
-    _legend(figure, axes.flat)
+    _finish(figure, axes.flat, about)
     return figure
 
 
-def accuracy_by_kind(level_rows: Sequence[Mapping[str, Any]]) -> Figure:
+def accuracy_by_kind(level_rows: Sequence[Mapping[str, Any]], about: str = "") -> Figure:
     """Peak and final accuracy by noise level: a panel per method, a color per kind.
 
     Args:
         level_rows: the rows of `summaries.by_level`.
+        about: the figure's title: what was trained.
     """
     figure, panels, kinds = _panel_a_method(level_rows)
     for method, panel in panels.items():
@@ -61,15 +66,16 @@ def accuracy_by_kind(level_rows: Sequence[Mapping[str, Any]]) -> Figure:
             _line(panel, found, "final", label=f"{kind}, final", **style)
             _line(panel, found, "peak", label=f"{kind}, peak", **style | dict(ls=":", mfc="none"))
         _label(panel, "wrong labels (%)", "accuracy on clean test labels (%)")
-    _legend(figure, panels.values())
+    _finish(figure, panels.values(), about)
     return figure
 
 
-def drop_from_peak(level_rows: Sequence[Mapping[str, Any]]) -> Figure:
+def drop_from_peak(level_rows: Sequence[Mapping[str, Any]], about: str = "") -> Figure:
     """Figure 3: the drop from peak to final accuracy by noise level, a panel per method.
 
     Args:
         level_rows: the rows of `summaries.by_level`.
+        about: the figure's title: what was trained.
     """
     figure, panels, kinds = _panel_a_method(level_rows)
     for method, panel in panels.items():
@@ -77,17 +83,18 @@ def drop_from_peak(level_rows: Sequence[Mapping[str, Any]]) -> Figure:
             found = [r for r in level_rows if (r["kind"], r["method"]) == (kind, method)]
             _line(panel, found, "drop", label=kind, **_kind_style(kind, kinds))
         _label(panel, "wrong labels (%)", "peak - final accuracy (points)")
-    _legend(figure, panels.values())
+    _finish(figure, panels.values(), about)
     return figure
 
 
 def accuracy_over_training(
-    lines: Mapping[tuple[str, str], Sequence[tuple[int, float, float]]],
+    lines: Mapping[tuple[str, str], Sequence[tuple[int, float, float]]], about: str = ""
 ) -> Figure:
     """Figure 2: accuracy over training, a panel per method, with 95 % confidence bands.
 
     Args:
         lines: the result of `summaries.over_training`.
+        about: the figure's title: what was trained.
     """
     rows = [{"kind": kind, "method": method} for kind, method in lines]
     figure, panels, kinds = _panel_a_method(rows)
@@ -105,7 +112,7 @@ def accuracy_over_training(
         panels[method].fill_between(steps, *band, color=style["color"], alpha=0.2, lw=0)
     for panel in panels.values():
         _label(panel, "step", "accuracy on clean test labels (%)")
-    _legend(figure, panels.values())
+    _finish(figure, panels.values(), about)
     return figure
 
 
@@ -134,7 +141,7 @@ def _panel_a_method(rows):
     for empty in list(axes)[len(names) :]:
         empty.set_axis_off()
     for method, panel in panels.items():
-        panel.set_title(method, fontsize=10)
+        panel.set_title(methods.title(method), fontsize=10)
     return figure, panels, kinds
 
 
@@ -159,15 +166,24 @@ def _published(panel, kind, names):
             panel.plot(
                 [100 * level for level in values],
                 [100 * value for value in values.values()],
-                **_style(method, names) | broken | {"label": f"{method}, published: {source}"},
+                **_style(method)
+                | broken
+                | {"label": f"{methods.title(method)}, published: {source}"},
             )
 
 
-def _style(method, names):
-    color = COLORS[names.index(method) % len(COLORS)]
-    marker = MARKERS[names.index(method) % len(MARKERS)]
-    style = dict(label=method, color=color, marker=marker, ms=4, lw=1.3)
-    return style | (dict(color="black", lw=2.2) if method == "mentormix" else {})
+def _style(method):
+    """The same in all figures: those whose colors are the same have different markers."""
+    known = [each for each in methods.METHODS if each != "mentormix"]
+    place = known.index(method) if method in known else 0
+    style = dict(
+        label=methods.title(method),
+        color=COLORS[place % len(COLORS)],
+        marker=MARKERS[place % len(MARKERS)],
+        ms=4,
+        lw=1.3,
+    )
+    return style | (dict(color="black", marker="o", lw=2.2) if method == "mentormix" else {})
 
 
 def _kind_style(kind, kinds):
@@ -186,7 +202,10 @@ def _label(panel, x, y):
     panel.tick_params(labelsize=8)
 
 
-def _legend(figure, panels):
+def _finish(figure, panels, about):
+    """Adds the title, and one legend for all panels."""
+    if about:
+        figure.suptitle(about, fontsize=9, wrap=True, parse_math=False)
     entries = {}
     for panel in panels:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):

@@ -47,14 +47,16 @@ def write(
     mean_rows = summaries.over_levels(level_rows)
     files.write_csv(folder / "table_2.csv", [_rounded(row) for row in mean_rows])
     files.write_csv(folder / "table_3.csv", [_rounded(row) for row in level_rows])
+    about = _about(title, runs)
+    over_training = summaries.over_training(curves)
     drawn = {
-        "accuracy_by_level": figures.accuracy_by_level(level_rows, paper),
-        "drop_from_peak": figures.drop_from_peak(level_rows),
-        "accuracy_over_training": figures.accuracy_over_training(summaries.over_training(curves)),
+        "accuracy_by_level": figures.accuracy_by_level(level_rows, paper, about),
+        "drop_from_peak": figures.drop_from_peak(level_rows, about),
+        "accuracy_over_training": figures.accuracy_over_training(over_training, about),
     }
     kinds = list(dict.fromkeys(run["kind"] for run in runs))
     if len(kinds) > 1:
-        drawn["accuracy_by_kind"] = figures.accuracy_by_kind(level_rows)
+        drawn["accuracy_by_kind"] = figures.accuracy_by_kind(level_rows, about)
     for name, figure in drawn.items():
         for form in ("png", "svg"):
             files.write(folder / f"{name}.{form}", figures.encode(figure, form))
@@ -152,6 +154,17 @@ def _published(names):
         "peak, in %, mean ± sd over ten levels:*",
         published_table_2(dict.fromkeys(names)),
     )
+
+
+def _about(title, runs):
+    """The title of a study's figures: the data and the noise, the network and the seeds."""
+
+    def all_of(name):
+        return ", ".join(sorted({str(run[name]) for run in runs}))
+
+    sizes = {run["image_size"] for run in runs} - {0}
+    pixels = f" at {all_of('image_size')} pixels" if sizes else ""
+    return f"{title}; {all_of('network')}{pixels}; seeds {all_of('seed')}"
 
 
 def _how(runs, planned):

@@ -234,12 +234,13 @@ def test_figures_show_the_summaries(study, planned):
     rows = summaries.by_level(runs)
     peak, final, *_ = figures.accuracy_by_level(rows).axes
     lines = {box.get_label(): box for box in peak.containers}
-    assert list(lines["mixup"][0].get_xdata()) == [20, 80]
-    assert list(lines["mixup"][0].get_ydata()) == pytest.approx([48.5, 42.5])
+    assert list(lines["Mixup"][0].get_xdata()) == [20, 80]
+    assert list(lines["Mixup"][0].get_ydata()) == pytest.approx([48.5, 42.5])
     lines = {box.get_label(): box for box in final.containers}
-    assert list(lines["mentormix"][0].get_ydata()) == pytest.approx([58, 52])
+    assert list(lines["MentorMix"][0].get_ydata()) == pytest.approx([58, 52])
     drops = figures.drop_from_peak(rows).axes
-    assert [panel.get_title() for panel in drops] == list(dict.fromkeys(r["method"] for r in rows))
+    titles = [methods.title(name) for name in dict.fromkeys(r["method"] for r in rows)]
+    assert [panel.get_title() for panel in drops] == titles
     assert list(drops[0].containers[0][0].get_ydata()) == pytest.approx([10.5, 10.5])
     by_kind = figures.accuracy_by_kind(rows)
     by_kind.draw_without_rendering()
@@ -249,6 +250,19 @@ def test_figures_show_the_summaries(study, planned):
     assert list(kinds["cifar10-symmetric, final"][0].get_ydata()) == pytest.approx([38, 32])
     panel = figures.accuracy_over_training(summaries.over_training(curves)).axes[0]
     assert list(panel.lines[0].get_xdata()) == [10, 20]
+
+
+def test_a_method_looks_the_same_in_all_figures():
+    styles = [figures._style(name) for name in methods.METHODS]
+    assert len({(each["color"], each["marker"]) for each in styles}) == len(methods.METHODS)
+    assert [each["label"] for each in styles] == [methods.title(each) for each in methods.METHODS]
+    assert methods.title("s_model") == "S-Model" and methods.title("mine") == "mine"
+
+
+def test_figures_say_what_was_trained(study, planned):
+    rows = summaries.by_level(results.collect(study, planned)[0])
+    figure = figures.accuracy_by_level(rows, about="CIFAR-10, small_cnn, seed 0")
+    assert figure.get_suptitle() == "CIFAR-10, small_cnn, seed 0"
 
 
 def test_the_same_results_give_the_same_pictures(study, planned):

@@ -9,17 +9,18 @@ from mentormix_tf import console, version
 
 __all__ = ["COMMANDS", "RENAMED", "main"]
 
-COMMANDS = {
+COMMANDS = {  # in the order in which a person needs them
     "train": "train a network on noisy labels and measure it on clean ones",
-    "prepare": "make a noisy split as TFRecords",
-    "verify": "read every record of a prepared split and report damage",
+    "audit": "say which labels of a training set are probably wrong",
     "evaluate": "measure a run's network, or an exported one, on a split",
     "predict": "classify image files",
-    "audit": "say which labels of a training set are probably wrong",
     "export": "write a run's network as a SavedModel for serving",
+    "prepare": "make a noisy split as TFRecords",
+    "verify": "read every record of a prepared split and report damage",
     "study": "train a grid of runs, and make its tables and figures",
     "train_mentor": "train MentorNet-PD on its curriculum",
     "aot_compile": "compile a train step for a TPU, without a TPU",
+    "completion": "print a script for bash or zsh that completes commands and flags",
 }
 RENAMED = {"doctor": "verify", "teach": "train_mentor"}
 

@@ -9,7 +9,7 @@ import dataclasses
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import absl.flags
@@ -25,6 +25,7 @@ from mentormix_tf.errors import InputError
 __all__ = ["ABSL", "HELP", "REGISTRIES", "Given", "Section", "merged", "renamed", "run"]
 
 HELP = r"--?(h|\?|help(short|full)?(=true)?)"
+_HELP_FULL = r"--?helpfull(=true)?"
 # Names in braces in help texts, and functions that return their replacements.
 REGISTRIES = {
     "datasets": sources.names,
@@ -94,6 +95,7 @@ def run(
     sections: Sequence[Section],
     argv: Sequence[str] | None = None,
     arguments: str = "",
+    first: Sequence[str] = (),
 ) -> int:
     """Runs a command with the flags of a command line, or prints its help.
 
@@ -104,13 +106,15 @@ def run(
         argv: the words after the command; None for those that the process was started with.
         arguments: the name of its positional arguments in --help, such as "IMAGE..."; "" if it
             takes none.
+        first: the flags that --help shows, where only --helpfull shows all of them.
 
     Returns:
         The exit status, see `console.exit_status`.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     if any(re.fullmatch(HELP, word) for word in words):
-        text = _help(summary, sections, arguments)
+        is_full = any(re.fullmatch(_HELP_FULL, word) for word in words)
+        text = _help(summary, sections, arguments, () if is_full else first)
         return console.exit_status(lambda: print(text, flush=True))
     return console.exit_status(lambda: action(_parse(words, sections, arguments)))
 
@@ -166,13 +170,19 @@ def _filled_in(text):
     return re.sub(r"\{(\w+)\}", lambda match: REGISTRIES[match[1]](), text)
 
 
-def _help(summary: str, sections: Iterable[Section], arguments: str) -> str:
+def _help(
+    summary: str, sections: Sequence[Section], arguments: str, first: Sequence[str] = ()
+) -> str:
     usage = f"Usage: {arguments} and flags" if arguments else "Usage: flags"
     lines = [summary, "", f"{usage} as --name=value, or in a file: --flagfile=PATH."]
     indent = " " * 6
+    if first:
+        total = sum(len(section.fields()) for section in sections)
+        lines.append(f"These {len(first)} flags matter first; --helpfull shows all {total}.")
     for section in sections:
-        lines += ["", section.title]
-        for field in section.fields():
+        shown = [each for each in section.fields() if not first or each.name in first]
+        lines += ["", section.title] if shown else []
+        for field in shown:
             has_default = field.default not in (None, (), "")
             default = f"={codec.serialize(field.default)}" if has_default else ""
             lines.append(f"  --{field.name}{default}")

@@ -18,7 +18,7 @@ from mentormix_tf.config import (
 from mentormix_tf.data import settings
 from mentormix_tf.runs import contents, defaults, layout
 
-__all__ = ["SECTIONS", "InsteadConfig", "MethodConfig", "main"]
+__all__ = ["FIRST", "SECTIONS", "InsteadConfig", "MethodConfig", "main"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,14 @@ SECTIONS = (
 )
 
 
+# The flags that --help shows.
+FIRST = (
+    *("dataset", "noise", "noise_level", "corrections", "method", "compare", "gamma_p", "alpha"),
+    *("network", "pretrained", "train_layers", "augmentation", "image_size", "batch_size"),
+    *("train_steps", "learning_rate", "seed", "audit", "strategy", "model_dir"),
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the train command; returns its exit status.
 
@@ -71,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after the command; None for those that the process was started with.
     """
     summary = "Trains a network on noisy labels and measures it on clean ones."
-    return command.run(_train, summary, SECTIONS, argv)
+    return command.run(_train, summary, SECTIONS, argv, first=FIRST)
 
 
 def _train(given: Given) -> None:

@@ -1,10 +1,11 @@
 """Flagfiles and --method as commands read them; --print_config and --dry_run."""
 
 import dataclasses
+import re
 
 import pytest
 
-from mentormix_tf import command, methods
+from mentormix_tf import command, methods, train
 from mentormix_tf.config import DataConfig, RunConfig, TrainingConfig
 from mentormix_tf.runs.defaults import resolve
 from tests.support import commands
@@ -17,6 +18,7 @@ S_MODEL = resolve(
         hyperparameters={"expected_noise": 0.3},
     )
 )
+FLAG = re.compile(r"^  --(\w+)", re.MULTILINE)
 VANILLA = dataclasses.replace(S_MODEL, method="vanilla", hyperparameters={})
 PRINTED = f"# vanilla\n{VANILLA.flagfile()}\n# s_model\n{S_MODEL.flagfile()}"
 NESTED = ["train", "--print_config", "--flagfile", "own/nested.flags"]
@@ -114,3 +116,15 @@ def test_dry_run(ended):
         "MB each, 3 of them",
     ):
         assert part in text, text
+
+
+def test_help_shows_the_flags_that_matter_first(capsys):
+    assert train.main(["--help"]) == 0
+    short = capsys.readouterr().out
+    assert train.main(["--helpfull"]) == 0
+    full = capsys.readouterr().out
+    shown, all_flags = FLAG.findall(short), FLAG.findall(full)
+    assert sorted(shown) == sorted(train.FIRST) and len(shown) == 20
+    assert f"These 20 flags matter first; --helpfull shows all {len(all_flags)}." in short
+    assert shown == [name for name in all_flags if name in shown]
+    assert "matter first" not in full

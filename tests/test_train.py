@@ -90,7 +90,7 @@ def test_help_is_complete_and_bad_input_gets_one_sentence(tmp_path):
         (folder / "result.json").write_text("precious")
     flags = [f"--data_dir={tmp_path / 'data'}"]
     bad = (["train", *flags, *bad] for bad in BAD.values())
-    *ended, (status, text, _) = commands.run(*bad, ["train", "--help"], cwd=tmp_path)
+    *ended, (status, text, _) = commands.run(*bad, ["train", "--helpfull"], cwd=tmp_path)
     assert status == 0
     order = ["--dataset=digits", "--method=mentormix", "--gamma_p", "--network=", "--model_dir"]
     places = [text.index(flag) for flag in order]

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import io
 import logging
 import os
 import pathlib
@@ -243,7 +244,9 @@ def _write(
         tfds.disable_progress_bar()
     try:
         builder = NoisyLabels(config=builder_config, data_dir=data_dir)
-        builder.download_and_prepare()
+        # TFDS prints that it downloads something of unknown size, which it does not.
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.download_and_prepare()
     except (OSError, RuntimeError, tf.errors.OpError) as error:  # TFDS wraps OSErrors
         if path.exists():  # where there are no locks, another process has finished it meanwhile
             return

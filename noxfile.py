@@ -2,14 +2,18 @@
 
 nox                             both, as far as their Pythons are installed
 nox -s oldest -- tests/data     other tests: what follows -- is for pytest
+nox -s wheel                    builds the distributions in dist/, and tries the wheel as a user would
 """
 
+import pathlib
+import shutil
 import tempfile
 
 import nox
 
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["oldest", "newest"]
 
 CORE = ("--numprocesses=2", "--dist=worksteal", "-m", "quick and not slow")
 
@@ -24,6 +28,24 @@ def oldest(session):
 def newest(session):
     """The newest versions that pyproject.toml allows."""
     core(session)
+
+
+@nox.session(reuse_venv=False)
+def wheel(session):
+    """Builds sdist and wheel, checks them, and trains and audits with the installed wheel."""
+    shutil.rmtree("dist", ignore_errors=True)
+    session.install("build", "twine", "check-wheel-contents")
+    session.run("python", "-m", "build", "--outdir=dist")
+    files = sorted(map(str, pathlib.Path("dist").resolve().iterdir()))
+    session.run("python", "-m", "twine", "check", "--strict", *files)
+    [built] = [file for file in files if file.endswith(".whl")]
+    session.run("check-wheel-contents", built)
+    session.install(f"mentormix-tf[cpu] @ file://{built}")
+    with tempfile.TemporaryDirectory() as empty, session.chdir(empty):
+        train = ("mentormix", "train", "--train_steps=60", "--eval_every=20", "--audit")
+        session.run(*train, "--gamma_p=auto", "--model_dir=run", "--data_dir=data")
+        session.run("mentormix", "audit", "--model_dir=run")
+        session.run("mentormix", "export", "--model_dir=run")
 
 
 def core(session, *versions):

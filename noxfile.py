@@ -2,7 +2,7 @@
 
 nox                             both, as far as their Pythons are installed
 nox -s oldest -- tests/data     other tests: what follows -- is for pytest
-nox -s wheel                    builds the distributions in dist/, and tries the wheel as a user would
+nox -s wheel                    builds the distributions in dist/, and tries the wheel
 """
 
 import pathlib

@@ -1,24 +1,20 @@
 """audit.html: one page, with all that it needs inside, on which a person checks suspicious labels.
 
-Names of classes and files come from elsewhere. The page holds them as JSON, shows them as text, and
-its content security policy runs no other script than its own.
+Names of classes and files come from elsewhere; see `html_page.py`.
 """
 
 import base64
 import dataclasses
-import hashlib
 import html
-import json
-import pathlib
 import re
-import string
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mentormix_tf.reports import html_page
+
 __all__ = ["AuditPage", "Card", "render"]
 
-_HERE = pathlib.Path(__file__).parent
 _BINS = 40
 # How image files begin that browsers show.
 _FORMATS = {
@@ -94,24 +90,15 @@ def render(page: AuditPage) -> str:
     Raises:
         ValueError: an image is no PNG, JPEG or WebP file.
     """
-    template = string.Template((_HERE / "audit_page.html").read_text("utf-8"))
-    style = (_HERE / "audit_page.css").read_text("utf-8")
-    script = (_HERE / "audit_page.js").read_text("utf-8")
-    policy = (
-        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src 'sha256-{_sha256(style)}'; script-src 'sha256-{_sha256(script)}'"
-    )
     notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in page.notes)
-    return template.substitute(
-        csp=policy,
+    return html_page.fill(
+        "audit_page",
+        _data(page),
         title=html.escape(page.title),
         subtitle=html.escape(page.subtitle),
-        style=style,
-        script=script,
         notes=notes,
         tiles=_tiles(page),
         histogram=_histogram(page),
-        data=_json(_data(page)),
     )
 
 
@@ -209,15 +196,3 @@ def _data_uri(image):
     if kind is None:
         raise ValueError("a thumbnail is no PNG, JPEG or WebP file")
     return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
-
-
-def _json(value):
-    """JSON that can stand in a script element: it can't end it, or begin a comment."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
-def _sha256(text):
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -18,6 +18,7 @@ __all__ = [
     "accuracy_over_training",
     "drop_from_peak",
     "encode",
+    "method_style",
 ]
 
 # Okabe and Ito's colors, which color-blind readers can tell apart; MentorMix is black.
@@ -42,7 +43,7 @@ def accuracy_by_level(
         for panel, name in zip(panels, ("peak", "final"), strict=True):
             for method in names:
                 found = [r for r in level_rows if (r["kind"], r["method"]) == (kind, method)]
-                _line(panel, found, name, **_style(method))
+                _line(panel, found, name, **method_style(method))
             if paper and name == "peak":
                 _published(panel, kind, names)
             panel.set_title(f"{kind}: {name} accuracy", fontsize=10)
@@ -166,14 +167,17 @@ def _published(panel, kind, names):
             panel.plot(
                 [100 * level for level in values],
                 [100 * value for value in values.values()],
-                **_style(method)
+                **method_style(method)
                 | broken
                 | {"label": f"{methods.title(method)}, published: {source}"},
             )
 
 
-def _style(method):
-    """The same in all figures: those whose colors are the same have different markers."""
+def method_style(method: str) -> dict[str, Any]:
+    """How a method is drawn in all figures, as Matplotlib's arguments.
+
+    Methods whose colors are the same have different markers.
+    """
     known = [each for each in methods.METHODS if each != "mentormix"]
     place = known.index(method) if method in known else 0
     style = dict(

@@ -7,11 +7,12 @@ from typing import Any
 from etils import epath
 
 from mentormix_tf import files, markdown, methods
-from mentormix_tf.studies import figures, published, results, summaries
+from mentormix_tf.reports import study_page
+from mentormix_tf.studies import figures, published, report_page, results, summaries
 
-__all__ = ["REPORT", "published_table_2", "table_2", "table_3", "write"]
+__all__ = ["PAGE", "REPORT", "published_table_2", "table_2", "table_3", "write"]
 
-REPORT = "report.md"
+REPORT, PAGE = "report.md", "report.html"
 
 
 def write(
@@ -25,8 +26,8 @@ def write(
 ) -> str:
     """Writes the report of a study.
 
-    It consists of report.md, table_2.csv, table_3.csv and figures as .png and .svg, all made from
-    runs.csv and curves.csv, which are written, too.
+    It consists of report.md, report.html, table_2.csv, table_3.csv and figures as .png and .svg,
+    all made from runs.csv and curves.csv, which are written, too.
 
     Args:
         folder: an existing folder.
@@ -60,6 +61,8 @@ def write(
     for name, figure in drawn.items():
         for form in ("png", "svg"):
             files.write(folder / f"{name}.{form}", figures.encode(figure, form))
+    page = report_page.make(title, _about_rest(runs), runs, curves, paper)
+    files.write(folder / PAGE, study_page.render(page))
     main_table = table_2(mean_rows)
     parts = [
         f"# {markdown.escaped(title)}",
@@ -81,7 +84,8 @@ def write(
         "Bands are 95 % confidence intervals across noise levels.",
         "## Settings",
         _settings(runs),
-        "Made from [runs.csv](runs.csv) and [curves.csv](curves.csv).",
+        "Made from [runs.csv](runs.csv) and [curves.csv](curves.csv), as is "
+        f"[{PAGE}]({PAGE}), whose figures answer to the pointer.",
     ]
     files.write(folder / REPORT, "\n\n".join(parts) + "\n")
     return main_table
@@ -158,13 +162,16 @@ def _published(names):
 
 def _about(title, runs):
     """The title of a study's figures: the data and the noise, the network and the seeds."""
+    return f"{title}; {_about_rest(runs)}"
 
+
+def _about_rest(runs):
     def all_of(name):
         return ", ".join(sorted({str(run[name]) for run in runs}))
 
     sizes = {run["image_size"] for run in runs} - {0}
     pixels = f" at {all_of('image_size')} pixels" if sizes else ""
-    return f"{title}; {all_of('network')}{pixels}; seeds {all_of('seed')}"
+    return f"{all_of('network')}{pixels}; seeds {all_of('seed')}"
 
 
 def _how(runs, planned):

@@ -253,7 +253,7 @@ def test_figures_show_the_summaries(study, planned):
 
 
 def test_a_method_looks_the_same_in_all_figures():
-    styles = [figures._style(name) for name in methods.METHODS]
+    styles = [figures.method_style(name) for name in methods.METHODS]
     assert len({(each["color"], each["marker"]) for each in styles}) == len(methods.METHODS)
     assert [each["label"] for each in styles] == [methods.title(each) for each in methods.METHODS]
     assert methods.title("s_model") == "S-Model" and methods.title("mine") == "mine"

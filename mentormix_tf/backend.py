@@ -73,8 +73,12 @@ def load() -> None:
 @contextlib.contextmanager
 def _without_banner() -> Iterator[None]:
     """Holds back what the process, and its libraries in C++, print to stderr; drops the banner."""
+    try:
+        stderr = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
     sys.stderr.flush()
-    stderr = os.dup(2)
     with tempfile.TemporaryFile() as printed:
         os.dup2(printed.fileno(), 2)
         try:

@@ -107,6 +107,12 @@ assert "tensorflow" in sys.modules
     assert done.stderr == "something else\nfrom Python\n"
 
 
+def test_tensorflow_is_loaded_where_stderr_is_closed():
+    code = "from mentormix_tf import backend\nbackend.load()\nprint('loaded')"
+    closed = ["bash", "-c", '"$0" -c "$1" 2>&-', sys.executable, code]
+    assert subprocess.run(closed, capture_output=True, text=True).stdout == "loaded\n"
+
+
 @pytest.mark.parametrize(
     ("words", "status", "expected"),
     [

@@ -279,10 +279,12 @@ def test_auto(monkeypatch, environment, devices, config, expected):
     assert strategies.choose(StrategyConfig(**config)) == expected
 
 
-def test_one_device_is_plain_tensorflow():
+def test_one_device_is_plain_tensorflow(monkeypatch):
     strategy = strategies.get(StrategyConfig(strategy="cpu"))
     assert strategy.num_replicas_in_sync == 1 and strategies.is_chief(strategy)
-    assert strategies.describe(strategy) == f"CPU, {os.cpu_count()} cores"
+    for value, kernels in (("0", ""), ("1", " with oneDNN")):
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
+        assert strategies.describe(strategy) == f"CPU, {os.cpu_count()} cores{kernels}"
     strategies.wait_for_all(strategy)
 
 

@@ -1,6 +1,6 @@
 """Measures what TensorFlow's fused BatchNorm would save of a training step of resnet32_thin.
 
-    python -m experiments.fused_batch_norm
+    TF_ENABLE_ONEDNN_OPTS=1 python -m experiments.fused_batch_norm
 
 Keras computes BatchNorm by separate operations. Steps of plain training of 128 images take turns.
 """

@@ -12,6 +12,8 @@ __all__ = ["measure"]
 
 TRAIN = """
 import resource, sys
+from mentormix_tf import backend
+backend.load()
 from benchmarks import steps
 batch, count, audit = map(int, sys.argv[1:])
 model = steps.build("mentormix", "small_cnn", num_examples=count, audit=bool(audit))

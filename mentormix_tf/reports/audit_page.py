@@ -94,8 +94,8 @@ def render(page: AuditPage) -> str:
     return html_page.fill(
         "audit_page",
         _data(page),
-        title=html.escape(page.title),
-        subtitle=html.escape(page.subtitle),
+        page.title,
+        page.subtitle,
         notes=notes,
         tiles=_tiles(page),
         histogram=_histogram(page),

@@ -6,6 +6,7 @@ text, and its content security policy runs no other script than its own.
 
 import base64
 import hashlib
+import html
 import json
 import pathlib
 import string
@@ -16,24 +17,34 @@ __all__ = ["fill"]
 _HERE = pathlib.Path(__file__).parent
 
 
-def fill(name: str, data: Any, **texts: str) -> str:
+def fill(name: str, data: Any, title: str, subtitle: str, **texts: str) -> str:
     """Fills in a page's template, with the style of all pages and the page's own style and script.
 
     Args:
-        name: that of the template, NAME.html, with its NAME.css and NAME.js.
+        name: that of the template of the body, NAME.html, with its NAME.css and NAME.js.
         data: what the script reads, as JSON.
-        **texts: the template's other parts, as HTML.
+        title: the page's title, as text.
+        subtitle: the line below it, as text.
+        **texts: other parts of the body, as HTML.
 
     Returns:
         The page as HTML.
     """
-    template = string.Template(_read(f"{name}.html"))
+    title, subtitle = html.escape(title), html.escape(subtitle)
+    body = string.Template(_read(f"{name}.html"))
     style, script = _read("page.css") + _read(f"{name}.css"), _read(f"{name}.js")
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src 'sha256-{_sha256(style)}'; script-src 'sha256-{_sha256(script)}'"
     )
-    return template.substitute(csp=policy, style=style, script=script, data=_json(data), **texts)
+    return string.Template(_read("page.html")).substitute(
+        csp=policy,
+        title=title,
+        style=style,
+        body=body.substitute(title=title, subtitle=subtitle, **texts),
+        data=_json(data),
+        script=script,
+    )
 
 
 def _read(name):

@@ -61,7 +61,7 @@ def write(
     for name, figure in drawn.items():
         for form in ("png", "svg"):
             files.write(folder / f"{name}.{form}", figures.encode(figure, form))
-    page = report_page.make(title, _about_rest(runs), runs, curves, paper)
+    page = report_page.make(title, _network_and_seeds(runs), runs, curves, paper)
     files.write(folder / PAGE, study_page.render(page))
     main_table = table_2(mean_rows)
     parts = [
@@ -162,10 +162,10 @@ def _published(names):
 
 def _about(title, runs):
     """The title of a study's figures: the data and the noise, the network and the seeds."""
-    return f"{title}; {_about_rest(runs)}"
+    return f"{title}; {_network_and_seeds(runs)}"
 
 
-def _about_rest(runs):
+def _network_and_seeds(runs):
     def all_of(name):
         return ", ".join(sorted({str(run[name]) for run in runs}))
 

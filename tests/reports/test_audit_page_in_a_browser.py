@@ -1,11 +1,7 @@
-"""audit.html in headless Chromium: looking, deciding, saving.
-
-Needs the extra `browser` and an installed Chromium.
-"""
+"""audit.html in headless Chromium: looking, deciding, saving."""
 
 import csv
 import io
-import shutil
 
 import pytest
 
@@ -13,34 +9,12 @@ from mentormix_tf.reports.audit_page import Card, render
 from tests.reports.pages import HOSTILE, SHA256, page
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra browser")
-    if CHROMIUM is None:
-        pytest.skip("needs an installed Chromium")
-    with playwright.sync_playwright() as started:
-        yield started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
 @pytest.fixture
-def show(browser, tmp_path):
-    """Opens a page; errors of its script fail the test."""
-    context, errors = browser.new_context(viewport={"width": 1366, "height": 768}), []
-
-    def show(given):
-        (tmp_path / "audit.html").write_text(render(given))
-        tab = context.new_page()
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-        tab.goto(f"file://{tmp_path}/audit.html")
-        return tab
-
-    yield show
-    assert not errors
-    context.close()
+def show(open_page):
+    """Opens the page of an audit."""
+    return lambda given: open_page(render(given))
 
 
 def saved(tab):

@@ -1,9 +1,4 @@
-"""report.html in headless Chromium: figures, legend, tables.
-
-Needs the extra `browser` and an installed Chromium.
-"""
-
-import shutil
+"""report.html in headless Chromium: figures, legend, tables."""
 
 import pytest
 
@@ -12,35 +7,17 @@ from mentormix_tf.studies import report_page
 from tests.reports.test_study_page import HOSTILE, rows
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra browser")
-    if CHROMIUM is None:
-        pytest.skip("needs an installed Chromium")
-    with playwright.sync_playwright() as started:
-        yield started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
 @pytest.fixture
-def show(browser, tmp_path):
-    """Opens the page of some rows; errors of its script fail the test."""
-    context, errors = browser.new_context(viewport={"width": 1366, "height": 900}), []
+def show(open_page):
+    """Opens the page of some rows."""
 
     def show(runs, curves, paper=False):
         page = report_page.make("A study", "small_cnn; seeds 0, 1", runs, curves, paper)
-        (tmp_path / "report.html").write_text(study_page.render(page))
-        tab = context.new_page()
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-        tab.goto(f"file://{tmp_path}/report.html")
-        return tab
+        return open_page(study_page.render(page))
 
-    yield show
-    assert not errors
-    context.close()
+    return show
 
 
 def two_methods():
@@ -112,7 +89,7 @@ def test_kinds_and_unknown_levels(show):
     assert not tab.is_visible("#published_label")
 
 
-def test_a_narrow_screen_does_not_scroll_sideways(browser, show):
+def test_a_narrow_screen_does_not_scroll_sideways(show):
     tab = show(*two_methods())
     tab.set_viewport_size({"width": 390, "height": 800})
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

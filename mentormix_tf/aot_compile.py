@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from mentormix_tf import backend, command, methods
+from mentormix_tf import command, methods
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config import RunConfig, TrainingConfig
 from mentormix_tf.errors import InputError
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compile(given: Given) -> None:
-    backend.load()
+    command.load_backend()
     from mentormix_tf.training import aot
 
     step, target = given.config(StepConfig), given.config(TargetConfig)

@@ -6,7 +6,7 @@ import types
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from mentormix_tf import backend, command, console
+from mentormix_tf import command, console
 from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
 
@@ -54,14 +54,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _audit(given: Given) -> None:
-    backend.load()
+    command.load_backend()
     from mentormix_tf.serving import run
 
     config = given.config(AuditConfig)
     report = run.open_run(config.model_dir).audit(config.features, config.weights)
     folder = report.save(config.output_dir or None, config.top)
     print(console.printable(report.text(), "\n"))
-    print(f"More in {folder}/: open audit.html in a browser.")
+    print(f"More in {folder}/")
+    print(
+        "Next: open audit.html in a browser, decide there which labels are wrong, and train with "
+        "--corrections=FILE, the file that it saves."
+    )
 
 
 class _CallableModule(types.ModuleType):

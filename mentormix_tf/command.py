@@ -22,7 +22,17 @@ from mentormix_tf.config.flags import FlagSet
 from mentormix_tf.data import sources
 from mentormix_tf.errors import InputError
 
-__all__ = ["ABSL", "HELP", "REGISTRIES", "Given", "Section", "merged", "renamed", "run"]
+__all__ = [
+    "ABSL",
+    "HELP",
+    "REGISTRIES",
+    "Given",
+    "Section",
+    "load_backend",
+    "merged",
+    "renamed",
+    "run",
+]
 
 HELP = r"--?(h|\?|help(short|full)?(=true)?)"
 _HELP_FULL = r"--?helpfull(=true)?"
@@ -117,6 +127,12 @@ def run(
         text = _help(summary, sections, arguments, () if is_full else first)
         return console.exit_status(lambda: print(text, flush=True))
     return console.exit_status(lambda: action(_parse(words, sections, arguments)))
+
+
+def load_backend() -> None:
+    """Imports TensorFlow, see `backend.load`, which takes seconds and which terminals show."""
+    with console.waiting("Loading TensorFlow"):
+        backend.load()
 
 
 def renamed(

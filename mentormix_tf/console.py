@@ -5,13 +5,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from tqdm import tqdm
 
 from mentormix_tf.errors import BackendError, InputError, Preempted
 
-__all__ = ["exit_status", "printable"]
+__all__ = ["exit_status", "next_steps", "printable", "waiting"]
 
 _LONGEST = 1500  # characters
 
@@ -59,6 +59,33 @@ def exit_status(action: Callable[[], int | None]) -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def next_steps(steps: Mapping[str, str]) -> str:
+    """Says what a user may do next, at the end of a command.
+
+    Args:
+        steps: what each does, by the command line that does it.
+    """
+    width = max(map(len, steps))
+    return "\n".join(["Next:", *(f"  {line:<{width}}  {what}" for line, what in steps.items())])
+
+
+@contextlib.contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Shows on a terminal what the command waits for, as long as it does.
+
+    Args:
+        text: what it does meanwhile, such as "Loading TensorFlow".
+    """
+    is_shown = sys.stderr.isatty()
+    if is_shown:
+        print(f"{text} ...", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if is_shown:
+            print(f"\r{' ' * (len(text) + 4)}\r", end="", file=sys.stderr, flush=True)
 
 
 def _shortened(text):

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
-from mentormix_tf import backend, command, console
+from mentormix_tf import command, console
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig
 from mentormix_tf.errors import InputError
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(given: Given) -> None:
-    backend.load()
+    command.load_backend()
     from mentormix_tf.runs import saved_run
     from mentormix_tf.serving import evaluation, saved_model
 

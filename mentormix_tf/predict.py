@@ -7,7 +7,7 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from mentormix_tf import backend, command
+from mentormix_tf import command
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config.data import DataConfig, check_max_image_pixels
 from mentormix_tf.errors import InputError
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _predict(given: Given) -> None:
-    backend.load()
+    command.load_backend()
     from mentormix_tf.runs import saved_run
     from mentormix_tf.serving import classifier, image_files, prediction_writer
 

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from mentormix_tf import backend, command, console
+from mentormix_tf import command, console
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data.noise import LEVELS
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare(given: Given) -> None:
-    backend.load()
+    command.load_backend()
     from mentormix_tf.data import splits
 
     how = given.config(PrepareConfig)
@@ -52,6 +52,7 @@ def _prepare(given: Given) -> None:
     configs = [given.config(DataConfig, noise_level=level) for level in levels]
     for config in [splits.resolve(config) for config in configs]:
         print(console.printable(splits.prepare(config, how.skip_bad_images).text(), "\n"))
+    print("Next: mentormix train, with the same --dataset, --noise, --noise_level and so on.")
 
 
 def _level(text):

@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from mentormix_tf import backend, command, console
+from mentormix_tf import command, console
 from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
 
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _study(given: Given) -> None:
-    backend.load()
+    command.load_backend()
     from mentormix_tf.studies import study_run
 
     if len(given.arguments) != 1:

@@ -2,10 +2,11 @@
 
 import dataclasses
 import pathlib
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 
-from mentormix_tf import backend, command, files, methods
+from mentormix_tf import backend, command, console, files, methods
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config import (
     DataConfig,
@@ -90,7 +91,7 @@ def _train(given: Given) -> None:
         return
     if output.model_dir:
         _keep_kernels(output.model_dir, runs)
-    backend.load()
+    command.load_backend()
     # Imported here because TensorFlow takes seconds to import, and most mistakes are found before.
     from mentormix_tf.distribution import strategies
     from mentormix_tf.rounds import comparison
@@ -109,9 +110,19 @@ def _train(given: Given) -> None:
     results = comparison.train(runs, outputs, strategy)
     if is_chief:
         print(comparison.table(results))
-        folder = pathlib.PurePath(outputs[next(iter(runs))].model_dir)
-        folder = folder.parent if len(runs) > 1 else folder
-        print(f"More in {folder}/; tensorboard --logdir={folder}")
+        own = pathlib.PurePath(outputs[next(reversed(runs))].model_dir)
+        folder = own.parent if len(runs) > 1 else own
+        print(f"More in {folder}/")
+        print(console.printable(console.next_steps(_next_steps(own, folder)), "\n"))
+
+
+def _next_steps(run: pathlib.PurePath, folder: pathlib.PurePath) -> dict[str, str]:
+    own, all_runs = shlex.quote(str(run)), shlex.quote(str(folder))
+    return {
+        f"tensorboard --logdir={all_runs}": "curves and pictures",
+        f"mentormix audit --model_dir={own}": "which labels are wrong",
+        f"mentormix export --model_dir={own}": "a SavedModel for serving",
+    }
 
 
 def _runs(given: Given) -> dict[str, RunConfig]:

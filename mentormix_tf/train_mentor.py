@@ -2,10 +2,11 @@
 
 import dataclasses
 import math
+import pathlib
 import sys
 from collections.abc import Sequence
 
-from mentormix_tf import backend, command
+from mentormix_tf import command
 from mentormix_tf.command import Given, Section
 from mentormix_tf.errors import InputError
 
@@ -55,13 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(given: Given) -> None:
-    backend.load()
+    command.load_backend()
     from mentormix_tf.mentors import mentor_run
 
     config = given.config(TrainMentorConfig)
     result = mentor_run.train_mentor(**dataclasses.asdict(config))
     print(mentor_run.table(result))
     print(f"More in {config.output}/")
+    weights = pathlib.PurePath(config.output) / mentor_run.WEIGHTS
+    print(f"Next: mentormix train --mentor=mentornet_pd --mentornet_checkpoint={weights}")
 
 
 if __name__ == "__main__":

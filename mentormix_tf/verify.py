@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from mentormix_tf import backend, command, console
+from mentormix_tf import command, console
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config import DataConfig
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _verify(given: Given) -> int:
-    backend.load()
+    command.load_backend()
     from mentormix_tf.data import verify
 
     found = verify.verify(given.config(DataConfig))

@@ -1,6 +1,8 @@
 """How commands end, and where what the package logs goes."""
 
+import io
 import logging
+import sys
 
 import pytest
 
@@ -80,3 +82,24 @@ def test_the_middle_of_a_very_long_error_is_left_out(capsys):
     console.exit_status(raising(InputError("a" * 10_000 + " must be short.")))
     printed = capsys.readouterr().err
     assert len(printed) < 2000 and "[...]" in printed and printed.endswith("must be short.\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("stream", "shows"), [(Terminal(), True), (io.StringIO(), False)])
+def test_only_a_terminal_shows_what_a_command_waits_for(stream, shows, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stream)
+    with console.waiting("Loading"):
+        assert stream.getvalue() == ("Loading ..." if shows else "")
+    before, *blank = stream.getvalue().split("\r")
+    assert (before, blank) == (
+        ("Loading ...", [" " * len("Loading ..."), ""]) if shows else ("", [])
+    )
+
+
+def test_next_steps_are_lines_to_copy():
+    text = console.next_steps({"mentormix audit": "wrong labels", "tensorboard": "curves"})
+    assert text == "Next:\n  mentormix audit  wrong labels\n  tensorboard      curves"

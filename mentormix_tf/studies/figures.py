@@ -13,6 +13,7 @@ from mentormix_tf.studies import published
 __all__ = [
     "COLORS",
     "MARKERS",
+    "NEAR_CHANCE",
     "accuracy_by_kind",
     "accuracy_by_level",
     "accuracy_over_training",
@@ -24,10 +25,14 @@ __all__ = [
 # Okabe and Ito's colors, which color-blind readers can tell apart; MentorMix is black.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#882255")
 MARKERS = "osD^v<>Pd*"
+NEAR_CHANCE = 3.0  # times the accuracy of guessing
 
 
 def accuracy_by_level(
-    level_rows: Sequence[Mapping[str, Any]], paper: bool = False, about: str = ""
+    level_rows: Sequence[Mapping[str, Any]],
+    paper: bool = False,
+    about: str = "",
+    chance: Mapping[str, float] | None = None,
 ) -> Figure:
     """Peak and final accuracy by noise level: a line per method, a row of panels per kind.
 
@@ -35,6 +40,7 @@ def accuracy_by_level(
         level_rows: the rows of `summaries.by_level`.
         paper: whether to draw published accuracies, too, as broken lines with hollow markers.
         about: the figure's title: what was trained.
+        chance: accuracy of guessing, by kind; drawn where a method comes near it.
     """
     kinds, names = _ordered(level_rows, "kind"), _ordered(level_rows, "method")
     figure = Figure(figsize=(10, 0.6 + 3.9 * len(kinds)), layout="constrained")
@@ -46,6 +52,9 @@ def accuracy_by_level(
                 _line(panel, found, name, **method_style(method))
             if paper and name == "peak":
                 _published(panel, kind, names)
+            guessed = (chance or {}).get(kind, 0.0)
+            if any(r[name] < NEAR_CHANCE * guessed for r in level_rows if r["kind"] == kind):
+                panel.axhline(100 * guessed, ls=":", lw=1, color="gray", label="chance")
             panel.set_title(f"{kind}: {name} accuracy", fontsize=10)
             _label(panel, "wrong labels (%)", "accuracy on clean test labels (%)")
     _finish(figure, axes.flat, about)

@@ -51,7 +51,7 @@ def write(
     about = _about(title, runs)
     over_training = summaries.over_training(curves)
     drawn = {
-        "accuracy_by_level": figures.accuracy_by_level(level_rows, paper, about),
+        "accuracy_by_level": figures.accuracy_by_level(level_rows, paper, about, _chance(runs)),
         "drop_from_peak": figures.drop_from_peak(level_rows, about),
         "accuracy_over_training": figures.accuracy_over_training(over_training, about),
     }
@@ -89,6 +89,11 @@ def write(
     ]
     files.write(folder / REPORT, "\n\n".join(parts) + "\n")
     return main_table
+
+
+def _chance(runs):
+    """The accuracy of guessing, by kind; tables of earlier versions don't say how many classes."""
+    return {run["kind"]: 1.0 / run["num_classes"] for run in runs if run.get("num_classes")}
 
 
 def table_2(mean_rows: Sequence[Mapping[str, Any]]) -> str:

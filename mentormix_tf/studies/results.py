@@ -38,7 +38,7 @@ RUNS, CURVES = "runs.csv", "curves.csv"
 # Where data is, and how steps run, as far as results don't depend on it.
 _HARMLESS = ("data_dir", "jit_compile", "steps_per_execution", "max_image_pixels")
 DEFAULTS = "1"  # to be changed when a default is
-INTEGERS = ("seed", "steps", "step", "image_size", "train_examples")
+INTEGERS = ("seed", "steps", "step", "image_size", "train_examples", "num_classes")
 OLD_COLUMNS = {"memorised": "memorized"}  # of tables written by earlier versions
 TEXTS = (
     *("kind", "method", "network", "split", "settings", "run"),
@@ -66,7 +66,7 @@ def collect(folder: epath.PathLike, runs: Iterable["StudyRun"]) -> tuple[Rows, R
           None if unknown;
         - run: a hash of all settings that determine the result, see `identity`;
         - realized_noise_rate, steps, network, image_size (pixels per side; 0 for the images' own),
-          train_examples (None for all), split (its SHA-256), settings (JSON), images_per_second,
+          train_examples (None for all), num_classes, split (its SHA-256), settings (JSON), images_per_second,
           device, tensorflow, keras and git_revision.
 
         A row of curves has kind, level, method, seed, step and test_accuracy.
@@ -180,6 +180,7 @@ def _row(result, run):
         "network": result["network"],
         "image_size": config.training.image_size,
         "train_examples": config.data.train_examples,
+        "num_classes": len(result.get("class_accuracies", ())) or None,
         "split": result["split_sha256"],
         "settings": json.dumps({**result["hyperparameters"], **own}),
         "run": identity(config),
@@ -196,7 +197,10 @@ def write(
 ) -> None:
     """Writes runs.csv and curves.csv, which `read` reads."""
     for name, rows in ((RUNS, runs), (CURVES, curves)):
-        files.write_csv(epath.Path(folder) / name, rows)
+        # Rows from tables of earlier versions lack columns.
+        columns = dict.fromkeys(column for row in rows for column in row)
+        whole = [{column: row.get(column) for column in columns} for row in rows]
+        files.write_csv(epath.Path(folder) / name, whole)
 
 
 def read(folder: epath.PathLike) -> tuple[Rows, Rows]:

@@ -62,6 +62,7 @@ def write_result(path, config):
         "device": "CPU",
         "versions": {"tensorflow": "2", "keras": "3"},
         "git_revision": None,
+        "class_accuracies": dict.fromkeys("abcdefghij", 0.5),
     }
     (path / "result.json").write_text(json.dumps(result))
 
@@ -97,6 +98,13 @@ def test_kept_tables_stand_for_runs_that_are_gone(study, planned, tmp_path):
         (tmp_path / name).mkdir()
         results.write(tmp_path / name, *tables)
     assert results.read(tmp_path / "joined") == results.read(tmp_path / "whole")
+
+
+def test_tables_of_an_earlier_version_lack_columns(study, planned, tmp_path):
+    first, second = (results.collect(study, [run]) for run in planned[:2])
+    del first[0][0]["num_classes"]
+    results.write(tmp_path, first[0] + second[0], first[1] + second[1])
+    assert [row["num_classes"] for row in results.read(tmp_path)[0]] == [None, 10]
 
 
 @pytest.mark.parametrize(
@@ -257,6 +265,16 @@ def test_a_method_looks_the_same_in_all_figures():
     assert len({(each["color"], each["marker"]) for each in styles}) == len(methods.METHODS)
     assert [each["label"] for each in styles] == [methods.title(each) for each in methods.METHODS]
     assert methods.title("s_model") == "S-Model" and methods.title("mine") == "mine"
+
+
+def test_chance_is_drawn_where_a_method_comes_near_it(study, planned):
+    rows = summaries.by_level(results.collect(study, planned)[0])
+    kinds = list(dict.fromkeys(row["kind"] for row in rows))
+    figure = figures.accuracy_by_level(rows, chance={kinds[0]: 0.15})
+    near, far = ([line.get_label() for line in panel.lines] for panel in figure.axes[1:3])
+    assert "chance" in near and "chance" not in far
+    [line] = [line for line in figure.axes[1].lines if line.get_label() == "chance"]
+    assert list(line.get_ydata()) == [15, 15]
 
 
 def test_figures_say_what_was_trained(study, planned):

@@ -66,8 +66,8 @@ def collect(folder: epath.PathLike, runs: Iterable["StudyRun"]) -> tuple[Rows, R
           None if unknown;
         - run: a hash of all settings that determine the result, see `identity`;
         - realized_noise_rate, steps, network, image_size (pixels per side; 0 for the images' own),
-          train_examples (None for all), num_classes, split (its SHA-256), settings (JSON), images_per_second,
-          device, tensorflow, keras and git_revision.
+          train_examples (None for all), num_classes, split (its SHA-256), settings (JSON),
+          images_per_second, device, tensorflow, keras and git_revision.
 
         A row of curves has kind, level, method, seed, step and test_accuracy.
 

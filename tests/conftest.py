@@ -14,6 +14,7 @@ TESTS = pathlib.Path(__file__).parent
 LONG = (  # folders and files that train, build large networks, write many splits or draw
     "auditing/test_subjects.py",
     "data/sources",
+    "data/test_beam_pipeline.py",
     "data/test_corrections.py",
     "data/test_corrections_files.py",
     "data/test_decoding.py",

@@ -1,13 +1,14 @@
 """Reads image files, checks encoded images, and converts those that TensorFlow can't decode."""
 
 import dataclasses
+import functools
 import io
 import logging
 import os
 import re
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -17,12 +18,14 @@ from tqdm import tqdm
 from mentormix_tf import files
 from mentormix_tf.data import decoding, headers
 from mentormix_tf.data.sources.base import SourceSplit
+from mentormix_tf.data.sources.images_on_demand import ImagesOnDemand
 from mentormix_tf.errors import InputError
 
 __all__ = [
     "FORMATS",
     "BadImage",
     "as_png",
+    "bad_images",
     "check",
     "num_pixels",
     "read",
@@ -87,7 +90,13 @@ def read(path: str | os.PathLike[str], max_pixels: int) -> bytes:
     return encoded
 
 
-def check(split: SourceSplit, name: str, skip_bad_images: bool, max_pixels: int) -> SourceSplit:
+def check(
+    split: SourceSplit,
+    name: str,
+    skip_bad_images: bool,
+    max_pixels: int,
+    checker: Callable[[ImagesOnDemand, int, str], dict[int, str]] | None = None,
+) -> SourceSplit:
     """Tries to decode every image of a split.
 
     Args:
@@ -95,6 +104,7 @@ def check(split: SourceSplit, name: str, skip_bad_images: bool, max_pixels: int)
         name: name of the split, for the progress bar and messages.
         skip_bad_images: whether to leave out images that can't be decoded.
         max_pixels: most pixels that an image may have.
+        checker: does what `bad_images` does, which is the default, in other processes.
 
     Returns:
         The split without those images. Formats that TensorFlow can't decode, such as WebP, are
@@ -104,27 +114,40 @@ def check(split: SourceSplit, name: str, skip_bad_images: bool, max_pixels: int)
         InputError: an image can't be decoded and skip_bad_images is False, or no image can be
             decoded.
     """
-    pairs = zip(split.ids, split.images(), strict=True)
-    bar = tqdm(pairs, f"Trying {name} images", len(split.ids), disable=None)  # in terminals only
-    reasons = ((identifier, _why_bad(image, max_pixels)) for identifier, image in bar)
-    bad = {identifier: why for identifier, why in reasons if why is not None}
+    bad = (checker or bad_images)(split.images, max_pixels, name)
     if bad and not skip_bad_images:
-        first, why = next(iter(bad.items()))
+        first = min(bad)
         raise InputError(
             f"{len(bad)} of {len(split.ids)} {name} images can't be decoded, the first is "
-            f"{first} ({why}): remove them or pass --skip_bad_images to leave them out."
+            f"{split.ids[first]} ({bad[first]}): remove them or pass --skip_bad_images to leave "
+            "them out."
         )
-    for identifier, why in bad.items():
-        _log.warning("Left out %s: it can't be decoded (%s).", identifier, why)
-    kept = ~np.isin(split.ids, list(bad))
+    for position in sorted(bad):
+        text = "Left out %s: it can't be decoded (%s)."
+        _log.warning(text, split.ids[position], bad[position])
+    kept = np.ones(len(split.ids), bool)
+    kept[list(bad)] = False
     if not kept.any():
         raise InputError(f"None of the {len(split.ids)} {name} images can be decoded.")
+    good = split.where(kept)
+    convert = functools.partial(storable, max_pixels=max_pixels)
+    return dataclasses.replace(good, images=good.images.then(convert))
 
-    def images() -> Iterator[bytes]:
-        pairs = zip(split.images(), kept, strict=True)
-        return (storable(image, max_pixels) for image, keep in pairs if keep)
 
-    return dataclasses.replace(split.where(kept), images=images)
+def bad_images(images: ImagesOnDemand, max_pixels: int, name: str) -> dict[int, str]:
+    """Tries to decode images.
+
+    Args:
+        images: encoded images.
+        max_pixels: most pixels that an image may have.
+        name: name of their split, for the progress bar.
+
+    Returns:
+        The reasons why images can't be used, by position.
+    """
+    bar = tqdm(images, f"Trying {name} images", len(images), disable=None)  # in terminals only
+    reasons = ((position, _why_bad(image, max_pixels)) for position, image in enumerate(bar))
+    return {position: why for position, why in reasons if why is not None}
 
 
 def _why_bad(image: bytes, max_pixels: int) -> str | None:

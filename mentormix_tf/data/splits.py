@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import hashlib
 import io
 import logging
@@ -28,6 +29,7 @@ from mentormix_tf.data import (
     sources,
     verified_labels,
 )
+from mentormix_tf.data.beam_pipeline import BeamPipeline
 from mentormix_tf.data.corrections import Corrections, LabeledSplit
 from mentormix_tf.data.prepared import NoisySplits, load
 from mentormix_tf.data.settings import resolve
@@ -118,7 +120,9 @@ def _hash(path: str) -> str:
         raise InputError(f"noise_file={path} can't be read: {error.strerror}.") from error
 
 
-def prepare(config: DataConfig, skip_bad_images: bool = False) -> NoisySplits:
+def prepare(
+    config: DataConfig, skip_bad_images: bool = False, pipeline: BeamPipeline | None = None
+) -> NoisySplits:
     """Opens a noisy split, making it first unless it exists.
 
     A split is complete or missing, never half written: it is written to a temporary folder, which
@@ -127,6 +131,7 @@ def prepare(config: DataConfig, skip_bad_images: bool = False) -> NoisySplits:
     Args:
         config: which split.
         skip_bad_images: whether to leave out images that can't be decoded instead of failing.
+        pipeline: checks images and writes the split by Apache Beam; None for this process alone.
 
     Returns:
         The prepared split.
@@ -138,7 +143,7 @@ def prepare(config: DataConfig, skip_bad_images: bool = False) -> NoisySplits:
     chosen = examples_file.read(config.examples_file) if config.examples_file else None
     path = folder(config)
     if not files.exists(path, "data_dir"):
-        _make(config, path, skip_bad_images)
+        _make(config, path, skip_bad_images, pipeline)
     data = load(path)
     _check_settings(config, data)
     return data.with_examples_file(chosen) if chosen else data
@@ -176,7 +181,9 @@ def _check_settings(config: DataConfig, data: NoisySplits) -> None:
         )
 
 
-def _make(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
+def _make(
+    config: DataConfig, path: epath.Path, skip_bad_images: bool, pipeline: BeamPipeline | None
+) -> None:
     """Writes a split, or waits for another process that is writing it."""
     # Before anything is created, and before the source is read, which may take long.
     found = [corrections.read(each) for each in corrections.paths(config.corrections)]
@@ -195,7 +202,7 @@ def _make(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
             for leftover in path.parent.glob("*incomplete*") if is_alone else ():
                 leftover.rmtree()
             try:
-                _write(config, path, skip_bad_images, found)
+                _write(config, path, skip_bad_images, found, pipeline)
             except InputError:
                 for folder in created:
                     with contextlib.suppress(OSError):  # it has something in it
@@ -204,16 +211,21 @@ def _make(config: DataConfig, path: epath.Path, skip_bad_images: bool) -> None:
 
 
 def _write(
-    config: DataConfig, path: epath.Path, skip_bad_images: bool, corrected: list[Corrections]
+    config: DataConfig,
+    path: epath.Path,
+    skip_bad_images: bool,
+    corrected: list[Corrections],
+    pipeline: BeamPipeline | None,
 ) -> None:
     entry, argument = sources.get(config.dataset)
     data_dir = files.expanded(config.data_dir, "data_dir")
     source = entry.load(config.noise, config.noise_level, str(data_dir), argument)
+    checker = functools.partial(pipeline.bad_images, path.parent) if pipeline else images.bad_images
     train, test = source.train, source.test
     if source.check_images:
         most = config.max_image_pixels
-        train = images.check(train, "train", skip_bad_images, most)
-        test = test and images.check(test, "test", skip_bad_images, most)
+        train = images.check(train, "train", skip_bad_images, most, checker)
+        test = test and images.check(test, "test", skip_bad_images, most, checker)
         _check_none_lost(source, train)
     labels = _noisy_labels(config, source, train)
     taken, held_out = _cut(config, len(labels))
@@ -239,6 +251,7 @@ def _write(
         image_shape=source.image_shape,
         image_format=None if None in source.image_shape else "png",
         plans=plans,
+        pipeline=pipeline,
     )
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
@@ -284,7 +297,7 @@ def _noisy_labels(
 
 
 def _pictures(train: sources.SourceSplit) -> Iterator[np.ndarray]:
-    for identifier, image in zip(train.ids, train.images(), strict=True):
+    for identifier, image in zip(train.ids, train.images, strict=True):
         try:
             yield images.shrunk(image, instance_noise.SIDE)
         except images.BadImage as error:

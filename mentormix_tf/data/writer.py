@@ -4,14 +4,20 @@ A split can be read without this package, with `tfds.builder_from_directory`.
 """
 
 import dataclasses
+import functools
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import hashing
+from tensorflow_datasets.core.utils import shard_utils
 
 from mentormix_tf import files, version
-from mentormix_tf.data import annotators, noise, records
+from mentormix_tf.data import annotators, beam_steps, noise, records
+from mentormix_tf.data.beam_pipeline import BeamPipeline, workplace
+from mentormix_tf.data.beam_steps import Fragment, SplitFiles
 from mentormix_tf.data.manifest_facts import (
     labels_sha256,
     mean_disagreement,
@@ -25,6 +31,8 @@ __all__ = [
     "NoisyLabelsConfig",
     "SplitPlan",
 ]
+
+_MOST_FRAGMENTS = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +91,7 @@ class NoisyLabelsConfig(tfds.core.BuilderConfig):
         image_shape: `(height, width, channels)`; None for a side that varies between images.
         image_format: "png" for images that come as arrays, None for encoded images of any format.
         plans: a plan for each split, by name.
+        pipeline: writes the split by Apache Beam; None for this process alone.
     """
 
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -90,6 +99,7 @@ class NoisyLabelsConfig(tfds.core.BuilderConfig):
     image_shape: tuple[int | None, int | None, int] = (None, None, 3)
     image_format: str | None = None
     plans: dict[str, SplitPlan] = dataclasses.field(default_factory=dict, repr=False)
+    pipeline: BeamPipeline | None = dataclasses.field(default=None, repr=False)
 
     @property
     def has_verified(self) -> bool:
@@ -143,22 +153,38 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
         return {name: self._generate_examples(plan) for name, plan in plans.items()}
 
     def _generate_examples(self, plan):
-        numbers = {
-            "label": plan.labels,
-            "true_label": plan.source.true_labels,
-            "is_clean": plan.is_clean,
-        }
-        if cast(NoisyLabelsConfig, self.builder_config).has_verified:
-            unverified = np.full(len(plan.labels), UNKNOWN)
-            numbers["verified"] = unverified if plan.verified is None else plan.verified
-        if cast(NoisyLabelsConfig, self.builder_config).has_annotators:
-            numbers["annotators"] = plan.annotators
-            numbers["disagreeing"] = plan.disagreeing
-        for i, image in enumerate(plan.source.images()):
+        numbers = _numbers(cast(NoisyLabelsConfig, self.builder_config), plan)
+        for i, identifier in enumerate(plan.source.ids):
             if plan.kept[i]:
-                identifier = plan.source.ids[i]
                 of_this = {name: int(values[i]) for name, values in numbers.items()}
-                yield identifier, {"id": identifier, "image": image, **of_this}
+                yield identifier, {"id": identifier, "image": plan.source.images[i], **of_this}
+
+    def _generate_splits(self, dl_manager, download_config):
+        config = cast(NoisyLabelsConfig, self.builder_config)
+        if config.pipeline is None:
+            return super()._generate_splits(dl_manager, download_config)
+        templates = {name: self._get_filename_template(split_name=name) for name in config.plans}
+        with workplace(self.data_path) as work:
+            splits = {
+                name: SplitFiles(
+                    fragments=beam_steps.store(work / name, _fragments(config, name)),
+                    num_examples=len(plan),
+                    num_shards=shard_utils.ShardConfig().get_number_shards,
+                    path=functools.partial(_path, templates[name]),
+                )
+                for name, plan in config.plans.items()
+            }
+            config.pipeline.write(splits, cast(Any, self.info.features), work)
+            sizes = {name: split.total_size() for name, split in splits.items()}
+        return [
+            tfds.core.SplitInfo(
+                name=name,
+                shard_lengths=_lengths(split.num_examples, split.count(sizes[name])),
+                num_bytes=sizes[name],
+                filename_template=templates[name],
+            )
+            for name, split in splits.items()
+        ]
 
     def _download_and_prepare(self, *args, **kwargs):
         super()._download_and_prepare(*args, **kwargs)
@@ -168,6 +194,46 @@ class NoisyLabels(tfds.core.GeneratorBasedBuilder):
         manifest["files"] = {path.name: files.size(path) for path in paths}
         manifest["fingerprints"] = {path.name: records.fingerprint(path) for path in paths}
         (self.data_path / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _numbers(config: NoisyLabelsConfig, plan: SplitPlan) -> Mapping[str, np.ndarray]:
+    """The features that are numbers, by name: `[n]`, of all examples of the source."""
+    numbers = {
+        "label": plan.labels,
+        "true_label": plan.source.true_labels,
+        "is_clean": plan.is_clean,
+    }
+    if config.has_verified:
+        unverified = np.full(len(plan.labels), UNKNOWN)
+        numbers["verified"] = unverified if plan.verified is None else plan.verified
+    if config.has_annotators:
+        numbers |= {"annotators": plan.annotators, "disagreeing": plan.disagreeing}
+    return numbers
+
+
+def _fragments(config: NoisyLabelsConfig, name: str) -> Iterator[Fragment]:
+    """Cuts a split so that each of its files will be some fragments, in TFDS's order of records."""
+    plan = config.plans[name]
+    ids, numbers, positions = plan.source.ids, _numbers(config, plan), np.flatnonzero(plan.kept)
+    salted = hashing.Hasher(name)
+    hashes = (divmod(salted.hash_key(ids[i]), 2**64) for i in positions)
+    high, low = np.fromiter(hashes, (np.uint64, 2), len(positions)).T
+    order = positions[np.lexsort((low, high))]
+    # TFDS cuts a split into 1, 2, 4, ... or 1024 files, and the cuts of more include those of less.
+    count = 2 ** (min(len(order), _MOST_FRAGMENTS).bit_length() - 1)
+    for part in np.split(order, np.cumsum(_lengths(len(order), count))[:-1]):
+        of_these = {number: values[part] for number, values in numbers.items()}
+        yield Fragment([ids[i] for i in part], of_these, plan.source.images.part(part))
+
+
+def _lengths(num_examples: int, count: int) -> list[int]:
+    """How many examples each of `count` files has."""
+    ends = shard_utils.get_shard_boundaries(num_examples, count)
+    return [int(length) for length in np.diff([0, *ends])]
+
+
+def _path(template: Any, index: int, count: int) -> str:
+    return str(template.sharded_filepath(shard_index=index, num_shards=count))
 
 
 def _manifest(config: NoisyLabelsConfig) -> dict[str, Any]:

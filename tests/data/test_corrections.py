@@ -18,6 +18,7 @@ from mentormix_tf import InputError, files
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import prepared, splits, verify
 from mentormix_tf.data.sources.base import SourceSplit
+from mentormix_tf.data.sources.images_on_demand import ImagesOnDemand
 from mentormix_tf.data.writer import SplitPlan
 from tests.support import commands
 from tests.support.corrected import decisions, read_by_tfds, text
@@ -165,7 +166,7 @@ def test_other_corrections_make_another_split(base, correct):
 
 def test_unknown_truth_stays_unknown():
     source = SourceSplit(
-        list("abcd"), np.array([0, 0, 1, 1]), lambda: iter(()), np.array([-1, 0, -1, 0])
+        list("abcd"), np.array([0, 0, 1, 1]), ImagesOnDemand([b""] * 4), np.array([-1, 0, -1, 0])
     )
     verified = np.array([1, 1, 1, -1])
     plan = SplitPlan(source, np.array([1, 1, 1, 0]), np.ones(4, bool), verified)

@@ -12,6 +12,7 @@ from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import images
 from mentormix_tf.data.sources.base import SourceSplit
+from mentormix_tf.data.sources.images_on_demand import ImagesOnDemand
 from tests.support.picture_files import encode, exif_block, png_with
 
 PIXELS = np.random.RandomState(0).randint(256, size=(20, 30, 3))
@@ -128,7 +129,7 @@ def test_a_first_frame_is_all_that_is_decoded():
 
 def split_of(*encoded):
     ids = [f"{i}.png" for i in range(len(encoded))]
-    return SourceSplit(ids, np.zeros(len(encoded), int), lambda: iter(encoded))
+    return SourceSplit(ids, np.zeros(len(encoded), int), ImagesOnDemand(encoded))
 
 
 def test_a_check_says_which_image_is_bad_and_why(caplog):
@@ -142,7 +143,7 @@ def test_a_check_says_which_image_is_bad_and_why(caplog):
         images.check(split, "train", False, 600)
     with caplog.at_level(logging.WARNING):
         kept = images.check(split, "train", True, 600)
-    assert kept.ids == ["0.png"] and list(kept.images()) == [good]
+    assert kept.ids == ["0.png"] and list(kept.images) == [good]
     assert "Left out 2.png: it can't be decoded (the image can't be decoded: Inv" in caplog.text
     with pytest.raises(InputError, match="None of the 3 train images can be decoded"):
         images.check(split, "train", True, 5)

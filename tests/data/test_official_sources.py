@@ -1,5 +1,6 @@
 """The sources that are downloaded by hand, read from tiny data sets in the official layouts."""
 
+import pickle
 import shutil
 
 import numpy as np
@@ -42,9 +43,12 @@ def web(tmp_path):
 
 def check(split, count):
     """Checks the invariants of a split; returns its images."""
-    images = list(split.images())
+    images = list(split.images)
     assert len(split.ids) == len(set(split.ids)) == len(split.labels) == len(images) == count
-    assert [bytes(image) for image in split.images()] == [bytes(image) for image in images]
+    backward = [split.images[i] for i in reversed(range(count))]
+    assert backward == images[::-1]
+    sent = pickle.loads(pickle.dumps(split.images.part(np.arange(count)[::2])))
+    assert list(sent) == images[::2] and len(sent) == len(images[::2])
     for image in images:
         assert tf.io.decode_image(image).shape[-1] == 3
     known = split.true_labels >= 0
@@ -82,7 +86,7 @@ def test_mini_imagenet(mini, noise, level):
 
 def test_mini_imagenet_shows_the_right_images(mini):
     train = mini_imagenet.load("blue", 0.8, str(mini), None).train
-    colors = np.array([tf.io.decode_image(image).numpy().mean((0, 1)) for image in train.images()])
+    colors = np.array([tf.io.decode_image(image).numpy().mean((0, 1)) for image in train.images])
     for label in range(4):
         assert np.ptp(colors[train.true_labels == label], axis=0).max() < 8
 
@@ -175,7 +179,7 @@ def test_stanford_cars_in_one_folder(tmp_path, cars):
     (cars / "stanford_cars/cars_train").rename(cars / "stanford_cars/car_ims")
     (cars / "dataset_no_images/stanford_cars/class_name.txt").unlink()
     source = stanford_cars.load("blue", 0.2, str(tmp_path), None)
-    assert list(source.train.images()) == [images[name] for name in source.train.ids]
+    assert list(source.train.images) == [images[name] for name in source.train.ids]
     assert source.class_names[195] == "195"
 
 
@@ -279,8 +283,8 @@ def test_imagenet2012_first_50(imagenet):
     source = imagenet2012.load_first_50("symmetric", 0.0, str(imagenet), None)
     check(source.train, 48)
     check(source.test, 8)
-    images = dict(zip(full.train.ids, full.train.images(), strict=True))
-    assert [images[name] for name in source.train.ids] == list(source.train.images())
+    images = dict(zip(full.train.ids, full.train.images, strict=True))
+    assert [images[name] for name in source.train.ids] == list(source.train.images)
     assert source.class_names == full.class_names[:50]
     assert sorted(source.test.labels) == [21, 22, 23, 23, 28, 29, 32, 46]
 
@@ -304,7 +308,7 @@ def test_imagenet2012_prepared_from_one_archive(tmp_path):
 def test_prepared_sets_need_no_archives(imagenet, tmp_path):
     shutil.copytree(imagenet / "imagenet2012", tmp_path / "imagenet2012")
     source = imagenet2012.load_first_50("symmetric", 0.0, str(tmp_path), None)
-    assert len(list(source.train.images())) == 48
+    assert len(list(source.train.images)) == 48
 
 
 def test_incomplete_archive(tmp_path, monkeypatch):

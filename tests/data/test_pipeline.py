@@ -10,6 +10,7 @@ from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import augment, examples, pipeline, splits, writer
 from mentormix_tf.data.sources.base import SourceSplit
+from mentormix_tf.data.sources.images_on_demand import ImagesOnDemand
 from tests.support.picture_files import encode, exif_block, png_with
 
 PLAIN = augment.AUGMENTATIONS["none"]
@@ -212,7 +213,7 @@ def test_images_of_one_size_are_upright_too(tmp_path):
     """Encoded images that are held decoded: a data set of TFDS may have them."""
     pixels = np.random.RandomState(0).randint(256, size=(12, 12, 3))
     encoded = [encode(pixels), *(png_with(pixels, (b"eXIf", exif_block(v))) for v in (6, 3))]
-    source = SourceSplit(["0", "1", "2"], np.zeros(3, int), lambda: iter(encoded))
+    source = SourceSplit(["0", "1", "2"], np.zeros(3, int), ImagesOnDemand(encoded))
     config = writer.NoisyLabelsConfig(
         name="photos",
         settings={

@@ -2,13 +2,14 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mentormix_tf.data.annotators import Votes
 from mentormix_tf.data.sources import class_names
+from mentormix_tf.data.sources.images_on_demand import ImagesOnDemand
 
 __all__ = ["UNKNOWN", "Source", "SourceSplit"]
 
@@ -22,9 +23,8 @@ class SourceSplit:
     Attributes:
         ids: n strings, each different.
         labels: `[n]`, int64, the labels that the source has.
-        images: function without arguments that returns an iterator over the n images in the order
-            of `ids`: encoded bytes (JPEG, PNG, BMP or GIF), or arrays `[height, width, channels]`,
-            uint8, which are stored as PNG.
+        images: the n images in the order of `ids`: encoded bytes (JPEG, PNG, BMP or GIF), or arrays
+            `[height, width, channels]`, uint8, which are stored as PNG.
         true_labels: `[n]`, int64, -1 where unknown. Default: `labels`.
         is_clean: `[n]`, int64, 1 where the label is right, 0 where it is wrong, -1 where unknown.
             Default: the result of comparing `labels` with `true_labels`.
@@ -36,7 +36,7 @@ class SourceSplit:
 
     ids: Sequence[str]
     labels: np.ndarray
-    images: Callable[[], Iterator[Any]]
+    images: ImagesOnDemand
     true_labels: np.ndarray | Any = None  # `Any` stands for None, which __post_init__ replaces
     is_clean: np.ndarray | Any = None
     votes: Votes | None = None
@@ -57,14 +57,10 @@ class SourceSplit:
         Args:
             kept: `[n]`, bool, which examples are in it.
         """
-
-        def images() -> Iterator[Any]:
-            return itertools.compress(self.images(), kept)
-
         return SourceSplit(
             list(itertools.compress(self.ids, kept)),
             self.labels[kept],
-            images,
+            self.images.part(np.flatnonzero(kept)),
             self.true_labels[kept],
             self.is_clean[kept],
             None if self.votes is None else list(itertools.compress(self.votes, kept)),

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn import datasets, model_selection
 
 from mentormix_tf.data.sources.base import Source, SourceSplit
+from mentormix_tf.data.sources.images_on_demand import ImagesOnDemand
 
 __all__ = ["load"]
 
@@ -31,4 +32,4 @@ def load(noise: str, noise_level: float | None, data_dir: str, argument: str) ->
 
 def _split(name: str, images: np.ndarray, labels: np.ndarray) -> SourceSplit:
     ids = [f"{name}_{i:05d}" for i in range(len(labels))]
-    return SourceSplit(ids, labels, lambda: iter(images))
+    return SourceSplit(ids, labels, ImagesOnDemand(images))

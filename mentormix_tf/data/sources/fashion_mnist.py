@@ -7,6 +7,7 @@ import numpy as np
 
 from mentormix_tf.data.sources import from_tfds
 from mentormix_tf.data.sources.base import Source, SourceSplit
+from mentormix_tf.data.sources.images_on_demand import ImagesOnDemand
 from mentormix_tf.errors import InputError
 
 __all__ = ["CLASS_NAMES", "SYSTEM_FOLDER", "load"]
@@ -41,7 +42,7 @@ def _split(folder: pathlib.Path, name: str) -> SourceSplit:
     images = _read_idx(folder / f"{name}-images-idx3-ubyte.gz")[..., np.newaxis]
     labels = _read_idx(folder / f"{name}-labels-idx1-ubyte.gz")
     ids = [f"{name}_{i:05d}" for i in range(len(labels))]
-    return SourceSplit(ids, labels, lambda: iter(images))
+    return SourceSplit(ids, labels, ImagesOnDemand(images))
 
 
 def _read_idx(path: pathlib.Path) -> np.ndarray:

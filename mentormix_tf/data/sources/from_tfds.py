@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from mentormix_tf.data.sources import cut
 from mentormix_tf.data.sources.base import Source, SourceSplit
+from mentormix_tf.data.sources.record_images import record_images
 from mentormix_tf.errors import InputError
 
 __all__ = ["READ_CONFIG", "is_prepared", "load", "prepared", "read", "source"]
@@ -154,13 +154,23 @@ def read(
 ) -> SourceSplit:
     """Reads the labels of a TFDS split; its images are read on demand and stay encoded.
 
+
     Args:
         builder: the builder of a prepared data set.
         split: name of the split.
         label: name of the feature with the labels.
         true_label: name of the feature with the true labels, if it is a different one.
+
+    Raises:
+        InputError: the data set is stored in other files than TFRecords.
     """
     features: Any = builder.info.features
+    stored: Any = builder.info.file_format
+    if stored.value != "tfrecord":
+        raise InputError(
+            f"dataset=tfds:{builder.name} is stored as {stored.value} in {builder.data_dir}: "
+            "delete that folder, and it is prepared again as TFRecords."
+        )
     columns = {label, *({true_label} if true_label else ()), *({"id"} & set(features))}
     rows = builder.as_dataset(
         split=split,  # pyright: ignore[reportCallIssue]  # hidden by a decorator of TFDS
@@ -173,15 +183,5 @@ def read(
     if "id" in values:
         own = [i.decode() if isinstance(i, bytes) else str(i) for i in values["id"].tolist()]
         ids = own if len(set(own)) == len(own) else ids
-
-    def images() -> Iterator[bytes]:
-        encoded = builder.as_dataset(
-            split=split,  # pyright: ignore[reportCallIssue]
-            decoders=tfds.decode.PartialDecoding(
-                {"image": True}, decoders={"image": tfds.decode.SkipDecoding()}
-            ),
-            read_config=READ_CONFIG,
-        )
-        return (row["image"] for row in encoded.as_numpy_iterator())
-
+    images = record_images(builder.info.splits[split].filepaths)
     return SourceSplit(ids, values[label], images, values[true_label] if true_label else None)

@@ -5,11 +5,10 @@ have the same order, as its first line does, so that a network trained on WebVis
 ILSVRC's validation set without renumbering the labels.
 """
 
-import itertools
 from typing import Any
 
 from mentormix_tf.data.sources import from_tfds
-from mentormix_tf.data.sources.base import Source, SourceSplit
+from mentormix_tf.data.sources.base import Source
 from mentormix_tf.data.sources.manual_files import manual_dir, require
 from mentormix_tf.errors import InputError
 
@@ -58,18 +57,10 @@ def _load(data_dir: str, classes: int) -> Source:
                 f"folder and prepare it again with {' and '.join(TARS)} in {manual_dir(data_dir)}."
             )
     features: Any = builder.info.features
+    train, test = (from_tfds.read(builder, split) for split in ("train", "validation"))
     return Source(
         class_names=features["label"].names[:classes],
-        train=_first(classes, from_tfds.read(builder, "train")),
-        test=_first(classes, from_tfds.read(builder, "validation")),
+        train=train.where(train.labels < classes),
+        test=test.where(test.labels < classes),
         image_shape=features["image"].shape,
-    )
-
-
-def _first(classes: int, split: SourceSplit) -> SourceSplit:
-    kept = split.labels < classes
-    return SourceSplit(
-        list(itertools.compress(split.ids, kept)),
-        split.labels[kept],
-        lambda: itertools.compress(split.images(), kept),
     )

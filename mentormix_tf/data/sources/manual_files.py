@@ -1,11 +1,13 @@
 """Files that must be downloaded by hand: finds them, checks them, and reads lists of images."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from etils import epath
 
 from mentormix_tf import files
+from mentormix_tf.data.sources.images_on_demand import ImagesOnDemand
 from mentormix_tf.errors import InputError
 
 __all__ = ["manual_dir", "missing_files", "read_bytes", "read_list", "require"]
@@ -97,14 +99,15 @@ def missing_files(folder: epath.Path, names: Collection[str]) -> set[str]:
     return missing
 
 
-def read_bytes(folder: epath.Path, names: Sequence[str]) -> Callable[[], Iterator[bytes]]:
-    """Returns a function without arguments that reads files one by one.
+def read_bytes(folder: epath.Path, names: Sequence[str]) -> ImagesOnDemand:
+    """Returns the contents of image files, each of which is read when it is asked for.
 
     Args:
         folder: the folder of the files.
         names: paths in it.
-
-    Returns:
-        A function that returns an iterator over the files' contents.
     """
-    return lambda: ((folder / name).read_bytes() for name in names)
+    return ImagesOnDemand(names, functools.partial(_read, folder))
+
+
+def _read(folder: epath.Path, name: str) -> bytes:
+    return (folder / name).read_bytes()

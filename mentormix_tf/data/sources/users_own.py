@@ -6,13 +6,14 @@ import hashlib
 import logging
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from mentormix_tf.data import annotators, verified_labels
 from mentormix_tf.data.sources import cut
 from mentormix_tf.data.sources.base import UNKNOWN, Source, SourceSplit
+from mentormix_tf.data.sources.images_on_demand import ImagesOnDemand
 from mentormix_tf.errors import InputError
 
 __all__ = [
@@ -261,19 +262,15 @@ def _ids(root: pathlib.Path, items: Sequence[Item]) -> list[str]:
 
 
 def _split(items: Sequence[Item], ids: Sequence[str], true_labels: Sequence[int]) -> SourceSplit:
-    paths = [item.path for item in items]
+    images = ImagesOnDemand([item.path for item in items], _read)
     labels = np.array([item.label for item in items], np.int64)
     truth = np.array(true_labels, np.int64)
     votes = [item.votes for item in items] if items[0].votes else None
     verified = np.array([item.verified for item in items], np.int64)
     has_any = (verified != verified_labels.UNVERIFIED).any()
     return SourceSplit(
-        ids, labels, _reader(paths), truth, votes=votes, verified=verified if has_any else None
+        ids, labels, images, truth, votes=votes, verified=verified if has_any else None
     )
-
-
-def _reader(paths: Sequence[pathlib.Path]) -> Callable[[], Iterator[bytes]]:
-    return lambda: (_read(path) for path in paths)
 
 
 def _read(path: pathlib.Path) -> bytes:

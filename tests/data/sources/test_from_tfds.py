@@ -50,7 +50,7 @@ def test_a_set_with_a_train_split_only_is_cut(make):
     assert len(source.train.ids) == 8
     assert sorted(source.test.labels) == [0, 1]
     assert not set(source.train.ids) & set(source.test.ids)
-    images = {i: image for i, image in zip(source.test.ids, source.test.images(), strict=True)}
+    images = {i: image for i, image in zip(source.test.ids, source.test.images, strict=True)}
     assert len(images) == 2
 
 

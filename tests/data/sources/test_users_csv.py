@@ -109,7 +109,7 @@ def test_several_people_label_the_same_image(folder):
     assert len(set(ids)) == 12 and {"a.png", "a.png#2", "a.png#3"} <= set(ids)
     files = [{name.partition("#")[0] for name in part.ids} for part in (read.train, read.test)]
     assert not files[0] & files[1] and all(files)
-    assert list(read.train.images())[:3] == [b"a"] * 3 or "a.png" in files[1]
+    assert list(read.train.images)[:3] == [b"a"] * 3 or "a.png" in files[1]
 
 
 def test_an_image_both_for_training_and_for_testing(folder):
@@ -122,7 +122,7 @@ def test_an_image_that_vanishes_is_named(folder):
     read = users_own.load(listing(folder, "path,label\na.png,x\nb.png,y\n"))
     (folder / "a.png").unlink()
     with pytest.raises(InputError, match=r"a.png can't be read: No such file"):
-        list(read.train.images())
+        list(read.train.images)
 
 
 @pytest.mark.parametrize("names", [["9", "10", "a", "\u00b2"], ["7", "0" * 5000 + "8", "x"]])

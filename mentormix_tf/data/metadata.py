@@ -13,6 +13,7 @@ from typing import Any
 from etils import epath
 
 from mentormix_tf import files
+from mentormix_tf.data import sources
 from mentormix_tf.errors import InputError, excerpt
 
 __all__ = ["MANIFEST", "read"]
@@ -156,12 +157,19 @@ def _check_manifest(manifest: Any) -> str | None:
     says_why = bool({"corrections", "verified_fraction"} & manifest.keys())
     if "num_verified" not in manifest and says_why:
         return "does not have the number of verified labels"
-    if "num_verified" in manifest and not (says_why or manifest["dataset"].startswith("csv:")):
+    if "num_verified" in manifest and not (says_why or _has_verified(manifest["dataset"])):
         return "has verified labels, but does not say why"
     foreign = manifest["num_examples"].keys() - set(_SPLITS)
     if foreign or "train" not in manifest["num_examples"]:
         return f"has num_examples of {', '.join(manifest['num_examples'])}"
     return None
+
+
+def _has_verified(dataset: str) -> bool:
+    """Whether a data set may say itself which labels a person has checked."""
+    entries = {**sources.SOURCES, **sources.FAMILIES}
+    name = dataset.partition(":")[0]
+    return name in entries and entries[name].has_verified
 
 
 def _check_features(features: Any, wanted: Set[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Splits that tests share or damage; no size check of ImageNet's archives, which can be tiny."""
+"""Splits that tests share or damage; sizes of official data sets that tiny ones can have."""
 
 import shutil
 
@@ -6,16 +6,18 @@ import pytest
 
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import splits
-from mentormix_tf.data.sources import imagenet2012
+from mentormix_tf.data.sources import animal10n, imagenet2012
 
 REAL_SIZES = dict(imagenet2012.TARS)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def archives_of_any_size():
+def tiny_sizes():
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name in REAL_SIZES:
             monkeypatch.setitem(imagenet2012.TARS, name, None)
+        for name, count in {"training": 48, "testing": 8}.items():
+            monkeypatch.setitem(animal10n.COUNTS, name, count)
         yield
 
 

@@ -12,7 +12,7 @@ from mentormix_tf import InputError, files
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import examples, prepared, splits, verified_labels, verify
 from mentormix_tf.data.sources import users_csv
-from tests.support.corrected import read_by_tfds, text
+from tests.support.corrected import by_id, read_by_tfds, text
 from tests.support.picture_files import encode
 
 
@@ -20,10 +20,6 @@ from tests.support.picture_files import encode
 def sampled(data_dir):
     """Digits of which 5 % of the training labels are verified."""
     return splits.prepare(DataConfig(data_dir=data_dir, verified_fraction=0.05))
-
-
-def by_id(split, part="train"):
-    return {e["id"].decode(): e for e in read_by_tfds(split.path, part)}
 
 
 def checked(split):

@@ -14,6 +14,11 @@ def read_by_tfds(path, split):
     return list(builder.as_dataset(split=split, read_config=config).as_numpy_iterator())
 
 
+def by_id(split, part="train"):
+    """The examples of a prepared split by id."""
+    return {e["id"].decode(): e for e in read_by_tfds(split.path, part)}
+
+
 def text(sha256, rows, header=("id", "decision", "label"), delimiter=",", line_end="\n"):
     table = io.StringIO()
     csv.writer(table, delimiter=delimiter, lineterminator=line_end).writerows([header, *rows])

@@ -104,6 +104,70 @@ def write_webvision(data_dir):
     return folder.parent
 
 
+def write_clothing1m(data_dir):
+    """48 noisy training images of four classes and 12 clean ones, of which 8 have a noisy label,
+    too, wrong for the last 4 of these; 4 to validate and 8 to test.
+    """
+    folder = _manual(data_dir) / "clothing1M"
+    names = "T-Shirt,Shirt,Knitwear,Chiffon,Sweater,Hoodie,Windbreaker,Jacket,Downcoat,Suit,Shawl"
+    names = [*names.split(","), "Dress", "Vest", "Underwear"]
+    _write_lines(folder / "category_names_eng.txt", names)
+    counts = {"noisy_train": 48, "clean_train": 12, "clean_val": 4, "clean_test": 8}
+    clean, noisy = {}, {}
+    for part, count in counts.items():
+        true = {
+            f"images/{i % 10}/{i:02d}/{part},{i}.jpg": TRAIN_LABELS[13 * i % 48]
+            for i in range(count)
+        }
+        for path, label in true.items():
+            _write(folder / path, _jpeg(label, 40, 30))
+        _write_lines(folder / f"{part}_key_list.txt", true)
+        if part == "noisy_train":
+            noisy |= {path: (label + i % 2) % 4 for i, (path, label) in enumerate(true.items())}
+            continue
+        clean |= true
+        both = list(true.items())[: 8 if part == "clean_train" else 2]
+        noisy |= {path: (label + i // 4) % 4 for i, (path, label) in enumerate(both)}
+    for name, labels in {"noisy": noisy, "clean": clean}.items():
+        _write_list(folder / f"{name}_label_kv.txt", labels, labels.values())
+    return folder.parent
+
+
+def write_food101n(data_dir):
+    """48 training images of the first four classes, 16 of them verified to train on, of which each
+    third is wrong, and 8 to validate, all right; 8 images of Food-101 to test.
+
+    As in the release, a line of verified_train.tsv is of an image that imagelist.tsv has otherwise.
+    """
+    manual = _manual(data_dir)
+    folder, test_folder = manual / "Food-101N_release", manual / "food-101"
+    classes = tfds.core.tfds_path("image_classification/food-101_classes.txt").read_text().split()
+    _write_lines(folder / "meta/classes.txt", ["class_name", *classes])
+    names = [f"{classes[label]}/{i:032x}.jpg" for i, label in enumerate(TRAIN_LABELS)]
+    for name, label in zip(names, TRAIN_LABELS, strict=True):
+        _write(folder / "images" / name, _jpeg(label, 40, 50))
+    _write_lines(folder / "meta/imagelist.tsv", ["class_name/key", *names])
+    moved = f"{classes[100]}/{names[0].rpartition('/')[2]}\t1"
+    train = [moved, *(f"{name}\t{int(i % 3 > 0)}" for i, name in enumerate(names[::3]))]
+    for part, checked in {"train": train, "val": [f"{name}\t1" for name in names[1::6]]}.items():
+        header = "class_name/key\tverification_label"
+        _write_lines(folder / f"meta/verified_{part}.tsv", [header, *checked])
+    test = [f"{classes[i % CLASSES]}/{1000 + i}" for i in range(8)]
+    for i, name in enumerate(test):
+        _write(test_folder / "images" / f"{name}.jpg", _jpeg(i % CLASSES, 50, 40))
+    _write_lines(test_folder / "meta/test.txt", test)
+    return manual
+
+
+def write_animal10n(data_dir):
+    """48 training and 8 test images of four classes, of 64 x 64 pixels."""
+    folder = _manual(data_dir) / "animal10n"
+    for part, labels in {"training": TRAIN_LABELS, "testing": 2 * list(range(CLASSES))}.items():
+        for i, label in enumerate(labels):
+            _write(folder / part / f"{label}_{i}.jpg", _jpeg(label, 64, 64))
+    return folder.parent
+
+
 def write_imagenet2012(data_dir):
     """48 training images of the first four classes and 8 of later ones; 130 to test, 8 of them of
     the first 50 classes.
@@ -149,8 +213,16 @@ def _write_web(folder, list_name, pattern, labels, image_folder):
 
 
 def _write_list(path, names, labels):
-    lines = [f"{name} {label}" for name, label in zip(names, labels, strict=True)]
+    _write_lines(path, [f"{name} {label}" for name, label in zip(names, labels, strict=True)])
+
+
+def _write_lines(path, lines):
     _write(path, "\n".join([*lines, ""]).encode())
+
+
+def decoded(path):
+    """The pixels of an image of a layout, as TFDS decodes them."""
+    return tf.io.decode_image(path.read_bytes()).numpy()
 
 
 def _manual(data_dir):

@@ -42,6 +42,7 @@ class Entry:
         default_noise: the kind of noise without --noise; "" for the first of `noise_kinds`.
         argument: placeholder of the argument after a family's name and colon, such as "PATH"; ""
             for a single data set.
+        has_verified: whether the data set may say itself which labels a person has checked.
     """
 
     loader: str
@@ -51,6 +52,7 @@ class Entry:
     synthetic: bool = True
     default_noise: str = ""
     argument: str = ""
+    has_verified: bool = False
 
     @property
     def noise_kinds(self) -> dict[str, NoiseKind]:
@@ -102,7 +104,11 @@ _RED_AND_BLUE = {
         takes_level=True,
     ),
 }
-_WEB = {"web": NoiseKind("unchanged: the web searches that found the images")}
+_WEB = {
+    "web": NoiseKind(
+        "unchanged: the web searches that found the images; in Clothing1M, the words around them"
+    )
+}
 _CIFAR10_N = {
     "human_worse": NoiseKind("a wrong label among those of three people, if there is one"),
     "human_aggre": NoiseKind("the majority of three people's labels"),
@@ -120,7 +126,7 @@ _ANNOTATORS = {
         lambda given: annotators.drawn(given.votes, given.seed),
     ),
 }
-_CIFAR100_N = {"human": NoiseKind("one person's label")}
+_HUMAN = {"human": NoiseKind("one person's label")}
 
 SOURCES = {
     "digits": Entry(
@@ -149,7 +155,7 @@ SOURCES = {
         "cifar:load_cifar100_n",
         "CIFAR-100 with human labels",
         needs="the human labels, by hand (CC BY-NC 4.0)",
-        own_noises=_CIFAR100_N,
+        own_noises=_HUMAN,
     ),
     "mini_imagenet": Entry(
         "mini_imagenet:load",
@@ -176,6 +182,39 @@ SOURCES = {
         "the first 50 classes of WebVision's Google images",
         needs="WebVision 1.0 without its Flickr images, by hand",
         own_noises=_WEB,
+        synthetic=False,
+    ),
+    "clothing1m": Entry(
+        "clothing1m:load",
+        "Clothing1M: a million images of clothes from online shops, 14 classes",
+        needs="Clothing1M, by hand, on request from its authors",
+        own_noises=_WEB,
+        synthetic=False,
+        has_verified=True,
+    ),
+    "clothing1m_verified": Entry(
+        "clothing1m:load_verified",
+        "Clothing1M and the images of its clean training list that have a noisy label, too: which "
+        "of these labels are right is known and [verified](#verified-labels)",
+        needs="Clothing1M, by hand, on request from its authors",
+        own_noises=_WEB,
+        synthetic=False,
+        has_verified=True,
+    ),
+    "food101n": Entry(
+        "food101n:load",
+        "Food-101N: 310,009 images of dishes from the web, 101 classes, with "
+        "[verified labels](#verified-labels); tested on Food-101",
+        needs="Food-101N and Food-101, by hand",
+        own_noises=_WEB,
+        synthetic=False,
+        has_verified=True,
+    ),
+    "animal10n": Entry(
+        "animal10n:load",
+        "ANIMAL-10N: 55,000 images of animals that are easily confused, 10 classes",
+        needs="ANIMAL-10N's images, by hand, after filling in a form",
+        own_noises=_HUMAN,
         synthetic=False,
     ),
     "imagenet2012": Entry(
@@ -214,6 +253,7 @@ FAMILIES = {
         own_noises=_ANNOTATORS,
         default_noise="none",
         argument="PATH",
+        has_verified=True,
     ),
 }
 

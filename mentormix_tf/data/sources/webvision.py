@@ -11,7 +11,7 @@ It must be downloaded by hand and unpacked into `downloads/manual/webvision/` of
 Either the resized (256 pixels) or the original archives can be used.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from etils import epath
@@ -19,12 +19,12 @@ from etils import epath
 from mentormix_tf.data.sources.base import UNKNOWN, Source, SourceSplit
 from mentormix_tf.data.sources.manual_files import (
     manual_dir,
-    missing_files,
     read_bytes,
+    read_class_names,
     read_list,
     require,
+    require_images,
 )
-from mentormix_tf.errors import InputError
 
 __all__ = ["CLASSES", "PAGE", "load_full", "load_mini"]
 
@@ -60,12 +60,7 @@ def _load(dataset: str, data_dir: str, websites: Sequence[str], classes: int) ->
     folder = manual_dir(data_dir) / "webvision"
     lists = [f"info/train_filelist_{website}.txt" for website in websites]
     require(dataset, folder, ["info/synsets.txt", *lists, "info/val_filelist.txt"], PAGE)
-    synsets = (folder / "info/synsets.txt").read_text().splitlines()
-    if len(synsets) != CLASSES:
-        raise InputError(
-            f"{folder / 'info/synsets.txt'} has {len(synsets)} lines instead of one for each of "
-            f"{CLASSES} classes: download it again from {PAGE}."
-        )
+    synsets = read_class_names(folder / "info/synsets.txt", CLASSES, PAGE)
     names = ("val_images_256", "val_images")
     val = next((name for name in names if (folder / name).is_dir()), names[0])
     require(dataset, folder, [val], PAGE)
@@ -76,8 +71,8 @@ def _load(dataset: str, data_dir: str, websites: Sequence[str], classes: int) ->
         labels.append(more_labels)
     labels = np.concatenate(labels)
     test_ids, test_labels = _read(folder / "info/val_filelist.txt", classes)
-    _require_images(dataset, folder, ids)
-    _require_images(dataset, folder / val, test_ids)
+    require_images(dataset, folder, ids, PAGE)
+    require_images(dataset, folder / val, test_ids, PAGE)
     return Source(
         # The names of ImageNet's classes in TFDS, since a network is tested on both (Table 4).
         class_names=[line.partition(" ")[0] for line in synsets[:classes]],
@@ -91,13 +86,3 @@ def _read(path: epath.Path, classes: int) -> tuple[list[str], np.ndarray]:
     names, labels = read_list(path, CLASSES)
     kept = labels < classes
     return [name for name, keep in zip(names, kept, strict=True) if keep], labels[kept]
-
-
-def _require_images(dataset: str, folder: epath.Path, names: Collection[str]) -> None:
-    missing = missing_files(folder, names)
-    if missing:
-        first = next(name for name in names if name in missing)
-        raise InputError(
-            f"dataset={dataset} lacks {len(missing)} of {len(names)} images in {folder}, the first "
-            f"is {first}: download the rest by hand from {PAGE}."
-        )

@@ -11,6 +11,8 @@ ELSEWHERE = {
     "aot_compile.py": "training/test_tpu_compiler.py",
     "verify.py": "test_prepare.py",
     "study.py studies/study_run.py studies/child.py": "studies/test_runner.py",
+    "studies/*_executor.py studies/executor.py studies/run_process.py": "studies/test_runner.py",
+    "studies/ray_cluster.py studies/ray_worker.py": "studies/test_ray_executor.py",
     "evaluate.py predict.py export.py": "serving/test_commands.py",
     "config/*": "config/test_codec.py",
     "audit.py": "auditing/test_audit_command.py",

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from mentormix_tf import files
 from mentormix_tf.data import splits
 from mentormix_tf.errors import InputError
-from mentormix_tf.studies import report, results, runner, study_file, tuning
+from mentormix_tf.studies import report, results, run_process, runner, study_file, tuning
+from mentormix_tf.studies.executor import Executor
+from mentormix_tf.studies.local_executor import LocalExecutor
 
 __all__ = ["Outcome", "run"]
 
@@ -31,7 +33,7 @@ class Outcome:
 def run(
     path: str,
     study_dir: str = "",
-    jobs: int = 1,
+    executor: Executor | None = None,
     tune: bool = False,
     train: bool = True,
     delete_checkpoints: bool = False,
@@ -44,7 +46,7 @@ def run(
     Args:
         path: the study's file.
         study_dir: folder for the runs; "" for a folder in runs/ named after the file.
-        jobs: how many runs to train at once.
+        executor: where to train, and how many runs at once; None for one by one on this machine.
         tune: whether to choose settings first, by accuracy on noisy validation labels.
         train: whether to train; if not, the report covers the runs that are finished.
         delete_checkpoints: whether to delete the checkpoints of finished runs.
@@ -71,7 +73,9 @@ def run(
             splits.folder(data)  # which lists the images of a folder: or a CSV file, if they exist
         _make_folder("study_dir", folder)
         _make_folder("report_dir", reports)  # before hours of training
-        failed = _train(study, folder, jobs, tune, not delete_checkpoints)
+        failed = _train(
+            study, folder, executor or LocalExecutor(jobs=1), tune, not delete_checkpoints
+        )
     planned = study.runs(tuning.chosen(folder))
     kept = _kept(folder)
     runs, curves = results.join(folder, planned, kept)
@@ -91,12 +95,12 @@ def run(
     return Outcome(f"{text}\n{where}", _describe(failed, folder))
 
 
-def _train(study, folder, jobs, tune, keeps_checkpoints):
+def _train(study, folder, executor, tune, keeps_checkpoints):
     """Trains trials and runs; returns the last line that each failed run printed, by name."""
     failed: dict[str, str] = {}
     if tune:
         trials = [run for _, run in study.trial_runs()]
-        failed |= runner.train(trials, folder, jobs, "trials", keeps_checkpoints)
+        failed |= runner.train(trials, folder, executor, "trials", keeps_checkpoints)
         tuning.choose(study, folder)
     runs = study.runs(tuning.chosen(folder))
     there = results.kept_runs(runs, _kept(folder))
@@ -104,7 +108,7 @@ def _train(study, folder, jobs, tune, keeps_checkpoints):
     if len(left) < len(runs):
         count = f"{len(runs) - len(left)} of {len(runs)} runs"
         _log.info("%s are done already: %s has their results", count, folder / results.RUNS)
-    return failed | runner.train(left, folder, jobs, "runs", keeps_checkpoints)
+    return failed | runner.train(left, folder, executor, "runs", keeps_checkpoints)
 
 
 def _kept(folder):
@@ -121,7 +125,7 @@ def _describe(failed, folder):
         if len(failed) == 1
         else f"{len(failed)} runs failed; the same command tries them"
     )
-    lines = [f"{folder / name / runner.LOG}: {line}" for name, line in failed.items()]
+    lines = [f"{folder / name / run_process.LOG}: {line}" for name, line in failed.items()]
     return "\n  ".join([f"{what} again:", *lines])
 
 

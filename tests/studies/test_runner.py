@@ -12,6 +12,7 @@ import pytest
 
 from mentormix_tf.errors import InputError
 from mentormix_tf.studies import results, runner, study_file
+from mentormix_tf.studies.local_executor import LocalExecutor
 from mentormix_tf.studies.settings import Settings
 from tests.support import commands
 
@@ -158,7 +159,7 @@ def test_checkpoints_that_lie_elsewhere_are_not_deleted(tmp_path, linked, monkey
     link.symlink_to(tmp_path / "elsewhere")
     monkeypatch.setattr(runner, "unfinished", lambda runs, folder: [])
     with pytest.raises(InputError, match=r"delete_checkpoints=true .* is a link to .*elsewhere"):
-        runner.train([run], tmp_path / "study", jobs=1, keeps_checkpoints=False)
+        runner.train([run], tmp_path / "study", LocalExecutor(1), keeps_checkpoints=False)
     assert precious.exists()
 
 
@@ -169,5 +170,5 @@ def test_a_study_whose_own_folder_is_a_link_deletes_its_checkpoints(tmp_path, mo
     (tmp_path / "large_disk" / run.name / "checkpoints").mkdir(parents=True)
     (tmp_path / "study").symlink_to(tmp_path / "large_disk")
     monkeypatch.setattr(runner, "unfinished", lambda runs, folder: [])
-    runner.train([run], tmp_path / "study", jobs=1, keeps_checkpoints=False)
+    runner.train([run], tmp_path / "study", LocalExecutor(1), keeps_checkpoints=False)
     assert not (tmp_path / "large_disk" / run.name / "checkpoints").exists()

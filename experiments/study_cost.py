@@ -30,6 +30,8 @@ def operations(network: keras.Model) -> int:
     """Multiplications and additions of convolutions and dense layers, forward, for one image."""
     count = 0
     for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            count += operations(layer)
         if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
             _, *positions, _ = layer.output.shape
             places = positions[0] * positions[1] if positions else 1

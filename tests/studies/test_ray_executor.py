@@ -80,7 +80,6 @@ def environment():
         patch.setenv("PYTHONPATH", str(commands.ROOT))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")
-        patch.setenv("RAY_raylet_start_wait_time_s", "120")
         yield
 
 

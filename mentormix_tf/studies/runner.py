@@ -91,7 +91,7 @@ def train(
     with (
         _Stop() as stop,
         executor.session(folder),
-        tqdm(total=total, desc=title, unit="step") as bar,
+        tqdm(total=total, desc=title, unit="step", disable=None) as bar,
     ):
         while waiting or under_way:
             for run in [waiting.pop() for _ in range(min(executor.room(), len(waiting)))]:

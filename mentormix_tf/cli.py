@@ -19,6 +19,7 @@ COMMANDS = {  # in the order in which a person needs them
     "verify": "read every record of a prepared split and report damage",
     "study": "train a grid of runs, and make its tables and figures",
     "train_mentor": "train MentorNet-PD on its curriculum",
+    "data_service": "make training batches for a trainer on another host",
     "aot_compile": "compile a train step for a TPU, without a TPU",
     "completion": "print a script for bash or zsh that completes commands and flags",
 }

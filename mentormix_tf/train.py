@@ -93,21 +93,24 @@ def _train(given: Given) -> None:
         _keep_kernels(output.model_dir, runs)
     command.load_backend()
     # Imported here because TensorFlow takes seconds to import, and most mistakes are found before.
+    from mentormix_tf.data.service import Servers
     from mentormix_tf.distribution import strategies
     from mentormix_tf.rounds import comparison
 
     # First, because TensorFlow's devices can't be changed once they are used.
-    strategy = strategies.get(given.config(StrategyConfig))
+    devices = given.config(StrategyConfig)
+    strategy = strategies.get(devices)
+    servers = Servers(devices.data_service, devices.worker_timeout)
     is_chief = strategies.is_chief(strategy)
     runs = {name: defaults.resolve(run) for name, run in runs.items()}
     outputs = comparison.folders(runs, output)
     print(f"On {strategies.describe(strategy)}{'' if is_chief else '; the first worker reports'}")
     if instead.dry_run:
-        text = comparison.try_out(runs, outputs, strategy)
+        text = comparison.try_out(runs, outputs, strategy, servers)
         if is_chief:
             print(text)
         return
-    results = comparison.train(runs, outputs, strategy)
+    results = comparison.train(runs, outputs, strategy, servers)
     if is_chief:
         print(comparison.table(results))
         own = pathlib.PurePath(outputs[next(reversed(runs))].model_dir)

@@ -27,6 +27,7 @@ LONG = (  # folders and files that train, build large networks, write many split
     "data/test_pipeline.py",
     "data/test_prepared.py",
     "data/test_records.py",
+    "data/test_service.py",
     "data/test_splits.py",
     "data/test_stages.py",
     "data/test_verified_labels.py",

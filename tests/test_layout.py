@@ -24,6 +24,7 @@ ELSEWHERE = {
     "data/verify.py data/writer.py data/settings.py data/manifest_facts.py": "data/test_splits.py",
     "data/array_file.py": "data/test_noise.py",
     "data/beam_steps.py": "data/test_beam_pipeline.py",
+    "data_service.py": "data/test_service.py",
     "data/examples.py": "data/test_pipeline.py data/test_records.py",
     "data/spreadsheet.py": "data/sources/test_users_csv.py data/test_corrections.py",
     "data/sources/*": "data/test_official_sources.py data/test_hand_downloads.py",

@@ -8,8 +8,9 @@ from typing import Literal
 
 from mentormix_tf.errors import InputError, excerpt
 
-__all__ = ["StrategyConfig", "check_addresses", "split_address"]
+__all__ = ["SERVICE_SCHEME", "StrategyConfig", "check_addresses", "split_address"]
 
+SERVICE_SCHEME = "grpc://"
 _LONGEST_WAIT = (
     7 * 24 * 3600
 )  # seconds; the clocks that enforce it count no further than some weeks
@@ -35,7 +36,9 @@ class StrategyConfig:
         worker_hosts: address and port of each worker, for --strategy=multi_worker without
             TF_CONFIG; the same list on every worker.
         task_index: position of this worker in worker_hosts; the first, 0, writes the results.
-        worker_timeout: seconds to wait for the other workers.
+        worker_timeout: seconds to wait for the other workers, and for the servers of data_service.
+        data_service: addresses of servers that make the training batches instead of this host, such
+            as grpc://host0:5050; python -m mentormix_tf.data_service starts one.
     """
 
     strategy: Literal["auto", "cpu", "one_device", "mirrored", "multi_worker", "tpu"] = "auto"
@@ -44,6 +47,7 @@ class StrategyConfig:
     worker_hosts: tuple[str, ...] = ()
     task_index: int = 0
     worker_timeout: int = 300
+    data_service: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("num_virtual_devices", "task_index"):
@@ -55,6 +59,7 @@ class StrategyConfig:
             )
         self._check_contradictions()
         self._check_workers()
+        check_addresses(self.data_service, self._shown("data_service"), SERVICE_SCHEME)
 
     def _check_contradictions(self):
         given = [name for name in _STRATEGY_OF if getattr(self, name)]
@@ -95,12 +100,13 @@ class StrategyConfig:
         return f"{name}={excerpt(text)}"
 
 
-def check_addresses(addresses: Sequence[str], setting: str) -> None:
-    """Checks that workers' addresses can be used, and that no two are the same.
+def check_addresses(addresses: Sequence[str], setting: str, scheme: str = "") -> None:
+    """Checks that addresses can be used, and that no two are the same.
 
     Args:
-        addresses: the address of each worker.
+        addresses: the address of each worker or server.
         setting: the setting that has them, with its value, for the error message.
+        scheme: what each begins with.
 
     Raises:
         InputError: an address has no name or no valid port, or is there twice.
@@ -108,14 +114,18 @@ def check_addresses(addresses: Sequence[str], setting: str) -> None:
     seen = set()
     for address in addresses:
         try:
-            name, port = split_address(address)
+            if not address.startswith(scheme):
+                raise ValueError(address)
+            name, port = split_address(address.removeprefix(scheme))
         except ValueError:
+            start = f"{scheme}, " if scheme else ""
             raise InputError(
-                f"{setting} has the address '{excerpt(address)}': write each as a host's name "
-                "and a port from 1 to 65535, such as host0:2222 or [::1]:2222."
+                f"{setting} has the address '{excerpt(address)}': write each as {start}a host's "
+                f"name and a port from 1 to 65535, such as {scheme}host0:2222 or {scheme}"
+                "[::1]:2222."
             ) from None
         if (name.lower(), port) in seen:
-            raise InputError(f"{setting} has {address} twice: give each worker its own address.")
+            raise InputError(f"{setting} has {address} twice: give each its own address.")
         seen.add((name.lower(), port))
 
 

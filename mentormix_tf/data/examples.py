@@ -166,6 +166,7 @@ class Examples:
         columns: Sequence[str],
         context: tf.distribute.InputContext,
         begins: np.ndarray | None = None,
+        is_served: bool = False,
     ):
         self.data, self.split, self.names, self.context = data, split, columns, context
         info = data.builder.info.splits[split]
@@ -182,15 +183,14 @@ class Examples:
             info = data.builder.info.splits[share]
         self.files = info.file_instructions
         self.features = self._features() if has_features else None
-        of_train = split.partition("[")[0] == "train"
-        self.weights = data.weights if of_train else None
+        self.weights = data.weights if split.partition("[")[0] == "train" else None
         self.begins = begins  # see `stages.Stages`
         if begins is not None and not self.in_memory and context.num_input_pipelines > 1:
             raise InputError(
                 f"{data.examples_name} must not have keep=0 or start where several hosts stream a "
                 "split that is too large for their memory: have only weights there, such as 0."
             )
-        if self.in_memory:
+        if self.in_memory and not is_served:
             with tf.device("CPU"):
                 self.columns = {name: tf.constant(v) for name, v in self._read().items()}
 
@@ -229,12 +229,6 @@ class Examples:
 
         return examples.batch(WINDOW).enumerate().map(shuffle, AUTOTUNE).unbatch()
 
-    def gathered(self, batch: Any) -> dict[str, tf.Tensor]:
-        """Turns positions into examples; a batch of streamed records is returned unchanged."""
-        if not self.in_memory:
-            return batch
-        return {name: tf.gather(values, batch) for name, values in self.columns.items()}
-
     def decoded(
         self,
         batches: tf.data.Dataset,
@@ -267,6 +261,12 @@ class Examples:
             return batches.map(whole, AUTOTUNE)
         examples = batches.map(numbered, AUTOTUNE).unbatch().map(one, AUTOTUNE)
         return examples.batch(size).map(lambda seeds, batch: (seeds[0], batch))
+
+    def whole(self) -> tf.data.Dataset:
+        """The columns as one element, which the process that makes batches of it reads itself."""
+        examples = self.in_batches(self.names).unbatch()
+        examples = examples.map(self._decoded, AUTOTUNE) if self.is_decoded else examples
+        return examples.batch(self.data.num_examples(self.split))
 
     def _features(self) -> np.ndarray:
         """The features of the examples: `[n, views, size]`, float32."""

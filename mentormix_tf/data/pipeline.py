@@ -23,6 +23,7 @@ import tensorflow as tf
 from mentormix_tf import randomness
 from mentormix_tf.data import augment, stages
 from mentormix_tf.data.examples import ALONE, AUTOTUNE, COLUMNS, MEMORY, Examples
+from mentormix_tf.data.service import NO_SERVERS, Servers
 
 if TYPE_CHECKING:
     from mentormix_tf.data.prepared import NoisySplits
@@ -47,6 +48,7 @@ def train_batches(
     columns: Sequence[str] = COLUMNS,
     context: tf.distribute.InputContext = ALONE,
     train_steps: int | None = None,
+    servers: Servers = NO_SERVERS,
 ) -> tf.data.Dataset:
     """Makes endless training batches, reshuffled each epoch.
 
@@ -64,6 +66,7 @@ def train_batches(
         columns: names of the columns of a batch.
         context: which host this is, and how many hosts and replicas there are.
         train_steps: number of steps of the training, if examples begin later, see `stages.of`.
+        servers: what makes the batches, which are the same as those made here.
 
     Returns:
         Batches as dicts from column to tensor, one for each replica of this host in turn.
@@ -76,7 +79,8 @@ def train_batches(
     stream_seed = tf.constant([seed, 0])
     first_epoch, first_step = plan.located(start_step)
 
-    examples = Examples(data, "train", memory, columns, context, plan.begins)
+    is_served = bool(servers.addresses)
+    examples = Examples(data, "train", memory, columns, context, plan.begins, is_served)
     part = batch_size // context.num_input_pipelines
     host = context.input_pipeline_id
 
@@ -85,21 +89,28 @@ def train_batches(
         rows = examples.batches(order, batch_size).take(plan.num_steps(epoch))
         return rows.skip(tf.where(epoch == first_epoch, tf.cast(first_step, tf.int64), 0))
 
-    batches = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(epoch_batches)
-
-    def seeded(step, batch):
-        return randomness.fold_in(randomness.fold_in(stream_seed, step), 1 + host), batch
+    epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
+    rows = epochs.flat_map(epoch_batches)
 
     def distorted(step_seed, batch):
         distorted = augmentation.distort(batch["image"], randomness.fold_in(step_seed, 1))
         batch = {**batch, "image": distorted}
         return {k: tf.ensure_shape(v, [part, *v.shape[1:]]) for k, v in batch.items()}
 
-    numbered = batches.map(examples.gathered, AUTOTUNE).enumerate(start_step)
-    batches = examples.decoded(
-        numbered.map(seeded, AUTOTUNE), augmentation.decode_train, image_shape, part
-    )
-    batches = batches.map(distorted, num_parallel_calls=AUTOTUNE)
+    def share(i, n):
+        """The batches of each n-th step, from the i-th on."""
+
+        def seeded(k, batch):
+            step = start_step + i + n * k
+            return randomness.fold_in(randomness.fold_in(stream_seed, step), 1 + host), batch
+
+        numbered = _gathered(examples, rows.shard(n, i), is_served).enumerate()
+        batches = examples.decoded(
+            numbered.map(seeded, AUTOTUNE), augmentation.decode_train, image_shape, part
+        )
+        return batches.map(distorted, num_parallel_calls=AUTOTUNE)
+
+    batches = servers.distributed(share) if is_served else share(0, 1)
     return _for_replicas(batches, batch_size, context).prefetch(AUTOTUNE)
 
 
@@ -149,8 +160,8 @@ def eval_batches(
     part = batch_size // context.num_input_pipelines
     decode = augment.for_evaluation(augmentation, data.image_shape).decode_eval
 
-    def gathered(batch):
-        return tf.constant([0, 0]), examples.gathered(batch)
+    def unseeded(batch):
+        return tf.constant([0, 0]), batch
 
     def weighted(_, batch):
         return padded({**batch, "weight": tf.ones(tf.shape(batch["image"])[:1])})
@@ -159,8 +170,9 @@ def eval_batches(
         missing = part - tf.shape(batch["weight"])[0]
         return {k: _padded(v, missing, [part, *v.shape[1:]]) for k, v in batch.items()}
 
-    batches = examples.batches(examples.in_order(), batch_size, drop_remainder=False)
-    batches = examples.decoded(batches.map(gathered, AUTOTUNE), decode, image_shape, part)
+    rows = examples.batches(examples.in_order(), batch_size, drop_remainder=False)
+    batches = _gathered(examples, rows).map(unseeded, AUTOTUNE)
+    batches = examples.decoded(batches, decode, image_shape, part)
     batches = batches.map(weighted, num_parallel_calls=AUTOTUNE)
     # Every host needs as many batches as the one with the most examples.
     spec: Any = batches.element_spec  # a dict of `tf.TensorSpec`
@@ -173,6 +185,22 @@ def eval_batches(
 def num_eval_batches(data: "NoisySplits", split: str, batch_size: int) -> int:
     """Returns the number of global batches that `eval_batches` makes."""
     return math.ceil(data.num_examples(split) / batch_size)
+
+
+def _gathered(
+    examples: Examples, rows: tf.data.Dataset, is_served: bool = False
+) -> tf.data.Dataset:
+    """Turns batches of positions into batches of examples; those of streamed records are these."""
+
+    def gather(columns):
+        return rows.map(
+            lambda batch: {name: tf.gather(values, batch) for name, values in columns.items()},
+            AUTOTUNE,
+        )
+
+    if not examples.in_memory:
+        return rows
+    return examples.whole().flat_map(gather) if is_served else gather(examples.columns)
 
 
 def _for_replicas(

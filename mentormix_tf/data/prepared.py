@@ -90,6 +90,12 @@ class NoisySplits:
             examples_sha256=found.sha256,
         )
 
+    def files(self, split: str) -> list[str]:
+        """Returns the paths of the files of a split that have records."""
+        info = self.builder.info.splits[split]
+        counted = zip(info.filepaths, info.shard_lengths, strict=True)
+        return [str(path) for path, count in counted if count]
+
     def steps_per_epoch(self, batch_size: int) -> int:
         """Returns the number of complete batches in an epoch of all training examples.
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from mentormix_tf import files
 from mentormix_tf.config import DataConfig, OutputConfig, RunConfig
+from mentormix_tf.data.service import NO_SERVERS, Servers
 from mentormix_tf.distribution import strategies
 from mentormix_tf.rounds.run import run
 from mentormix_tf.runs.run_folder import RunFolder
@@ -47,6 +48,7 @@ def train(
     runs: Mapping[str, RunConfig],
     outputs: Mapping[str, OutputConfig],
     strategy: tf.distribute.Strategy,
+    servers: Servers = NO_SERVERS,
 ) -> list[dict[str, Any]]:
     """Trains each run. With several workers, each calls it, and the first logs.
 
@@ -54,6 +56,7 @@ def train(
         runs: the configs by method, completed by `defaults.resolve`.
         outputs: the outputs by method, from `folders`.
         strategy: the devices to train on.
+        servers: what makes the training batches instead of this process.
 
     Returns:
         The contents of each result.json; none in a worker that does not write them.
@@ -69,7 +72,7 @@ def train(
                 "Training %s on %s; results go to %s/",
                 *(method, describe(config.data), outputs[method].model_dir),
             )
-        result = run(config, outputs[method], strategy)
+        result = run(config, outputs[method], strategy, servers)
         if result is not None:
             results.append(result)
     return results
@@ -79,6 +82,7 @@ def try_out(
     runs: Mapping[str, RunConfig],
     outputs: Mapping[str, OutputConfig],
     strategy: tf.distribute.Strategy,
+    servers: Servers = NO_SERVERS,
 ) -> str:
     """Tries a few steps of each run, see `dry_run.dry_run`.
 
@@ -86,6 +90,7 @@ def try_out(
         runs: the configs by method, completed by `defaults.resolve`.
         outputs: the outputs by method, from `folders`.
         strategy: the devices to train on.
+        servers: what makes the training batches instead of this process.
 
     Returns:
         The findings as text, such as the time and the disk space that each run needs.
@@ -96,7 +101,7 @@ def try_out(
     _check_same(runs, strategy)
     texts = []
     for method, config in runs.items():
-        facts = dry_run.dry_run(config, outputs[method], strategy)
+        facts = dry_run.dry_run(config, outputs[method], strategy, servers)
         texts.append(f"{method} on {describe(config.data)}\n{dry_run.describe(facts)}")
     return "\n".join(texts)
 

@@ -21,6 +21,7 @@ from mentormix_tf import files, npz
 from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import examples
 from mentormix_tf.data.prepared import NoisySplits
+from mentormix_tf.data.service import NO_SERVERS, Servers
 from mentormix_tf.distribution import strategies
 from mentormix_tf.errors import InputError
 from mentormix_tf.inference.features import FeatureLayer
@@ -67,6 +68,7 @@ class RoundsFolder:
         strategy: the devices to train on; with several workers, each calls everything here.
         data: the split, with the weights of the user's own examples file.
         count: how many rounds there will be.
+        servers: what makes the training batches instead of this process.
 
     Attributes:
         steps: how many steps the rounds so far took.
@@ -84,9 +86,10 @@ class RoundsFolder:
         strategy: tf.distribute.Strategy,
         data: NoisySplits,
         count: int,
+        servers: Servers = NO_SERVERS,
     ):
         self.path, self.config, self.output, self.strategy = path, config, output, strategy
-        self.data, self.count = data, count
+        self.data, self.count, self._servers = data, count, servers
         self.steps, self._done = 0, 0
         columns = examples.columns(data, "train", ["id", "label", "verified"])
         self._ids = [each.decode() for each in columns["id"]]
@@ -119,7 +122,8 @@ class RoundsFolder:
             file = self.write(name, Outcome(keep))
             data = dataclasses.replace(self.config.data, examples_file=str(file))
             output = dataclasses.replace(self.output, model_dir=str(self.path / name))
-            run(dataclasses.replace(self.config, data=data), output, self.strategy)
+            config = dataclasses.replace(self.config, data=data)
+            run(config, output, self.strategy, servers=self._servers)
             if strategies.is_chief(self.strategy):
                 self._write_opinion(name, path, layers)
             strategies.wait_for_all(self.strategy)

@@ -13,6 +13,7 @@ from etils import epath
 from mentormix_tf import files
 from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import examples
+from mentormix_tf.data.service import NO_SERVERS, Servers
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
 from mentormix_tf.rounds.rounds_folder import RoundsFolder
@@ -28,7 +29,10 @@ KINDS = ("incv", "confusion", "curriculum_net", "clean_net")
 
 
 def run(
-    config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strategy | None = None
+    config: RunConfig,
+    output: OutputConfig,
+    strategy: tf.distribute.Strategy | None = None,
+    servers: Servers = NO_SERVERS,
 ) -> dict[str, Any] | None:
     """Trains as a config says, its rounds first; resumes wherever an earlier call stopped.
 
@@ -37,6 +41,7 @@ def run(
         output: where results go. Each round is an ordinary run in a folder of its model_dir, see
             `rounds_folder.py`.
         strategy: the devices to train on; None for TensorFlow's default, one device.
+        servers: what makes the training batches instead of this process.
 
     Returns:
         The contents of result.json, see `training.run.run`.
@@ -48,19 +53,19 @@ def run(
     config = defaults.resolve(config)
     strategy = strategy or tf.distribute.get_strategy()
     if config.rounds.rounds == "none":
-        return training_run.run(config, output, strategy)
+        return training_run.run(config, output, strategy, servers=servers)
     with training_run.short_errors(config, strategy):
         strategies.check_same(strategy, agreement.facts(config, output, dry_run="false"))
         folder = training_run.check(config, output, strategy)
         output = dataclasses.replace(output, resume="auto")  # it holds the rounds from now on
         if strategies.all_agree(strategy, folder.result() is not None) and folder.result():
-            return training_run.run(config, output, strategy)
-        before = _before(config, output, strategy, folder)
+            return training_run.run(config, output, strategy, servers=servers)
+        before = _before(config, output, strategy, folder, servers)
     with _quiet_tensorflow():
-        return training_run.run(config, output, strategy, before)
+        return training_run.run(config, output, strategy, before, servers)
 
 
-def _before(config, output, strategy, folder):
+def _before(config, output, strategy, folder, servers):
     """Trains the rounds, unless they are done, and returns what the run gets of them."""
     path, is_chief = folder.path / layout.ROUNDS, strategies.is_chief(strategy)
     RunFolder(path, config).check()
@@ -78,7 +83,7 @@ def _before(config, output, strategy, folder):
     lock = files.lock(path, busy) if is_chief else contextlib.nullcontext()
     with lock, _quiet_tensorflow():
         count = config.rounds.num_rounds()
-        rounds = RoundsFolder(path, _round(config), output, strategy, data, count)
+        rounds = RoundsFolder(path, _round(config), output, strategy, data, count, servers)
         found = kind.prepare(rounds, config)
         chooses = found.keep is not None or found.weights is not None
         selected = rounds.write("selected", found) if chooses else ""

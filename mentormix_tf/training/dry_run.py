@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from mentormix_tf.config import OutputConfig, RunConfig
+from mentormix_tf.data.service import NO_SERVERS, Servers
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
 from mentormix_tf.runs import defaults
@@ -20,7 +21,10 @@ TIMED = 5  # executions that are timed, after the first, which waits for the com
 
 
 def dry_run(
-    config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strategy | None = None
+    config: RunConfig,
+    output: OutputConfig,
+    strategy: tf.distribute.Strategy | None = None,
+    servers: Servers = NO_SERVERS,
 ) -> dict[str, Any]:
     """Checks that a run would work, and estimates the time and disk space that it needs.
 
@@ -31,6 +35,7 @@ def dry_run(
         config: the run.
         output: the run's output; its model_dir is checked, and nothing is written there.
         strategy: the devices to train on; None for TensorFlow's default, one device.
+        servers: what makes the training batches instead of this process.
 
     Returns:
         `network`, `parameters` (the number that is trained), `image_shape`, `examples` (by split),
@@ -48,8 +53,9 @@ def dry_run(
     with short_errors(config, strategy):
         strategies.check_same(strategy, agreement.facts(config, output, dry_run="true"))
         check(config, output, strategy)
-        setup = Setup(config, strategy)
-        first, later = _timed_training(setup)
+        setup = Setup(config, strategy, servers=servers)
+        with servers.connected():
+            first, later = _timed_training(setup)
         evaluation = setup.evaluation()
         evaluation.first_batch()  # waits for the compiler
         batch_seconds, _ = _timed(evaluation.first_batch)

@@ -15,6 +15,7 @@ import tensorflow as tf
 from mentormix_tf import backend, methods, networks
 from mentormix_tf.config import OutputConfig, RunConfig
 from mentormix_tf.data import augment, examples, pipeline, splits, stages
+from mentormix_tf.data.service import NO_SERVERS, Servers
 from mentormix_tf.distribution import agreement, strategies
 from mentormix_tf.errors import InputError
 from mentormix_tf.inference import rog as rog_heads
@@ -48,6 +49,7 @@ def run(
     output: OutputConfig,
     strategy: tf.distribute.Strategy | None = None,
     before: "BeforeRun | None" = None,
+    servers: Servers = NO_SERVERS,
 ) -> dict[str, Any] | None:
     """Trains as a config says: from the start, or from the last checkpoint in the run's folder.
 
@@ -59,6 +61,7 @@ def run(
             checkpoints/, tensorboard/ and more.
         strategy: the devices to train on; None for TensorFlow's default, one device.
         before: what earlier rounds leave to the run, see `rounds.run.run`; None without rounds.
+        servers: what makes the training batches instead of this process.
 
     Returns:
         The contents of result.json, which a finished run already has; None in a worker that did not
@@ -84,7 +87,8 @@ def run(
                 f"rounds={config.rounds.rounds} come before the run: call rounds.run.run instead."
             )
         before = before or BeforeRun()
-        result = _train(Setup(config, strategy, before), output, folder, before.facts)
+        setup = Setup(config, strategy, before, servers)
+        result = _train(setup, output, folder, before.facts)
         strategies.wait_for_all(strategy)
     return result
 
@@ -155,9 +159,10 @@ class Setup:
         config: the run, completed by `defaults.resolve`.
         strategy: the devices to train on.
         before: what earlier rounds leave to the run.
+        servers: what makes the training batches instead of this process.
 
     Attributes:
-        config, strategy: as above.
+        config, strategy, servers: as above.
         data: the noisy splits, prepared if they were missing.
         network: the network, from images to logits.
         backbone: the network before its head, if the head trains alone on cached features; or None.
@@ -181,12 +186,19 @@ class Setup:
         config: RunConfig,
         strategy: tf.distribute.Strategy,
         before: BeforeRun = BeforeRun(),
+        servers: Servers = NO_SERVERS,
     ):
-        self.config, self.strategy = config, strategy
+        self.config, self.strategy, self.servers = config, strategy, servers
         training = config.training
+        if servers.addresses and training.uses_cached_features:
+            raise InputError(
+                f"data_service={','.join(servers.addresses)} has no images to serve where the head "
+                "trains on features: omit it, or give --feature_views=0."
+            )
         chosen = {"examples_file": before.examples_file} if before.examples_file else {}
         self.data = data = _prepare(dataclasses.replace(config.data, **chosen), training, strategy)
         strategies.check_same(strategy, self._identity())
+        servers.check(data.path, data.files("train"))
         self.image_shape = augment.shown_shape(data.image_shape, training.image_size)
         augmentation = augment.get(training.augmentation, data.image_shape)
         self.shown = dict(augmentation=augmentation, image_shape=self.image_shape)
@@ -240,6 +252,7 @@ class Setup:
                 columns=self._columns,
                 context=context,
                 train_steps=training.train_steps,
+                servers=self.servers,
                 **self.shown,
             )
         )
@@ -299,7 +312,9 @@ def _train(setup, output, folder, facts):
         profiled = output.profile_steps if is_chief else ()
         profile = Profile(profiled, folder.path / layout.TENSORBOARD)
         every = output.checkpoint_every or min(training.eval_every, training.train_steps)
-        Loop(model, training, progress, report.add, checkpoints, every, profile).run(batches)
+        loop = Loop(model, training, progress, report.add, checkpoints, every, profile)
+        with setup.servers.connected():
+            loop.run(batches)
         is_rog = training.inference == "rog" and is_chief
         return report.finish(
             rog.finish(folder.path, data) if is_rog else None,

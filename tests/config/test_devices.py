@@ -20,6 +20,7 @@ HOSTS = ("a:1", "b:2")
         {"tpu": "local", "strategy": "tpu"},
         {"num_virtual_devices": 2, "strategy": "mirrored"},
         {"num_virtual_devices": 1},
+        {"data_service": ("grpc://a:1", "grpc://[::1]:1"), "worker_hosts": HOSTS},
     ],
 )
 def test_good(given):
@@ -67,6 +68,10 @@ def test_flags_for_different_devices(first, second):
         ({"worker_hosts": ("a:1", "A:01")}, "has A:01 twice"),
         ({"worker_hosts": ("[::1]:1", "[0:0::1]:1")}, "twice"),
         ({"worker_hosts": ("a:1", "")}, "worker_hosts=a:1, has the address ''"),
+        ({"data_service": ("http://a:1",)}, "'http://a:1': write each as grpc://, a host's name"),
+        ({"data_service": ("a:1",)}, "data_service=a:1 has the address 'a:1'"),
+        ({"data_service": ("grpc://a:1", "grpc://A:1")}, "has grpc://A:1 twice: give each its own"),
+        ({"data_service": ("grpc://grpc://a:1",)}, "has the address 'grpc://grpc://a:1'"),
     ],
 )
 def test_bad(given, message):

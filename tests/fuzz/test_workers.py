@@ -19,8 +19,14 @@ QUICK = [
     ["--task_index=1"],
     ["--tpu=local", "--strategy=cpu"],
     ["--strategy=multi_worker"],
+    ["--data_service=http://localhost:1"],
+    ["--data_service=grpc://localhost:29999"],
 ]
 SLOW = [
+    *(
+        [f"--data_service={text}"]
+        for text in ("grpc://", "grpc://a", "grpcs://a:1", "grpc://a:1,grpc://A:1", "grpc://no.x:1")
+    ),
     *(["--worker_hosts=a:1,b:2", f"--task_index={i}"] for i in ("2", "-1", "x", "1.0", "9" * 30)),
     *([f"--worker_timeout={text}"] for text in ("0", "-1", "x", "1e9", "9" * 30, "nan", "")),
     *([f"--num_virtual_devices={text}"] for text in ("-1", "x", "9" * 30, "2.0")),

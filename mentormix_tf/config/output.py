@@ -20,6 +20,8 @@ class OutputConfig:
         keep_checkpoints: number of latest checkpoints to keep. If there is a validation split, the
             checkpoint that is best on it is kept, too.
         profile_steps: first and last step to profile for TensorBoard, such as 20,30.
+        tracker: where to send the evaluations besides TensorBoard: wandb for Weights & Biases,
+            mlflow, or none.
     """
 
     model_dir: str = ""
@@ -27,6 +29,7 @@ class OutputConfig:
     checkpoint_every: int = 0
     keep_checkpoints: int = 3
     profile_steps: tuple[int, ...] = ()
+    tracker: Literal["none", "wandb", "mlflow"] = "none"
 
     def __post_init__(self) -> None:
         if self.checkpoint_every < 0:

@@ -16,6 +16,7 @@ MAY_DIFFER = (
     "examples_file",
     "model_dir",
     "keep_checkpoints",
+    "tracker",
     "profile_steps",
 )
 

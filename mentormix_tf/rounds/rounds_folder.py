@@ -121,7 +121,8 @@ class RoundsFolder:
                 _log.info("Round %s, %d of %d: %d steps", name, self._done, self.count, steps)
             file = self.write(name, Outcome(keep))
             data = dataclasses.replace(self.config.data, examples_file=str(file))
-            output = dataclasses.replace(self.output, model_dir=str(self.path / name))
+            own = str(self.path / name)
+            output = dataclasses.replace(self.output, model_dir=own, tracker="none")
             config = dataclasses.replace(self.config, data=data)
             run(config, output, self.strategy, servers=self._servers)
             if strategies.is_chief(self.strategy):

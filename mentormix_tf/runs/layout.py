@@ -23,6 +23,7 @@ __all__ = [
     "ROG",
     "ROUNDS",
     "TENSORBOARD",
+    "TRACKER",
 ]
 
 FLAGS = "flags.txt"  # a flagfile that repeats the run
@@ -38,6 +39,7 @@ EXAMPLES = "examples.npz"  # statistics of each training example, with --audit
 CHECKPOINTS = "checkpoints"
 BEST = "best"  # in CHECKPOINTS: the highest accuracy on the noisy validation split
 TENSORBOARD = "tensorboard"
+TRACKER = "tracker.json"  # the ids of the run in trackers, with --tracker
 
 ROUNDS = "rounds"  # the runs before this one, with --rounds
 

@@ -1,4 +1,4 @@
-"""Reports a run to the console, its folder and TensorBoard."""
+"""Reports a run to the console, its folder, TensorBoard and a tracker."""
 
 import logging
 from typing import Any
@@ -13,6 +13,7 @@ from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.loop import Progress
 from mentormix_tf.training.tensorboard import TensorBoard
+from mentormix_tf.training.trackers import Tracker
 
 __all__ = ["LINE", "Report"]
 
@@ -41,6 +42,7 @@ class Report:
         folder: the run's folder.
         data: the run's data.
         progress: the run's progress, whose rows `Loop` adds to.
+        tracker: what gets the evaluations, too.
         writes: whether this process reports; the others only evaluate.
     """
 
@@ -50,12 +52,14 @@ class Report:
         folder: RunFolder,
         data: NoisySplits,
         progress: Progress,
+        tracker: Tracker,
         writes: bool = True,
     ):
         self.evaluation = evaluation
         self.folder = folder
         self.data = data
         self.progress = progress
+        self.tracker = tracker
         self.writes = writes
         self.class_names = data.class_names
         if writes:
@@ -81,6 +85,7 @@ class Report:
         if self.writes:
             self.folder.write_rows([*self.progress.rows, row])
             self._tensorboard.write_row(row)
+            self.tracker.write_rows([*self.progress.rows, row])
             self._tensorboard.write_losses(step, sample)
             if mixed:
                 picture = plots.png(plots.draw_mixed(*mixed, self.class_names))
@@ -118,7 +123,7 @@ class Report:
                 model.statistics.read(),
                 self.data.manifest["split_sha256"],
             )
-        return self.folder.write_result(
+        result = self.folder.write_result(
             rows,
             row,
             **{name: self.data.manifest[name] for name in SPLIT_FACTS},
@@ -126,6 +131,8 @@ class Report:
             **facts,
             device=strategies.describe(model.distribute_strategy),
         )
+        self.tracker.finish(rows, result)
+        return result
 
     def _is_time_for_a_picture(self, step):
         """Whether this is the first evaluation, or the first after another quarter of the run."""

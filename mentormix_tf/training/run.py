@@ -23,7 +23,7 @@ from mentormix_tf.methods.base import NoisyLabelModel
 from mentormix_tf.networks import trained_layers
 from mentormix_tf.runs import contents, defaults, layout
 from mentormix_tf.runs.run_folder import RunFolder
-from mentormix_tf.training import cached_features, rog
+from mentormix_tf.training import cached_features, rog, trackers
 from mentormix_tf.training.checkpoints import Checkpoints
 from mentormix_tf.training.evaluation import Evaluation
 from mentormix_tf.training.loop import Loop, Progress
@@ -106,7 +106,7 @@ def check(config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strat
 
     Raises:
         InputError: there is no such network, batches or steps can't be divided as the flags say,
-            or the folder holds another run.
+            the folder holds another run, or the tracker can't be used.
     """
     training, replicas = config.training, strategy.num_replicas_in_sync
     networks.check(training.network)
@@ -133,6 +133,8 @@ def check(config: RunConfig, output: OutputConfig, strategy: tf.distribute.Strat
         )
     folder = RunFolder(output.model_dir, config)
     folder.check(output.resume)
+    if strategies.is_chief(strategy):
+        trackers.check(output.tracker)
     return folder
 
 
@@ -308,19 +310,21 @@ def _train(setup, output, folder, facts):
             )
             folder.write_network(setup.network)
             folder.begin()
-        report = Report(setup.evaluation(), folder, data, progress, writes=is_chief)
         profiled = output.profile_steps if is_chief else ()
         profile = Profile(profiled, folder.path / layout.TENSORBOARD)
         every = output.checkpoint_every or min(training.eval_every, training.train_steps)
-        loop = Loop(model, training, progress, report.add, checkpoints, every, profile)
-        with setup.servers.connected():
-            loop.run(batches)
-        is_rog = training.inference == "rog" and is_chief
-        return report.finish(
-            rog.finish(folder.path, data) if is_rog else None,
-            images_per_second=progress.speed(training.batch_size)["images_per_second"],
-            **facts,
-        )
+        tracker = trackers.start(output.tracker if is_chief else "none", folder, progress.rows)
+        with tracker:
+            report = Report(setup.evaluation(), folder, data, progress, tracker, is_chief)
+            loop = Loop(model, training, progress, report.add, checkpoints, every, profile)
+            with setup.servers.connected():
+                loop.run(batches)
+            is_rog = training.inference == "rog" and is_chief
+            return report.finish(
+                rog.finish(folder.path, data) if is_rog else None,
+                images_per_second=progress.speed(training.batch_size)["images_per_second"],
+                **facts,
+            )
 
 
 def _not_shared(folder):

@@ -25,6 +25,8 @@ class ExportConfig:
         license: license of the model, for its card; it must agree with the data's license.
         keras_file: a new file, with a name that ends with .keras, to write the network to as well:
             for Keras, or for --network of a run that trains it further.
+        hub_folder: a new folder to write for the Hugging Face Hub as well: the network for Keras,
+            the SavedModel, and a README with the Hub's metadata. Nothing is uploaded.
     """
 
     model_dir: str = ""
@@ -33,6 +35,7 @@ class ExportConfig:
     version: int = 0
     license: str = ""
     keras_file: str = ""
+    hub_folder: str = ""
 
     def __post_init__(self):
         if not self.model_dir:
@@ -54,17 +57,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _export(given: Given) -> None:
     command.load_backend()
     from mentormix_tf.runs import saved_run
-    from mentormix_tf.serving import keras_file, saved_model
+    from mentormix_tf.serving import hub_folder, keras_file, saved_model
 
     config = given.config(ExportConfig)
     if config.keras_file:
         keras_file.check(config.keras_file)
+    if config.hub_folder:
+        hub_folder.check(config.hub_folder)
     run = saved_run.read(config.model_dir)
     trained = saved_run.load_network(run, config.weights)
     path = saved_model.export(run, trained, config.export_dir, config.version, config.license)
     print(f"Exported the {trained.weights} weights of step {trained.step:,} to {path}/")
     if config.keras_file:
         print(f"Keras file: {keras_file.write(trained, config.keras_file)}")
+    if config.hub_folder:
+        folder = hub_folder.write(run, trained, path, config.hub_folder, config.license)
+        print(
+            f"Folder for the Hugging Face Hub: {folder}/; read its README.md and flags.txt, which "
+            f"anybody will see, and upload it with: hf upload USER/NAME {folder}"
+        )
     print(f"Inspect the model with: saved_model_cli show --dir {path} --all")
 
 

@@ -8,24 +8,26 @@ import pathlib
 from mentormix_tf import markdown
 from mentormix_tf.runs.saved_run import SavedRun, TrainedNetwork
 
-__all__ = ["UNKNOWN", "write"]
+__all__ = ["FILE", "UNKNOWN", "noise", "test_accuracy", "write"]
 
+FILE = "model_card.md"
 UNKNOWN = "unknown"
 
 
-def write(run: SavedRun, trained: TrainedNetwork, license: str = "") -> str:
+def write(run: SavedRun, trained: TrainedNetwork, license: str = "", usage: str = "") -> str:
     """The model card of a trained network, as Markdown.
 
     Args:
         run: the run.
         trained: its network.
         license: the model's license; "" if not stated.
+        usage: a section on how to use it, in Markdown; "" for none.
     """
     return f"""# {run.config.method} on {markdown.escaped(run.config.data.dataset)}
 
 An image classifier that mentormix_tf trained on noisy labels.
 
-## Data
+{usage and usage + chr(10)}## Data
 
 {_list(_data(run))}
 
@@ -54,13 +56,26 @@ Images of any size are resized to {_size(run.image_shape)}. class_names.txt list
 """
 
 
+def noise(run: SavedRun) -> str:
+    """The label noise of a run's training set, in words."""
+    data = run.config.data
+    level = "" if data.noise_level is None else f", level {data.noise_level:g}"
+    return f"{data.noise}{level}, seed {data.noise_seed}"
+
+
+def test_accuracy(trained: TrainedNetwork) -> float | None:
+    """The accuracy on the test split's clean labels; None if it was not measured."""
+    prefix = "averaged_" if trained.weights == "averaged" else ""
+    text = trained.measured.get(f"{prefix}test_accuracy")
+    return float(text) if text else None
+
+
 def _data(run):
     data, model = run.config.data, run.model
-    level = "" if data.noise_level is None else f", level {data.noise_level:g}"
     wrong = model.get("realized_noise_rate")
     return {
         "Data set": data.dataset,
-        "Label noise": f"{data.noise}{level}, seed {data.noise_seed}",
+        "Label noise": noise(run),
         "Wrong training labels": UNKNOWN if wrong is None else f"{wrong:.2%}",
         "SHA-256 of the split": model.get("split_sha256", UNKNOWN),
         "Held out for validation": f"{data.validation_fraction:g} of the noisy training examples",
@@ -116,9 +131,7 @@ def _accuracies(run, trained):
     """The accuracies of these weights at their step, and the highest of the run as a warning."""
     averaged = trained.weights == "averaged"
     row = trained.measured
-    accuracies = {
-        "Test accuracy (clean labels)": row.get(("averaged_" if averaged else "") + "test_accuracy")
-    }
+    accuracies = {"Test accuracy (clean labels)": test_accuracy(trained)}
     if not averaged and "validation_accuracy" in row:
         accuracies["Validation accuracy (noisy labels)"] = row["validation_accuracy"]
     peak = run.result.get("averaged_peak_accuracy" if averaged else "peak_accuracy")

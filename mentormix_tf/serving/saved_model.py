@@ -90,7 +90,7 @@ def _write(run, trained, license, path):
     assets.mkdir(exist_ok=True)
     (assets / CLASS_NAMES).write_text("".join(f"{name}\n" for name in run.class_names))
     (assets / layout.FLAGS).write_text((run.path / layout.FLAGS).read_text())
-    (assets / "model_card.md").write_text(model_card.write(run, trained, license))
+    (assets / model_card.FILE).write_text(model_card.write(run, trained, license))
     warmup.write(path, _warmup_requests(run.image_shape))
 
 

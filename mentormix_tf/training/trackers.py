@@ -38,6 +38,8 @@ def check(name: str) -> None:
     module = _module(name)
     try:
         if name == "mlflow":
+            # MLflow's own 7 attempts take four minutes, and this module tries again by itself.
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
             module.MlflowClient().search_experiments(max_results=1)
         elif module.setup().settings.mode == "online":
             module.login()

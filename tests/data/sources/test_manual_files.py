@@ -79,6 +79,6 @@ def test_images_are_required_and_read(tmp_path):
     manual_files.require_images("x", folder, ["a/1.jpg"], "the page")
     with pytest.raises(InputError, match=r"x lacks 2 of 3 .*, the first is b/1\.jpg: .*page"):
         manual_files.require_images("x", folder, ["a/1.jpg", "b/1.jpg", "a/2.jpg"], "the page")
-    assert list(manual_files.read_bytes(folder, ["a/1.jpg"])()) == [b"one"]
+    assert list(manual_files.read_bytes(folder, ["a/1.jpg"])) == [b"one"]
     with pytest.raises(InputError, match=r"2\.jpg can't be read: Is a directory\."):
-        list(manual_files.read_bytes(folder, ["2.jpg"])())
+        list(manual_files.read_bytes(folder, ["2.jpg"]))

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import uuid
@@ -15,7 +16,16 @@ from mentormix_tf.errors import InputError
 from mentormix_tf.studies import ray_worker
 from mentormix_tf.studies.ray_worker import Driver
 
-__all__ = ["check_nodes", "connected", "driver", "mistake", "nodes_for", "reason", "runs_at_once"]
+__all__ = [
+    "answers",
+    "check_nodes",
+    "connected",
+    "driver",
+    "mistake",
+    "nodes_for",
+    "reason",
+    "runs_at_once",
+]
 
 _SECONDS_TO_ANSWER = 120
 
@@ -27,10 +37,18 @@ def _check_address(address):
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise InputError(f"ray_address={address} must be auto, or HOST:PORT of the head node.")
+    if not answers(address):
+        raise _no_cluster(address)
+
+
+def answers(address: str) -> bool:
+    """Whether a server answers at an address, HOST:PORT."""
+    host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=10).close()
-    except (OSError, OverflowError) as error:
-        raise _no_cluster(address) from error
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _no_cluster(address):
@@ -77,11 +95,10 @@ def driver(folder: epath.Path) -> Iterator[Driver]:
         folder: the study's folder.
     """
     secret = uuid.uuid4().hex
-    token = epath.Path(folder).resolve() / f".token-{secret[:8]}"
+    token = epath.Path(os.path.abspath(folder)) / f".token-{secret[:8]}"
     files.write(token, secret)
-    here = str(epath.Path().resolve())
     try:
-        yield Driver(here, str(folder), str(token), secret, ray_worker.versions())
+        yield Driver(os.getcwd(), str(folder), str(token), secret, ray_worker.versions())
     finally:
         token.unlink(missing_ok=True)
 

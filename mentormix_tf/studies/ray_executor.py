@@ -1,6 +1,8 @@
 """Trains the runs of a study on a Ray cluster."""
 
 import contextlib
+import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,7 @@ __all__ = ["RayExecutor"]
 
 _MOST_RESTARTS = 10
 _SECONDS_TO_SAVE = 60
+_SECONDS_WITHOUT_HEAD = 20  # after 60, Ray itself would end this process
 
 
 class RayExecutor:
@@ -35,13 +38,17 @@ class RayExecutor:
         self._needs = {name: need for name, need in needs.items() if need}
         self._tasks: dict[Any, str] = {}
         self._driver: Driver | None = None
+        self._head, self._answered = "", 0.0
 
     @contextlib.contextmanager
     def session(self, folder: epath.Path) -> Iterator[None]:
         """See `Executor`."""
         with ray_cluster.connected(self._address), ray_cluster.driver(folder) as self._driver:
+            import ray
+
             nodes = ray_cluster.nodes_for(self._address, self._needs)
             ray_cluster.check_nodes(self._driver, nodes)
+            self._head, self._answered = ray.get_runtime_context().gcs_address, time.monotonic()
             try:
                 yield
             finally:
@@ -51,6 +58,16 @@ class RayExecutor:
         """See `Executor`."""
         import ray
 
+        if ray_cluster.answers(self._head):
+            self._answered = time.monotonic()
+        elif time.monotonic() - self._answered < _SECONDS_WITHOUT_HEAD:
+            return 0
+        else:
+            self._tasks.clear()  # which nobody is left to cancel
+            raise InputError(
+                f"ray_address={self._address}: the cluster's head node no longer answers: start a "
+                "cluster again, and then the same command, which continues the study."
+            )
         # Twice as many as train at once: new nodes have work, and an autoscaler sees the need.
         return 2 * max(1, ray_cluster.runs_at_once(ray.nodes(), self._needs)) - len(self._tasks)
 
@@ -66,7 +83,7 @@ class RayExecutor:
             max_retries=_MOST_RESTARTS,
             scheduling_strategy="SPREAD",
         )
-        self._tasks[task.remote(self._driver, config, str(path.resolve()))] = name
+        self._tasks[task.remote(self._driver, config, os.path.abspath(path))] = name
 
     def ended(self) -> Iterator[tuple[str, str]]:
         """See `Executor`."""

@@ -5,6 +5,7 @@ import dataclasses
 import importlib.metadata
 import os
 import platform
+import signal
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -154,6 +155,8 @@ def train(driver: Driver, config: RunConfig, path: str) -> str:
 
     check(driver, ray.util.get_node_ip_address())
     os.chdir(driver.folder)
+    # Ray cancels a task as ctrl-C would, which is ignored where `ray start` ran in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     gpus, claim, seconds = ",".join(map(str, ray.get_gpu_ids())), Claim(path), 0
     with claim.held():
         process = run_process.start(config, path, gpus)

@@ -93,6 +93,8 @@ def write(
             _copy(exported, made / SAVED_MODEL)
             (made / SAVED_MODEL / "assets" / model_card.FILE).unlink()  # README.md has it
             (made / README).write_text(_readme(run, trained, folder.name, license))
+            if folder.is_dir():
+                folder.rmdir()  # which fails if it has files by now
     except OSError as error:
         raise InputError(f"hub_folder={path} can't be written: {files.reason(error)}.") from error
     return folder

@@ -3,6 +3,7 @@
 # make test    runs all tests but those marked slow
 # make nightly runs those that are marked slow, too
 # make stacks  runs a core of the tests on the oldest and the newest supported versions
+# make docs    builds the documentation in site/, and fails on a broken link or a missing page
 # make lint    checks style and types; make format repairs the style
 # Each makes the virtual environment it needs, and again when pyproject.toml has changed.
 
@@ -11,7 +12,7 @@ VENV ?= .venv
 FLAGS ?= --compare=vanilla
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses=2 --dist=worksteal --durations=8
 
-.PHONY: train quick test nightly stacks lint format
+.PHONY: train quick test nightly stacks docs lint format
 
 train: $(VENV)/installed-cpu
 	$(VENV)/bin/python -m mentormix_tf.train $(FLAGS)
@@ -27,6 +28,9 @@ nightly: $(VENV)/installed-test
 
 stacks: $(VENV)/installed-dev
 	$(VENV)/bin/nox
+
+docs: $(VENV)/installed-docs
+	$(VENV)/bin/mkdocs build --strict
 
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .

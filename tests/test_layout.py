@@ -75,6 +75,7 @@ WHOLE = (
     "test_public.py",
     "test_registries.py",
     "test_shipped.py",
+    "test_site.py",
     "test_tpu_scripts.py",
 )
 

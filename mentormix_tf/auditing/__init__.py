@@ -1,0 +1,1 @@
+"""Audits: which labels of a training set are wrong, and how many."""

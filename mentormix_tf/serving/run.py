@@ -85,11 +85,18 @@ class Run:
         """Evaluates the network, as `python -m mentormix_tf.evaluate` does.
 
         Args:
-            split, weights, true_labels, batch_size, output_dir: see `evaluation.evaluate`.
+            split: train, validation or test, or several joined by "+", as in train+test.
+            weights: see `Run`.
+            true_labels: whether to compare predictions with the true labels, where they are known,
+                rather than with the labels that training sees.
+            batch_size: images per batch.
+            output_dir: folder for the results; by default, a subfolder of evaluation/ in the run's
+                folder, named after weights, data and split.
             **data: fields of `DataConfig` that differ from the training data's.
 
         Raises:
-            InputError: see `evaluation.evaluate`.
+            InputError: the weights, the data or the split don't exist or can't be read, or the
+                folder can't be written or holds another evaluation.
         """
         config = evaluation.data_config(self.config.data, **data)
         return evaluation.evaluate(
@@ -100,11 +107,12 @@ class Run:
         """Audits the training labels, as `python -m mentormix_tf.audit` does.
 
         Args:
-            features: see `subjects.audit`.
+            features: see `mm.audit`. A run whose head was trained alone, on cached features, is
+                judged by them, too, unless none is asked for.
             weights: see `Run`.
 
         Raises:
-            InputError: see `subjects.of_run`.
+            InputError: the run's split is not there or has changed, or the network can't be read.
         """
         return subjects.of_run(self._saved, features, weights)
 
@@ -138,13 +146,14 @@ class Run:
         Args:
             export_dir: folder for the numbered versions; by default, export/ in the run's folder.
             weights: see `Run`.
-            version, license: see `saved_model.export`.
+            version: number of this version; 0 for the highest existing one plus 1.
+            license: the model's license, for its card.
 
         Returns:
             The version's folder.
 
         Raises:
-            InputError: see `saved_model.export`.
+            InputError: the version exists, or the folder can't be written.
         """
         trained = saved_run.load_network(self._saved, weights)
         folder = export_dir or self.path / layout.EXPORTS

@@ -66,5 +66,6 @@ def test_settings_that_may_differ():
     paths = {"data_dir": "/mnt/b", "noise_file": "/mnt/labels.npy", "corrections": "/mnt/c.csv"}
     paths["examples_file"] = "/mnt/weights.csv"
     output = {"model_dir": "/mnt/runs", "keep_checkpoints": 1, "profile_steps": (1, 2)}
+    output["tracker"] = "wandb"
     agreement.check([said(), said(data=paths, output=output)])
     assert {*paths, *output} == set(agreement.MAY_DIFFER)

@@ -1,6 +1,6 @@
 """How the time of a study falls with the nodes of a Ray cluster, each with one CPU of this machine.
 
-    python -m experiments.study_scaling runs/scaling docs/results/studies --rounds=3
+    python -m experiments.study_scaling runs/scaling docs/results/studies 3
 
 Clusters of one and of two nodes take turns with the same study of eight runs; the head node trains
 nothing. TensorFlow uses one thread a run, so that a node has no more than its CPU. Writes
@@ -61,7 +61,7 @@ def draw(rows: list[dict], path: pathlib.Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def main(folder: str, results: str, rounds: str = "--rounds=3") -> None:
+def main(folder: str, results: str, turns: str = "3") -> None:
     """Measures, and writes scaling.csv and scaling.png."""
     os.environ.update(
         TF_NUM_INTRAOP_THREADS="1",
@@ -74,7 +74,7 @@ def main(folder: str, results: str, rounds: str = "--rounds=3") -> None:
     work.mkdir(parents=True)
     output.mkdir(parents=True, exist_ok=True)
     (work / "grid.yaml").write_text(STUDY)
-    for turn in range(int(rounds.removeprefix("--rounds="))):
+    for turn in range(int(turns)):
         for nodes in NODES:
             taken = seconds(work, f"{nodes}_nodes_{turn}", nodes)
             rows.append({"nodes": nodes, "turn": turn, "runs": 8, "seconds": round(taken, 1)})

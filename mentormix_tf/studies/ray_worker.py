@@ -45,16 +45,22 @@ class Driver:
 
 def versions() -> dict[str, str]:
     """What results depend on, besides the settings of a run: versions, and TensorFlow's kernels."""
-    names = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")
-    installed = {each.name.lower(): each.version for each in importlib.metadata.distributions()}
     return {
         "mentormix_tf": version.__version__,
         "python": platform.python_version(),
-        "tensorflow": next((installed[name] for name in names if name in installed), "none"),
-        "keras": installed.get("keras", "none"),
-        "numpy": installed.get("numpy", "none"),
+        "tensorflow": _version("tensorflow", "tensorflow-cpu", "tensorflow-tpu"),
+        "keras": _version("keras"),
+        "numpy": _version("numpy"),
         "TF_ENABLE_ONEDNN_OPTS": {True: "1", False: "0", None: "none"}[backend.uses_onednn()],
     }
+
+
+def _version(*names):
+    """The version of the first of these packages that is installed."""
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
+    return "none"
 
 
 def check(driver: Driver, node: str) -> None:

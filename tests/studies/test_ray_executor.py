@@ -16,7 +16,7 @@ import pytest
 
 from mentormix_tf import files
 from mentormix_tf.errors import InputError
-from mentormix_tf.studies import ray_cluster, ray_worker, results
+from mentormix_tf.studies import ray_cluster, ray_executor, ray_worker, results
 from mentormix_tf.study import StudyConfig
 from tests.support import commands
 
@@ -274,6 +274,17 @@ def test_an_address_without_a_cluster(tmp_path):
     for wrong, message in ((address, "no Ray cluster answers"), ("here", "must be auto, or HOST")):
         with pytest.raises(InputError, match=message), ray_cluster.connected(wrong):
             pass
+
+
+def test_a_head_that_no_longer_answers_ends_the_study(monkeypatch):
+    pytest.importorskip("ray", reason="needs the extra ray")
+    executor, now = ray_executor.RayExecutor("auto", 1, 0), [10.0]
+    monkeypatch.setattr(ray_cluster, "answers", lambda address: False)
+    monkeypatch.setattr(ray_executor.time, "monotonic", lambda: now[0])
+    assert executor.room() == 0
+    now[0] = 30.0
+    with pytest.raises(InputError, match=r"no longer answers: start .* the same command"):
+        executor.room()
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):

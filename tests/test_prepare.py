@@ -103,6 +103,7 @@ def test_bad_flags_and_help(tmp_path):
     bad = {
         "noise_level=lots must be a number in [0, 1], or all": ["prepare", "--noise_level=lots"],
         "folder:gone is not a folder": ["prepare", "--dataset=folder:gone"],
+        "beam_options=--runner=a needs --beam.": ["prepare", "--beam_options=--runner=a"],
         "noise=red is unknown for dataset=digits": ["verify", "--noise=red"],
     }
     helps = {

@@ -6,9 +6,12 @@ This module imports neither Beam nor TensorFlow, so that bad options are refused
 import contextlib
 import io
 import logging
+import os
+import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from etils import epath
@@ -111,18 +114,24 @@ class BeamPipeline:
         import apache_beam as beam
         from apache_beam.options.pipeline_options import PipelineOptions
 
-        try:
-            options = PipelineOptions(self._words)
-            # Beam logs the traceback of an error that it raises.
-            with (
-                _quiet(logging.ERROR),
-                beam.Pipeline(runner=self._runner, options=options) as made,
-            ):
-                build(made)
-        except Exception as error:  # of any runner
-            found = sorted(work.glob("*.error"))
-            failed = f"--beam: the pipeline failed: {_reason(error)}."
-            raise InputError(found[0].read_text() if found else failed) from error
+        options, is_local = PipelineOptions(self._words), self._runner == _LOCAL_RUNNER
+        runner = _local_runner(options) if is_local else self._runner
+        with tempfile.TemporaryFile() as said:
+            try:
+                with (
+                    _quiet(logging.ERROR),  # the traceback of an error that Beam then raises
+                    # The workers print of themselves while they start.
+                    _stderr_in(said) if is_local else contextlib.nullcontext(),
+                    beam.Pipeline(runner=runner, options=options) as made,
+                ):
+                    build(made)
+            except Exception as error:  # of any runner
+                told = sorted(work.glob("*.error"))
+                if told:
+                    raise InputError(told[0].read_text()) from error
+                said.seek(0)
+                sys.stderr.write(said.read().decode(errors="replace"))
+                raise InputError(f"--beam: the pipeline failed: {_reason(error)}.") from error
 
 
 def _runner(words: Sequence[str], shown: str) -> str:
@@ -158,6 +167,17 @@ def _runner(words: Sequence[str], shown: str) -> str:
     return name
 
 
+def _local_runner(options: Any) -> Any:
+    """A runner whose workers know the options, as those of Beam's DirectRunner do."""
+    from apache_beam.portability.api import beam_provision_api_pb2
+    from apache_beam.runners.portability.fn_api_runner import fn_runner
+    from apache_beam.runners.portability.portable_runner import JobServiceHandle
+
+    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    info = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
+    return fn_runner.FnApiRunner(provision_info=fn_runner.ExtendedProvisionInfo(info))
+
+
 def _reason(error: Exception) -> str:
     """The last line of an error, where runners say what happened."""
     return (str(error).strip() or repr(error)).splitlines()[-1].strip().rstrip(".")
@@ -172,6 +192,20 @@ def _quiet(level: int) -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
+
+
+@contextlib.contextmanager
+def _stderr_in(file: IO[bytes]) -> Iterator[None]:
+    """Puts what this process and those that it starts print to stderr into a file."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """What the workers of an Apache Beam pipeline do: they check images, and write records in order.
 
 The records of a split are sorted before any is made, and cut into fragments. A worker writes a
-fragment, reading its images by position; then fragments are joined to the split's files. So no
-image passes through the pipeline, and no process needs memory for more than one image at a time.
+fragment, reading its images by position, one at a time; then fragments are joined to the split's
+files. So no image passes through the pipeline, and memory does not grow with the images.
 
 This module does not import Beam: each step is a function of a `Task`, a small file that the
 workers read, and leaves its result in another.
@@ -41,7 +41,7 @@ __all__ = [
     "write_fragment",
 ]
 
-RECORD_OVERHEAD = 16  # bytes of a TFRecord around its data
+_RECORD_OVERHEAD = 16  # bytes of a TFRecord around its data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +165,7 @@ class SplitFiles:
     def total_size(self) -> int:
         """The size in bytes of all records, after their fragments were written."""
         sizes = sum(files.size(task.output()) for task in self.fragments)
-        return sizes - RECORD_OVERHEAD * self.num_examples
+        return sizes - _RECORD_OVERHEAD * self.num_examples
 
 
 @dataclasses.dataclass(frozen=True)

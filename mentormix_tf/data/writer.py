@@ -216,14 +216,14 @@ def _fragments(config: NoisyLabelsConfig, name: str) -> Iterator[Fragment]:
     plan = config.plans[name]
     ids, numbers, positions = plan.source.ids, _numbers(config, plan), np.flatnonzero(plan.kept)
     salted = hashing.Hasher(name)
-    hashes = (divmod(salted.hash_key(ids[i]), 2**64) for i in positions)
+    hashes = (divmod(salted.hash_key(ids[int(i)]), 2**64) for i in positions)
     high, low = np.fromiter(hashes, (np.uint64, 2), len(positions)).T
     order = positions[np.lexsort((low, high))]
     # TFDS cuts a split into 1, 2, 4, ... or 1024 files, and the cuts of more include those of less.
     count = 2 ** (min(len(order), _MOST_FRAGMENTS).bit_length() - 1)
     for part in np.split(order, np.cumsum(_lengths(len(order), count))[:-1]):
         of_these = {number: values[part] for number, values in numbers.items()}
-        yield Fragment([ids[i] for i in part], of_these, plan.source.images.part(part))
+        yield Fragment([ids[i] for i in part.tolist()], of_these, plan.source.images.part(part))
 
 
 def _lengths(num_examples: int, count: int) -> list[int]:

@@ -20,7 +20,6 @@ from mentormix_tf import InputError
 from mentormix_tf.config import DataConfig
 from mentormix_tf.data import beam_steps, splits
 from mentormix_tf.data.beam_pipeline import BeamPipeline
-from tests.support import commands
 
 pytest.importorskip("apache_beam")
 ROOT = pathlib.Path(__file__).parents[2]
@@ -137,12 +136,6 @@ def test_without_beam_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(InputError, match=r"needs Apache Beam: pip install 'mentormix-tf\[beam\]'"):
         BeamPipeline()
-
-
-def test_options_need_the_flag(tmp_path):
-    command = ["prepare", f"--data_dir={tmp_path}", "--beam_options=--runner=FlinkRunner"]
-    [(status, _, errors)] = commands.run(command, cwd=tmp_path)
-    assert status == 1 and errors == "error: beam_options=--runner=FlinkRunner needs --beam.\n"
 
 
 @pytest.mark.slow

@@ -10,11 +10,13 @@ SUBJECTS = {
     "examples": "a step with few and with many training examples",
     "pipeline": "CIFAR batches by stage of the pipeline",
     "jpeg": "JPEG batches against plain tf.data and torchvision",
+    "data_service": "processor time of batches made here and by servers",
     "start": "from the start of the command to its help and to the first step",
     "checkpoint": "saving and restoring a run",
     "evaluation": "evaluating a network, and reporting it to TensorBoard",
     "audit": "judging labels",
     "memory": "peak memory by batch size and size of the data set",
+    "data_memory": "peak memory by size of the data set, in memory and streamed",
     "jobs": "a study with one and with two runs at once",
     "others": "the same step in PyTorch",
 }

@@ -201,11 +201,13 @@ def test_killed_trainers_and_servers(tmp_path, data_dir):
     processes = [started(address) for address in addresses]
     flags = [
         f"--data_dir={data_dir}",
+        "--validation_fraction=0.1",
         "--train_steps=60",
         "--eval_every=20",
         "--checkpoint_every=1",
+        "--batch_size=32",
+        "--num_virtual_devices=2",
     ]
-    flags += ["--batch_size=32", "--num_virtual_devices=2"]
     served = [*flags, "--data_service=" + ",".join(f"grpc://{a}" for a in addresses)]
     served += ["--model_dir=served", "--keep_checkpoints=3"]
 

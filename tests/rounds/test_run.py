@@ -101,7 +101,7 @@ def test_a_command_that_is_stopped_at_any_border_goes_on(finished, data_dir, tmp
     def stop(*arguments):
         raise Stop
 
-    def stop_before_the_second_round(config, output, strategy):
+    def stop_before_the_second_round(config, output, strategy, servers):
         if output.model_dir.endswith("1b"):
             raise Stop
         return training.run(config, output, strategy)  # the first is done, and says so

@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,6 @@ from typing import Any
 
 import tensorflow as tf
 from etils import epath
-from tqdm import tqdm
 
 from mentormix_tf.config.devices import SERVICE_SCHEME, split_address
 from mentormix_tf.distribution.time_limit import time_limit
@@ -222,10 +220,8 @@ def _watch(address: str, ended: threading.Event) -> None:
         except OSError as error:
             failures += 1
             if failures == _MOST_FAILURES:
-                sentence = _lost(address, error.strerror or str(error))
-                tqdm.write(f"error: {sentence}", file=sys.stderr)
-                sys.stderr.flush()
-                os._exit(1)
+                with time_limit(1, _lost(address, error.strerror or str(error))):
+                    ended.wait()
 
 
 def _lost(addresses: str, reason: str) -> str:

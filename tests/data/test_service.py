@@ -103,11 +103,9 @@ def test_batches_of_images_held_encoded(tmp_path, servers):
     assert_same(data, servers, (12, 12, 3), 16, augmentation=how)
 
 
-def test_batches_of_two_hosts(digits, servers):
-    for host in range(2):
-        context = tf.distribute.InputContext(2, host, 4)
-        how = augment.AUGMENTATIONS["cifar_standard"]
-        assert_same(digits, servers, (8, 8, 1), 64, augmentation=how, context=context)
+def test_batches_of_the_second_of_two_hosts(digits, servers):
+    context, how = tf.distribute.InputContext(2, 1, 4), augment.AUGMENTATIONS["cifar_standard"]
+    assert_same(digits, servers, (8, 8, 1), 64, augmentation=how, context=context)
 
 
 def test_a_run_ends_the_same(tmp_path, data_dir, servers):
@@ -202,11 +200,11 @@ def test_killed_trainers_and_servers(tmp_path, data_dir):
     flags = [
         f"--data_dir={data_dir}",
         "--validation_fraction=0.1",
-        "--train_steps=60",
-        "--eval_every=20",
+        "--train_steps=30",
+        "--eval_every=10",
+        "--method=bootstrap",
         "--checkpoint_every=1",
         "--batch_size=32",
-        "--num_virtual_devices=2",
     ]
     served = [*flags, "--data_service=" + ",".join(f"grpc://{a}" for a in addresses)]
     served += ["--model_dir=served", "--keep_checkpoints=3"]

@@ -4,6 +4,7 @@
 # make nightly runs those that are marked slow, too
 # make stacks  runs a core of the tests on the oldest and the newest supported versions
 # make docs    builds the documentation in site/, and fails on a broken link or a missing page
+# make notebooks  runs the notebooks, in a few minutes
 # make lint    checks style and types; make format repairs the style
 # Each makes the virtual environment it needs, and again when pyproject.toml has changed.
 
@@ -12,7 +13,7 @@ VENV ?= .venv
 FLAGS ?= --compare=vanilla
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses=2 --dist=worksteal --durations=8
 
-.PHONY: train quick test nightly stacks docs lint format
+.PHONY: train quick test nightly stacks docs notebooks lint format
 
 train: $(VENV)/installed-cpu
 	$(VENV)/bin/python -m mentormix_tf.train $(FLAGS)
@@ -31,6 +32,9 @@ stacks: $(VENV)/installed-dev
 
 docs: $(VENV)/installed-docs
 	$(VENV)/bin/mkdocs build --strict
+
+notebooks: $(VENV)/installed-notebooks
+	$(PYTEST) -m "slow or not slow" --numprocesses=0 tests/test_notebooks.py
 
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .

@@ -70,6 +70,7 @@ WHOLE = (
     "test_flags.py",
     "test_floors.py",
     "test_layout.py",
+    "test_notebooks.py",
     "test_package.py",
     "test_private_apis.py",
     "test_public.py",

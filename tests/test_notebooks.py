@@ -18,6 +18,20 @@ PATHS = re.compile(r"(?<![\w.])(/\w+/|~/|[A-Z]:\\)")
 NOISE = re.compile(r"warning|traceback|\x1b|\r", re.IGNORECASE)
 
 
+def find_fix_retrain(text):
+    """Checks that most planted errors are found, and what the corrections are worth."""
+    for line in ("flagged labels that are wrong:", "planted errors that were flagged:"):
+        assert percentages(text, line)[0] > 0.8
+    plain, plain_fixed, mixed, mixed_fixed = (
+        percentages(text, f"{method}, {labels}")[1]  # the last
+        for method in ("plain", "mentormix")
+        for labels in ("as found", "corrected")
+    )
+    assert plain_fixed > plain + 0.1
+    assert mixed > plain + 0.03
+    assert mixed_fixed > mixed - 0.01
+
+
 def mentormix_in_keras(text):
     """Checks that only cross-entropy memorizes, and that the weights and the audit tell why."""
     best, last = percentages(text, "cross-entropy  best epoch")
@@ -32,7 +46,7 @@ def mentormix_in_keras(text):
     assert percentages(text, "wrong labels that were flagged:")[0] > 0.85
 
 
-CHECKS = {check.__name__: check for check in (mentormix_in_keras,)}
+CHECKS = {check.__name__: check for check in (find_fix_retrain, mentormix_in_keras)}
 
 
 @pytest.fixture(params=CHECKS)

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from mentormix_tf import backend, command
+from mentormix_tf import command
 from mentormix_tf.command import Given, Section
 from mentormix_tf.config.devices import split_address
 from mentormix_tf.errors import InputError, excerpt
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _serve(given: Given) -> None:
     config = given.config(ServerConfig)
-    backend.load()
+    command.load_backend()
     from mentormix_tf.data import service
 
     service.serve(config.address)

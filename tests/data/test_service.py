@@ -5,7 +5,6 @@ import dataclasses
 import itertools
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -200,14 +199,14 @@ def test_killed_trainers_and_servers(tmp_path, data_dir):
     flags = [
         f"--data_dir={data_dir}",
         "--validation_fraction=0.1",
-        "--train_steps=30",
-        "--eval_every=10",
+        "--train_steps=300",
+        "--eval_every=100",
         "--method=bootstrap",
-        "--checkpoint_every=1",
+        "--checkpoint_every=5",
         "--batch_size=32",
     ]
     served = [*flags, "--data_service=" + ",".join(f"grpc://{a}" for a in addresses)]
-    served += ["--model_dir=served", "--keep_checkpoints=3"]
+    served += ["--model_dir=served"]
 
     def training():
         return subprocess.Popen(
@@ -219,24 +218,30 @@ def test_killed_trainers_and_servers(tmp_path, data_dir):
             text=True,
         )
 
-    def wait_for_step(step):
-        while not list((tmp_path / "served" / "checkpoints").glob(f"step-{step}*.index")):
-            time.sleep(0.05)
+    def steps():
+        names = (tmp_path / "served" / "checkpoints").glob("step-*.index")
+        return max((int(re.findall(r"\d+", path.name)[0]) for path in names), default=0)
+
+    def wait_until_after(step):
+        while steps() <= step:
+            time.sleep(0.02)
 
     try:
         trainer = training()
-        wait_for_step(1)
-        trainer.send_signal(signal.SIGKILL)
+        wait_until_after(0)
+        trainer.kill()
         trainer.communicate()
-        trainer = training()
-        wait_for_step(2)
+        trainer, done = training(), steps()
+        wait_until_after(done)
         processes[1].kill()
         error = trainer.communicate()[1]
         assert trainer.returncode == 1 and "Traceback" not in error
         assert f"data_service=grpc://{addresses[1]}: a server has failed" in error
         processes.append(started(addresses[1]))
+        assert done < steps() < 300
         trainer = training()
-        assert trainer.communicate()[1] is not None and trainer.returncode == 0
+        trainer.communicate()
+        assert trainer.returncode == 0
     finally:
         for process in processes:
             process.kill()

@@ -1,19 +1,17 @@
 """Peak memory of the train command by size of the data set, held in memory and streamed.
 
-The data sets are made up: PNG images of 8 x 8 pixels. Each run is a process of its own.
+The data sets are made up: JPEG images of 8 x 8 pixels. Each run is a process of its own.
 """
 
-import io
 import pathlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 
+from benchmarks import made_up_images
 from benchmarks.harness import Measurement, Size
 from mentormix_tf.data.examples import MEMORY
 from mentormix_tf.data.sources.base import SourceSplit
@@ -65,7 +63,7 @@ def _written(folder: str, count: int) -> pathlib.Path:
         source = SourceSplit(
             ids=[f"{name}_{i:07d}" for i in range(number)],
             labels=np.arange(number) % CLASSES,
-            images=lambda number=number: _images(number),
+            images=made_up_images.jpegs(number, SIDE),
         )
         plans[name] = SplitPlan(source, source.labels, np.ones(number, bool))
     config = NoisyLabelsConfig(
@@ -78,23 +76,11 @@ def _written(folder: str, count: int) -> pathlib.Path:
             "validation_fraction": 0.0,
         },
         class_names=[str(i) for i in range(CLASSES)],
-        image_shape=(SIDE, SIDE, 1),
-        image_format="png",
+        image_shape=(SIDE, SIDE, 3),
+        image_format="jpeg",
         plans=plans,
     )
     builder = NoisyLabels(data_dir=folder, config=config)
     tfds.disable_progress_bar()
     builder.download_and_prepare()
     return pathlib.Path(builder.data_path)
-
-
-def _images(count: int) -> Iterator[bytes]:
-    """100 different images, over and over."""
-    draws, files = np.random.RandomState(0), []
-    for _ in range(100):
-        file = io.BytesIO()
-        pixels = draws.randint(256, size=(SIDE, SIDE)).astype(np.uint8)
-        Image.fromarray(pixels).save(file, "PNG")
-        files.append(file.getvalue())
-    for i in range(count):
-        yield files[i % len(files)]

@@ -7,6 +7,7 @@ import contextlib
 import io
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import uuid
@@ -161,7 +162,8 @@ def _runner(words: Sequence[str], shown: str) -> str:
     name = options.view_as(StandardOptions).runner or _LOCAL_RUNNER
     name = _LOCAL_RUNNER if name.lower() in _LOCAL_NAMES else name
     try:
-        beam.Pipeline(runner=name, options=options)  # which checks what this runner needs
+        made = beam.Pipeline(runner=name, options=options)  # which checks what this runner needs
+        shutil.rmtree(made.local_tempdir)  # as running it would
     except Exception as error:  # of any runner
         raise InputError(f"{shown} can't be used: {_reason(error)}.") from error
     return name

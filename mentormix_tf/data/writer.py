@@ -223,7 +223,7 @@ def _fragments(config: NoisyLabelsConfig, name: str) -> Iterator[Fragment]:
     count = 2 ** (min(len(order), _MOST_FRAGMENTS).bit_length() - 1)
     for part in np.split(order, np.cumsum(_lengths(len(order), count))[:-1]):
         of_these = {number: values[part] for number, values in numbers.items()}
-        yield Fragment([ids[i] for i in part.tolist()], of_these, plan.source.images.part(part))
+        yield Fragment([ids[int(i)] for i in part], of_these, plan.source.images.part(part))
 
 
 def _lengths(num_examples: int, count: int) -> list[int]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import psutil
@@ -136,6 +137,12 @@ def test_without_beam_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(InputError, match=r"needs Apache Beam: pip install 'mentormix-tf\[beam\]'"):
         BeamPipeline()
+
+
+def test_checking_options_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    BeamPipeline(HERE)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

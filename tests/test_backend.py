@@ -79,6 +79,7 @@ def test_kernels_stay_once_tensorflow_has_been_imported(monkeypatch):
     assert backend.uses_onednn() is False
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_kernels_that_it_began_with(tmp_path):
     flags = ["--model_dir=run", "--data_dir=data", "--eval_every=2", "--schedule=constant"]
     began = train(*flags, "--train_steps=2", cwd=tmp_path, TF_ENABLE_ONEDNN_OPTS="0")

@@ -61,6 +61,7 @@ def ended(tmp_path_factory, data_dir):
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

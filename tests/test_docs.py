@@ -136,6 +136,7 @@ def test_documents(document, request, monkeypatch, tmp_path):
         exec(compile(block, f"{document}, block {number}", "exec"), names)
 
 
+@pytest.mark.slow
 def test_example_fit(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(ROOT / "examples" / "fit.py"))

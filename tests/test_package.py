@@ -63,6 +63,7 @@ def installed(tmp_path_factory):
     return folder / "site"
 
 
+@pytest.mark.slow
 def test_wheel_trains_from_any_folder(installed, tmp_path):
     flags = ["--train_steps=4", "--eval_every=2", "--model_dir=run", "--data_dir=data"]
     done = python("-m", "mentormix_tf.train", *flags, cwd=tmp_path, PYTHONPATH=str(installed))
@@ -70,6 +71,7 @@ def test_wheel_trains_from_any_folder(installed, tmp_path):
     assert (tmp_path / "run" / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_wheel_finds_shipped_files_by_name(installed, tmp_path):
     flags = ["--print_config", "--flagfile=flags/cifar10/symmetric_60.flags"]
     train = python("-m", "mentormix_tf.train", *flags, cwd=tmp_path, PYTHONPATH=str(installed))

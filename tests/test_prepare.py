@@ -56,6 +56,7 @@ def write_fashion_mnist(data_dir):
     return random
 
 
+@pytest.mark.slow
 def test_killed_and_started_again(tmp_path):
     write_fashion_mnist(tmp_path / "data")
     flags = ["--dataset=fashion_mnist"]
@@ -81,6 +82,7 @@ def test_killed_and_started_again(tmp_path):
     assert found[0] == 0 and "Nothing is wrong." in found[1] and "realized 0.4000" in found[1]
 
 
+@pytest.mark.slow
 def test_verify_names_the_damaged_file(tmp_path):
     data_dir = str(tmp_path / "data")
     splits.prepare(DataConfig(data_dir=data_dir))
@@ -99,6 +101,7 @@ def test_verify_names_the_damaged_file(tmp_path):
     assert not (tmp_path / "run" / "metrics.csv").exists()
 
 
+@pytest.mark.slow
 def test_bad_flags_and_help(tmp_path):
     bad = {
         "noise_level=lots must be a number in [0, 1], or all": ["prepare", "--noise_level=lots"],

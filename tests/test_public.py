@@ -54,6 +54,7 @@ def test_a_split_that_is_not_there(data_dir):
         mm.load_split(noize="symmetric", data_dir=data_dir)
 
 
+@pytest.mark.slow
 def test_a_run_is_opened_evaluated_and_exported(digits_run, photos, tmp_path):
     run = mm.open_run(str(digits_run.path))
     assert run.config == digits_run.run.config and run.class_names == digits_run.run.class_names

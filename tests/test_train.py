@@ -52,6 +52,7 @@ def test_the_demo_shows_what_the_method_is_for(tmp_path, steps):
     )
 
 
+@pytest.mark.slow
 def test_flags_txt_repeats_the_run(tmp_path):
     common = ["train", f"--data_dir={tmp_path / 'data'}"]
     own = ["--method=s_model", "--expected_noise=0.3", "--seed=3"]
@@ -84,6 +85,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 def test_help_is_complete_and_bad_input_gets_one_sentence(tmp_path):
     for folder in (tmp_path / "used", tmp_path / "used" / "vanilla"):
         folder.mkdir()

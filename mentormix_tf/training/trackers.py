@@ -15,7 +15,7 @@ from mentormix_tf.runs import layout
 from mentormix_tf.runs.run_folder import RunFolder
 from mentormix_tf.training.tensorboard import tag
 
-__all__ = ["PROJECT", "Tracker", "check", "start"]
+__all__ = ["PROJECT", "Service", "Tracker", "check", "start"]
 
 _log = logging.getLogger(__name__)
 

@@ -132,6 +132,7 @@ def test_what_is_refused(flags, message, capsys):
     assert errors.startswith("error: ") and message in errors and errors.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_command_does_not_hide_the_function(trained):
     assert callable(mm.audit) and importlib.import_module("mentormix_tf.audit").main
     with pytest.raises(InputError, match="0 images and 0 labels"):

@@ -47,6 +47,7 @@ def report(noisy):
     return mm.audit(model, images, labels, class_names=["a", "b", "c", "d", "e"])
 
 
+@pytest.mark.slow
 def test_wrong_labels_are_found(report, noisy):
     _, labels, true = noisy
     wrong = labels != true
@@ -115,6 +116,7 @@ def test_a_network_that_diverged(noisy):
         mm.audit(model, images, labels)
 
 
+@pytest.mark.slow
 def test_a_method_that_memorizes(noisy):
     images, labels, true = noisy
     stack = [keras.layers.Input((6, 6, 1)), keras.layers.Flatten()]
@@ -159,6 +161,7 @@ def truth(data_dir):
     return data, dict(stored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audit", [True, False])
 def test_a_run(runs, data_dir, audit):
     report = mm.open_run(runs[audit]).audit()

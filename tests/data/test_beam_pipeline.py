@@ -61,6 +61,7 @@ def config(folder, **settings):
     return DataConfig(data_dir=str(folder), **settings)
 
 
+@pytest.mark.slow
 def test_every_file_is_the_same_also_of_many(tmp_path, pipeline, monkeypatch):
     monkeypatch.setattr(shard_utils.ShardConfig, "min_shard_size", 20_000)
     settings = dict(validation_fraction=0.1, train_examples=1001, verified_fraction=0.05)

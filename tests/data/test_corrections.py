@@ -249,6 +249,7 @@ def test_own_images(pets, tmp_path, data_dir, family):
     assert verify.verify(config).problems == []
 
 
+@pytest.mark.slow
 def test_commands(tmp_path):
     data = [f"--data_dir={tmp_path / 'data'}", "--validation_fraction=0.1"]
     [(status, output, errors)] = commands.run(["prepare", *data], cwd=tmp_path)
@@ -281,6 +282,7 @@ def test_commands(tmp_path):
     assert "--corrections=" in (tmp_path / "run" / "flags.txt").read_text()
 
 
+@pytest.mark.slow
 def test_killed_and_started_again(base, tmp_path):
     (tmp_path / "c.csv").write_text(text(base.manifest["split_sha256"], decisions(base)))
     flags = [f"--data_dir={tmp_path / 'data'}", "--validation_fraction=0.1", "--corrections=c.csv"]

@@ -47,6 +47,7 @@ def batches(data, tier, columns=("image", "label", "id", "index"), steps=11, **s
     return list(made.take(steps).as_numpy_iterator())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tier", TIERS)
 def test_left_out_and_weighted_by_id(digits, weighted, tier):
     ids = ids_of(digits)
@@ -209,6 +210,7 @@ def test_the_loss_is_the_weighted_sum_over_the_size_of_the_batch():
     assert history.history["loss"][0] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_belongs_to_the_contents_of_its_file(digits, tmp_path, data_dir):
     path, ids = tmp_path / "w.csv", ids_of(digits)
 

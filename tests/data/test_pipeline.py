@@ -51,6 +51,7 @@ def test_an_epoch_sees_each_example_at_most_once(digits, tier):
     assert not np.array_equal(*epochs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("start_step", [1, 11, 25])  # an epoch has 11 steps
 def test_stream_from_a_step_is_the_tail(digits, tier, start_step):
@@ -192,6 +193,7 @@ class TestHosts:
         joined = np.concatenate([part["label"] for part in take(parts, 4)])
         np.testing.assert_array_equal(whole["label"], joined)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("tier", TIERS)
     @pytest.mark.parametrize("batch_size", [100, 360, 180])  # 360 examples, 90 per host
     def test_evaluation_sees_every_example_once(self, digits, tier, batch_size):

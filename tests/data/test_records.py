@@ -42,6 +42,7 @@ def test_swapped_files_in_memory(swapped):
         train(swapped)
 
 
+@pytest.mark.slow
 def test_swapped_files_streamed(swapped):
     with pytest.raises(tf.errors.InvalidArgumentError, match=records.NOT_AS_WRITTEN) as raised:
         train(swapped, memory=0)

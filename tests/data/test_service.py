@@ -88,6 +88,7 @@ def assert_same(data, servers, image_shape, batch_size, **settings):
             np.testing.assert_array_equal(one[name], other[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", [2**30, 0], ids=["decoded", "streamed"])
 def test_batches_are_those_made_here(digits, servers, memory):
     servers.check(digits.path, digits.files("train"))
@@ -97,6 +98,7 @@ def test_batches_are_those_made_here(digits, servers, memory):
     assert_same(data, servers, (8, 8, 1), 128, augmentation=how, memory=memory, start_step=3)
 
 
+@pytest.mark.slow
 def test_batches_of_images_held_encoded(tmp_path, servers):
     data, how = make_rgb(tmp_path), augment.AUGMENTATIONS["imagenet"]
     assert_same(data, servers, (12, 12, 3), 16, augmentation=how)
@@ -170,6 +172,7 @@ def test_no_server(digits):
     assert str(e.value).endswith("there, or omit the flag to make batches here.")
 
 
+@pytest.mark.slow
 def test_strangers_and_bad_addresses(tmp_path, data_dir):
     flags = ["--worker_timeout=2", f"--data_dir={data_dir}"]
     with socket.create_server(("", 0)) as stranger:

@@ -268,6 +268,7 @@ def flip_a_bit(file):
     file.write_bytes(bytes(content))
 
 
+@pytest.mark.slow
 def test_flipped_bit(copy):
     path, file = copy
     flip_a_bit(file)

@@ -84,6 +84,7 @@ def test_an_example_begins_with_the_first_step_that_has_its_share():
     assert stages.of(split(2, [0, 0.07]), 1, 100).begins.tolist() == [0, 7]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tier", TIERS)
 def test_only_what_has_begun_takes_part(started, digits, tier):
     batches = taken(started, 40, memory=TIERS[tier])
@@ -111,6 +112,7 @@ def test_only_what_has_begun_takes_part(started, digits, tier):
         assert new.sum() == pytest.approx(128 * (begun == start).mean(), abs=24)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tier", "start_steps"),
     [("decoded", [1, 6, 7, 8, 10, 19, 23]), ("streamed", [6, 8])],

@@ -67,6 +67,7 @@ def test_the_sample_says_nothing_about_which_labels_are_wrong(data_dir):
     assert abs(wrong - 0.4) < 3 * np.sqrt(0.4 * 0.6 / len(found))
 
 
+@pytest.mark.slow
 def test_seeds_fractions_and_classes(sampled, data_dir):
     def names(**settings):
         config = DataConfig(data_dir=data_dir, **settings)

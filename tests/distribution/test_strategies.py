@@ -59,6 +59,7 @@ def test_mirrored(tmp_path, digits, data_dir):
     assert result["final_accuracy"] > 0.85 and result["device"].endswith("2 replicas")
 
 
+@pytest.mark.slow
 def test_two_workers_write_one_set_of_results(tmp_path, digits, data_dir):
     workers = start_workers(f"--data_dir={data_dir}", f"--model_dir={tmp_path}/run", *SHORT)
     outputs = [worker.communicate(timeout=200) for worker in workers]

@@ -76,11 +76,13 @@ def printed(flag, value):
     return ["train", "--print_config", f"--{flag}={value}"]
 
 
+@pytest.mark.slow
 def test_the_flags_around_them_are_good(tmp_path):
     done = commands.run(TRAIN, printed("seed", "1"), cwd=tmp_path)
     assert [status for status, _, _ in done] == [0, 0]
 
 
+@pytest.mark.slow
 def test_some(folder):
     pairs = list(itertools.product(FLAGS, NUMBERS))[::20]
     trained = ([*TRAIN, flag] for flag in (TRAINED[0], TRAINED[6], *TRAINED[-4:]))
@@ -96,6 +98,7 @@ def test_all(folder):
     assert not found, "\n\n".join(found)
 
 
+@pytest.mark.slow
 def test_limits_are_kept(tmp_path):
     (slow,) = bounded.faults(["train", "--help"], cwd=tmp_path, seconds=0.001)
     (large,) = bounded.faults(TRAIN, cwd=tmp_path, gigabytes=0.01)

@@ -159,6 +159,7 @@ def rows(run, folder, *more):
     return {os.path.basename(line[0]): (line[1], line[3]) for line in lines}
 
 
+@pytest.mark.slow
 def test_bombs_and_what_is_no_file_cost_no_other_row(photos_run, tmp_path):
     bad = write(tmp_path / "bad", [*bombs(), *foreign()])
     bad += write_special(tmp_path / "bad")

@@ -101,6 +101,7 @@ def test_the_good_one_is_read(run, tmp_path):
         assert status == 0, error
 
 
+@pytest.mark.slow
 def test_some(run, tmp_path):
     (tmp_path / "copies").mkdir()
     damaged = list(copies(run, tmp_path / "copies"))[::25]

@@ -127,6 +127,7 @@ def split_folders(folder):
         yield prepare(f"folder:{root}")
 
 
+@pytest.mark.slow
 def test_the_good_ones_are_prepared(pets):
     (pets / "list.csv").write_text("path,label\na.png,cat\na.png,dog\npets/dog/0.png,dog\n")
     (pets / "labels.json").write_text("[0, 1, 0, 1, 0, 1]")
@@ -136,6 +137,7 @@ def test_the_good_ones_are_prepared(pets):
         assert status == 0, error
 
 
+@pytest.mark.slow
 def test_some(pets):
     labels = list(label_files(pets))[::20]
     found = bounded.faults(*labels, *(prepare(n) for n in NAMES[::4]), cwd=pets)
@@ -149,6 +151,7 @@ def test_all(pets):
     assert not found, "\n\n".join(found)
 
 
+@pytest.mark.slow
 def test_one_class_is_prepared_but_not_trained_on(pets):
     (pets / "one").mkdir()
     (pets / "pets" / "cat").rename(pets / "one" / "cat")

@@ -54,12 +54,14 @@ def made(digits, data_dir, tmp_path):
     return damaged(digits, other, tmp_path / "made")
 
 
+@pytest.mark.slow
 def test_train_and_verify(made, tmp_path):
     asked = [[*TRAIN, f"--data_dir={path}"] for path in made[::100]]
     asked += [["verify", f"--data_dir={path}"] for path in made[::40]]
     assert not bounded.faults(*asked, cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_the_split_itself_is_good(data_dir, tmp_path):
     train = [*TRAIN, f"--data_dir={data_dir}", "--model_dir=run"]
     ended = commands.run(

@@ -126,6 +126,7 @@ def test_a_good_one_lacks_only_runs(tmp_path):
     assert status == 1 and error == "error: study_dir=runs/0 has no finished run.\n"
 
 
+@pytest.mark.slow
 def test_some(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     asked = [["study", name, "--notrain"] for name in ("pipe.yaml", ".", "/dev/zero", "n" * 5000)]

@@ -43,6 +43,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.slow
 def test_workers(tmp_path):
     asked = [TRAIN + flags for flags in QUICK]
     assert not bounded.faults(*asked, cwd=tmp_path, seconds=60)

@@ -32,6 +32,7 @@ def test_learns(model, data):
     assert model.predict(data[0], verbose=0).shape == (64, 5)
 
 
+@pytest.mark.slow
 def test_batches_in_any_form_train_alike(model, data):
     images, labels = data
     forms = [
@@ -198,6 +199,7 @@ class TestBadInput:
         with pytest.raises(InputError, match="6 columns"):
             model.fit(data[0], np.eye(6)[data[1]], verbose=0)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("label", [-1, 5])
     def test_labels_out_of_range_in_a_data_set(self, model, data, label):
         bad = as_dicts(data[0], np.where(np.arange(64) == 3, label, data[1]))

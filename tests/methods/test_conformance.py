@@ -155,6 +155,7 @@ def test_learns_and_can_be_saved_and_loaded(name, batches, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_resumes_from_a_checkpoint_with_the_same_losses(name, batches, tmp_path):
     def built():
@@ -205,6 +206,7 @@ def test_the_first_pass_is_that_of_training(name, batches):
     np.testing.assert_allclose(model.first_pass_logits(images), logits, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_evaluation_reports_the_cross_entropy_whatever_the_method_learns_from(name, batches):
     model = build(name, **OTHER_HYPERPARAMETERS.get(name, {}))

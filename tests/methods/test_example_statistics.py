@@ -141,6 +141,7 @@ def batches(data):
     return tf.data.Dataset.from_tensor_slices(columns).batch(16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_every_method_records_and_trains_as_before(name, batches):
     plain, audited = build(name, audit=False), build(name, audit=True)
@@ -182,6 +183,7 @@ def test_another_training_starts_anew(batches):
     assert (model.statistics.read()["count"] == 1).all()
 
 
+@pytest.mark.slow
 def test_a_saved_model_keeps_its_statistics(batches, tmp_path):
     model = build("mentormix", audit=True)
     model.fit(batches, epochs=2, verbose=0)

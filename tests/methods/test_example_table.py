@@ -34,6 +34,7 @@ def test_rows_out_of_range_alone_change_nothing():
     np.testing.assert_array_equal(table.variable, np.zeros(3))
 
 
+@pytest.mark.slow
 def test_a_table_agrees_with_numpy_with_xla_and_on_two_replicas():
     command = [sys.executable, "-m", "tests.methods.example_table_run"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

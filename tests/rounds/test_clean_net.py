@@ -152,6 +152,7 @@ def config(data_dir, **data):
     )
 
 
+@pytest.mark.slow
 def test_verified_labels_have_weight_one_or_zero(data_dir, tmp_path):
     given, path = config(data_dir, verified_fraction=0.3), tmp_path / "run"
     result = rounds.run(given, OutputConfig(str(path)))
@@ -182,6 +183,7 @@ def test_without_verified_labels_it_is_refused_first(data_dir, tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_scores_that_can_not_be_read(data_dir, tmp_path):
     given, path = config(data_dir, verified_fraction=0.3), tmp_path / "run"
     rounds.run(given, OutputConfig(str(path)))

@@ -37,6 +37,7 @@ def test_a_class_that_is_never_predicted_keeps_its_label():
     np.testing.assert_array_equal(estimate, [[0.75, 0.25], [0.0, 1.0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["s_model", "forward"])
 def test_the_run_starts_with_the_matrix_of_the_round(data_dir, tmp_path, method, monkeypatch):
     path, found = tmp_path / "run", []

@@ -165,6 +165,7 @@ def config(data_dir, batch_size):
     )
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_the_clean_subset(data_dir, tmp_path):
     given = config(data_dir, batch_size=16)
     path = tmp_path / "run"

@@ -51,6 +51,7 @@ def selected(path):
     return first, list(csv.DictReader(lines))
 
 
+@pytest.mark.slow
 def test_the_result_says_what_the_selection_took_and_found(finished):
     path, result = finished
     assert json.loads((path / "result.json").read_text()) == result

@@ -16,6 +16,7 @@ def small():
     return TrainedNetwork(network, "last", 1, {})
 
 
+@pytest.mark.slow
 def test_two_phases(tmp_path):
     """A head that was trained first goes on with all layers, from where it was."""
     keras.utils.set_random_seed(1)

@@ -51,6 +51,7 @@ def assert_telling(scores):
     assert np.ptp(scores[:, 0]) > 0.01 and np.median(scores.max(axis=1)) < 0.99
 
 
+@pytest.mark.slow
 def test_500_digits_where_there_is_only_tensorflow(digits_run, tmp_path):
     images = encoded_images(digits_run, "test", 360) + encoded_images(digits_run, "train", 140)
     pixels = np.stack([tf.io.decode_png(image) for image in images]).astype(np.float32)

@@ -95,6 +95,7 @@ def test_runs_stop_when_the_study_is_killed(tmp_path):
     assert not (tmp_path / RUNS / "vanilla" / "seed0" / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_what_the_command_refuses(tmp_path):
     (tmp_path / "grid.yaml").write_text(STUDY)
     away = STUDY.replace("digits", "folder:away")

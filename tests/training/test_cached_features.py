@@ -73,6 +73,7 @@ def computed(monkeypatch):
     return counts
 
 
+@pytest.mark.slow
 def test_cached_and_uncached_features_give_the_same_logits(config):
     data, network, head = prepared(changed(config, augmentation="none"))
     assert {name: each.shape for name, each in data.features.items()} == {
@@ -99,6 +100,7 @@ def test_cached_and_uncached_features_give_the_same_logits(config):
     np.testing.assert_allclose(head(steps[0]["image"]), logits, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_features_are_computed_once(config, computed, tmp_path):
     """For all methods, seeds and noise levels of a data set, and for both splits."""
     prepared(changed(config, augmentation="none"))
@@ -143,6 +145,7 @@ def test_other_weights_and_preprocessing_have_other_features(config, computed, f
     assert computed == [1437, 360] * 2 and np.abs(first - again).max() > 0.1
 
 
+@pytest.mark.slow
 def test_views_are_drawn_by_step_and_evaluation_has_the_first(config):
     config = changed(config, augmentation="cifar_standard", feature_views=3)
     data, *_ = prepared(config)
@@ -198,6 +201,7 @@ def test_a_run_is_the_whole_network(config, method, tmp_path):
     np.testing.assert_allclose(scores, tf.nn.softmax(logits), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_in_parts_ends_as_the_whole(config, tmp_path):
     config = dataclasses.replace(config, method="mixup")
     config = changed(config, feature_views=2, augmentation="cifar_standard", schedule="constant")
@@ -234,6 +238,7 @@ def test_slow_networks_are_written_every_minute(config, computed, monkeypatch):
     assert len(parts) == 15 + 4  # batches of 96 images
 
 
+@pytest.mark.slow
 def test_a_network_whose_weights_have_changed_does_not_continue(config, file, tmp_path):
     path = str(tmp_path / "my.keras")
     network = keras.models.load_model(file)
@@ -260,6 +265,7 @@ def test_a_damaged_backbone_is_named(config, damage, tmp_path):
         mm.open_run(tmp_path / "run").network()
 
 
+@pytest.mark.slow
 def test_images_of_many_sizes(file, tmp_path, computed):
     """A changed image gets new features, and the others keep theirs."""
     random = np.random.RandomState(0)

@@ -12,6 +12,7 @@ from mentormix_tf.training.checkpoints import Checkpoints
 from mentormix_tf.training.run import Setup
 
 
+@pytest.mark.slow
 def test_what_is_found(tmp_path, data_dir):
     config = RunConfig(
         DataConfig(data_dir=data_dir, validation_fraction=0.2),

@@ -38,6 +38,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_an_old_run_continues_as_it_would_have(data_dir, tmp_path):
     old_run = tmp_path / "mentormix"
     shutil.copytree(OLD_RUNS / "mentormix", old_run)
@@ -66,6 +67,7 @@ def test_an_old_run_whose_method_has_changed_is_refused(data_dir, tmp_path, caps
     assert rows(tmp_path / "o2u" / "metrics.csv")[-1]["step"] == "10"
 
 
+@pytest.mark.slow
 def test_an_old_run_continues_in_parts_as_at_once(data_dir, tmp_path):
     """To the last digit, on whatever processor; its learning rate is constant."""
     at_once, in_parts = tmp_path / "at_once", tmp_path / "in_parts"
@@ -81,6 +83,7 @@ def test_an_old_run_continues_in_parts_as_at_once(data_dir, tmp_path):
     assert one == parts and len(one) == 4
 
 
+@pytest.mark.slow
 def test_an_old_run_is_evaluated_and_exported(old_run, data_dir, tmp_path):
     run = mm.open_run(old_run)
     evaluated = run.evaluate(data_dir=data_dir, output_dir=tmp_path / "evaluation")

@@ -135,6 +135,7 @@ def test_more_steps(copy, finished, train):
     assert before == {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
 
 
+@pytest.mark.slow
 def test_restarts_keep_as_many_checkpoints_and_delete_nothing_else(copy, train):
     folder = copy / "checkpoints"
     own = {folder / "step-notes.txt", folder / "step-best.index", folder / "step-4-backup" / "a"}
@@ -240,6 +241,7 @@ def test_the_list_of_checkpoints_may_be_lost(copy, train, messages, contents):
     assert len(list((copy / "checkpoints").glob("*.index"))) == 3
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(copy, finished, train, monkeypatch):
     def full(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
@@ -264,6 +266,7 @@ def test_a_full_disk_while_telling(tmp_path, train, monkeypatch):
         train(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_bad_loss_leaves_the_last_good_checkpoint(tmp_path, train):
     with pytest.raises(InputError, match=r"became .* at step \d+: .* no step was saved"):
         train(tmp_path, learning_rate=1e30)
@@ -285,6 +288,7 @@ def test_two_processes_in_one_folder(copy, train):
         os.close(descriptor)
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_asks_to_be_started_again(tmp_path, data_dir, digits):
     flags = [f"--data_dir={data_dir}", f"--model_dir={tmp_path}/run", "--train_steps=1000000"]
     process = subprocess.Popen(

@@ -41,6 +41,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_the_result_is_of_the_network_that_the_run_ends_with(finished):
     path, result = finished
     opened = mm.open_run(path)
@@ -76,6 +77,7 @@ def test_each_kind_of_weights_has_heads_on_its_own_features(finished):
             np.testing.assert_allclose(bias, head.bias, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_exported_model_is_the_evaluated_one(finished, tmp_path):
     path, _ = finished
     opened = mm.open_run(path)
@@ -99,6 +101,7 @@ def test_an_audit_judges_by_the_trained_network(finished):
     assert network.layers[-1].name != "rog_penultimate"
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_before_its_heads_were_fitted_ends_the_same(
     data_dir, tmp_path, monkeypatch, finished
 ):
@@ -122,6 +125,7 @@ def test_a_run_that_was_killed_before_its_heads_were_fitted_ends_the_same(
     assert json.loads((tmp_path / "result.json").read_text()) == again
 
 
+@pytest.mark.slow
 def test_a_head_on_cached_features_has_rog_as_well(data_dir, tmp_path):
     given = config(data_dir, train_layers="head", rog_layers=("penultimate",))
     result = run(given, OutputConfig(str(tmp_path)))

@@ -155,6 +155,7 @@ def test_tensorboard_shows_losses_pictures_and_settings(finished):
     assert b"gamma_p" in settings.content
 
 
+@pytest.mark.slow
 def test_nothing_is_said_of_what_there_is_none_of(tmp_path, short_run):
     short_run(tmp_path, data={"noise_level": 0.0}, train_steps=5, method="mentornet")
     [row] = rows(tmp_path)
@@ -162,6 +163,7 @@ def test_nothing_is_said_of_what_there_is_none_of(tmp_path, short_run):
     assert float(row["train_clean_accuracy"]) > 0 and row["train_wrong_accuracy"] == ""
 
 
+@pytest.mark.slow
 def test_where_the_truth_is_unknown(tmp_path, short_run, photos):
     data = {"dataset": f"folder:{photos}", "validation_fraction": 0.5}
     small = dict(train_steps=2, batch_size=8, image_size=8)
@@ -189,6 +191,7 @@ def test_profile(tmp_path, short_run):
     assert list((tmp_path / "tensorboard").rglob("*.xplane.pb"))
 
 
+@pytest.mark.slow
 def test_same_seed_same_run_and_another_seed_another(tmp_path, finished, short_run):
     def numbers(path):
         times = ("images_per_second", "input_wait")
@@ -227,6 +230,7 @@ def test_folder_that_cannot_be_made(tmp_path, short_run):
         short_run(tmp_path / "file" / "run")
 
 
+@pytest.mark.slow
 def test_diverging_loss_stops_the_run(tmp_path, short_run):
     with pytest.raises(InputError, match=r"(loss|Weights) became .* at step \d+: .*learning rate"):
         short_run(tmp_path, learning_rate=1e30)
@@ -291,6 +295,7 @@ def test_there_is_no_oracle_where_the_truth_is_unknown(tmp_path, short_run, phot
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_bfloat16(tmp_path, short_run, monkeypatch):
     built = []
     build = networks.build

@@ -115,6 +115,7 @@ def test_refusal_names_the_size():
     assert "HLO module" not in compiled.refusal
 
 
+@pytest.mark.slow
 def test_mistakes_get_one_sentence(tmp_path):
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "aot.json").write_text("precious")

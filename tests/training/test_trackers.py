@@ -127,6 +127,7 @@ def expected(path):
     }
 
 
+@pytest.mark.slow
 def test_a_tracker_has_metrics_csv(tracker, tmp_path, data_dir):
     path = tmp_path / "run"
     result = run(config(data_dir), OutputConfig(str(path), tracker=tracker))

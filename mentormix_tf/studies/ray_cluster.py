@@ -162,12 +162,13 @@ def check_nodes(here: Driver, nodes: Sequence[Mapping[str, Any]]) -> None:
     from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    task, answers = ray.remote(ray_worker.check), {}
+    task, answers = ray.remote(ray_worker.check), []
     for node in nodes:
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         options = task.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
-        answers[node["NodeManagerAddress"]] = options.remote(here, node["NodeManagerAddress"])
-    for address, answer in answers.items():
+        address = node["NodeManagerAddress"]  # which nodes of one machine share
+        answers.append((address, options.remote(here, address)))
+    for address, answer in answers:
         try:
             ray.get(answer, timeout=_SECONDS_TO_ANSWER)
         except RayError as error:

@@ -99,7 +99,7 @@ def test_a_command_that_is_stopped_at_any_border_goes_on(finished, data_dir, tmp
     class Stop(Exception):
         pass
 
-    def stop(*arguments):
+    def stop(*arguments, **named):
         raise Stop
 
     def stop_before_the_second_round(config, output, strategy, servers):

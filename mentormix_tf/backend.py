@@ -8,6 +8,7 @@ instructions (docs/performance.md), and gives slightly different numbers.
 import contextlib
 import importlib
 import importlib.util
+import io
 import os
 import pathlib
 import platform
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from mentormix_tf import standard_error
 from mentormix_tf.errors import BackendError
 
 __all__ = ["check", "choose", "is_loaded", "keep_kernels", "load", "uses_onednn"]
@@ -73,24 +75,14 @@ def load() -> None:
 @contextlib.contextmanager
 def _without_banner() -> Iterator[None]:
     """Holds back what the process, and its libraries in C++, print to stderr; drops the banner."""
+    printed = io.BytesIO()
     try:
-        stderr = os.dup(2)
-    except OSError:  # it is closed
-        yield
-        return
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as printed:
-        os.dup2(printed.fileno(), 2)
-        try:
+        with standard_error.kept_in(printed):
             yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            printed.seek(0)
-            for line in printed:
-                if not any(words in line for words in _BANNER):
-                    os.write(2, line)
+    finally:
+        for line in printed.getvalue().splitlines(keepends=True):
+            if not any(words in line for words in _BANNER):
+                os.write(2, line)
 
 
 def is_loaded() -> bool:

@@ -6,18 +6,16 @@ This module imports neither Beam nor TensorFlow, so that bad options are refused
 import contextlib
 import io
 import logging
-import os
 import shutil
 import sys
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from etils import epath
 
-from mentormix_tf import backend, files
+from mentormix_tf import backend, files, standard_error
 from mentormix_tf.data.sources.images_on_demand import ImagesOnDemand
 from mentormix_tf.errors import InputError
 
@@ -117,22 +115,21 @@ class BeamPipeline:
 
         options, is_local = PipelineOptions(self._words), self._runner == _LOCAL_RUNNER
         runner = _local_runner(options) if is_local else self._runner
-        with tempfile.TemporaryFile() as said:
-            try:
-                with (
-                    _quiet(logging.ERROR),  # the traceback of an error that Beam then raises
-                    # The workers print of themselves while they start.
-                    _stderr_in(said) if is_local else contextlib.nullcontext(),
-                    beam.Pipeline(runner=runner, options=options) as made,
-                ):
-                    build(made)
-            except Exception as error:  # of any runner
-                told = sorted(work.glob("*.error"))
-                if told:
-                    raise InputError(told[0].read_text()) from error
-                said.seek(0)
-                sys.stderr.write(said.read().decode(errors="replace"))
-                raise InputError(f"--beam: the pipeline failed: {_reason(error)}.") from error
+        said = io.BytesIO()
+        try:
+            with (
+                _quiet(logging.ERROR),  # the traceback of an error that Beam then raises
+                # The workers print of themselves while they start.
+                standard_error.kept_in(said) if is_local else contextlib.nullcontext(),
+                beam.Pipeline(runner=runner, options=options) as made,
+            ):
+                build(made)
+        except Exception as error:  # of any runner
+            told = sorted(work.glob("*.error"))
+            if told:
+                raise InputError(told[0].read_text()) from error
+            sys.stderr.write(said.getvalue().decode(errors="replace"))
+            raise InputError(f"--beam: the pipeline failed: {_reason(error)}.") from error
 
 
 def _runner(words: Sequence[str], shown: str) -> str:
@@ -194,20 +191,6 @@ def _quiet(level: int) -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-@contextlib.contextmanager
-def _stderr_in(file: IO[bytes]) -> Iterator[None]:
-    """Puts what this process and those that it starts print to stderr into a file."""
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(stderr, 2)
-        os.close(stderr)
 
 
 @contextlib.contextmanager
